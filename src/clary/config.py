@@ -1,0 +1,57 @@
+"""Every setting, in one frozen value."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clary.kernel.names import DEFAULT_ACCOUNT, DEFAULT_REGION
+
+
+def default_home() -> Path:
+    """Return ``$CLARY_HOME``, else ``~/.clary``."""
+    return Path(os.environ.get("CLARY_HOME") or "~/.clary").expanduser()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """How one platform is set up; the reference page ``settings`` is made from this docstring.
+
+    Parameters
+    ----------
+    home
+        Directory of everything that is stored: metadata, buckets, logs, keys.
+    host
+        Address the server binds to.
+    port
+        Port of the server; 0 takes a free one.
+    account
+        The 12-digit account that the keys made at first start belong to.
+    region
+        Region of the environment that ``clary env`` gives.
+    strict
+        Validate length, enum and pattern of requests; types and required members always are.
+    authenticate
+        Verify the signature of every request.
+    allow_reset
+        Offer POST /_clary/reset, which empties the home.
+    parallel_jobs
+        How many jobs run at once.
+    lease_s
+        Seconds until the work of a process that died is taken over.
+    job_memory_bytes
+        Memory limit of a job's process; None takes the machine's memory.
+    """
+
+    home: Path = field(default_factory=default_home)
+    host: str = "127.0.0.1"
+    port: int = 8930
+    account: str = DEFAULT_ACCOUNT
+    region: str = DEFAULT_REGION
+    strict: bool = True
+    authenticate: bool = True
+    allow_reset: bool = False
+    parallel_jobs: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
+    lease_s: float = 5.0
+    job_memory_bytes: int | None = None

@@ -1,0 +1,1 @@
+"""Where the outside comes in; doors do not know each other."""

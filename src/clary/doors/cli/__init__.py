@@ -1,0 +1,1 @@
+"""argv to service to text."""

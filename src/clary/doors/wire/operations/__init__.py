@@ -1,0 +1,1 @@
+"""The operations offered, one module a slice."""

@@ -1,0 +1,60 @@
+"""Documents in and out: typed values from JSON and back, with errors that name the place."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from clary.kernel.errors import InvalidInput
+
+T = TypeVar("T")
+_PLACE = re.compile(r"(.*) - at `\$\.?(.*)`")
+
+
+def build(kind: type[T], document: Any, *, field: str = "") -> T:
+    """Read a JSON-able document as ``kind`` (a dataclass or msgspec struct).
+
+    Raises
+    ------
+    InvalidInput
+        A member is missing or of the wrong type; names its path below ``field``.
+    """
+    try:
+        return msgspec.convert(document, kind, strict=False)
+    except msgspec.ValidationError as error:
+        match = _PLACE.fullmatch(str(error))
+        problem, place = match.groups() if match else (str(error), "")
+        path = ".".join(part for part in (field, place) if part)
+        raise InvalidInput(path, problem) from None
+
+
+def plain(value: Any) -> Any:
+    """Turn dataclasses, structs and datetimes into JSON-able builtins."""
+    return msgspec.to_builtins(value)
+
+
+def to_json(value: Any) -> bytes:
+    """Encode as compact JSON."""
+    return msgspec.json.encode(value)
+
+
+def from_json(data: bytes | str, *, field: str = "") -> Any:
+    """Decode JSON. Raises InvalidInput naming ``field`` when it is none."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(field, f"not valid JSON: {error}") from None
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 (hex) of a JSON-able value, independent of the order of its keys.
+
+    Examples
+    --------
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()

@@ -1,0 +1,97 @@
+"""Names of things: a ``Ref`` inside, an ARN where a public document or door wants one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from clary.kernel.errors import InvalidInput
+
+DEFAULT_ACCOUNT = "123456789012"
+DEFAULT_REGION = "us-east-1"
+
+_ARN = re.compile(r"arn:aws[a-z-]*:([a-z0-9-]+):([a-z0-9-]*):([0-9]{12}|):(.+)")
+_EXECUTION = re.compile(r"pipeline/([^/]+)/execution/([^/]+)")
+_VERSIONED = frozenset({"model-package"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """The full name of one resource.
+
+    Parameters
+    ----------
+    account
+        The 12-digit account that owns it.
+    region
+        The region it was made in; empty for what has none (roles, buckets).
+    kind
+        The resource's kind in the words of the field: ``training-job``, ``model-package``.
+    name
+        Unique within account, region and kind. A pipeline execution's name is
+        ``<pipeline>/<execution id>``; a pipeline step's ``<pipeline>/<execution id>/<step>``.
+    version
+        A positive number for versioned kinds, else 0.
+    """
+
+    account: str
+    region: str
+    kind: str
+    name: str
+    version: int = 0
+
+    def __str__(self) -> str:
+        """Say the kind and the name as a person would: ``model-package abalone/3``."""
+        return f"{self.kind} {self.name}" + (f"/{self.version}" if self.version else "")
+
+    def sibling(self, kind: str, name: str, version: int = 0) -> Ref:
+        """Name another resource of the same account and region."""
+        return replace(self, kind=kind, name=name, version=version)
+
+
+def arn(ref: Ref) -> str:
+    """Write ``ref`` as the ARN that AWS would give it.
+
+    Examples
+    --------
+    >>> arn(Ref("123456789012", "us-east-1", "model-package", "abalone", 3))
+    'arn:aws:sagemaker:us-east-1:123456789012:model-package/abalone/3'
+    """
+    if ref.kind == "role":
+        return f"arn:aws:iam::{ref.account}:role/{ref.name}"
+    if ref.kind == "bucket":
+        return f"arn:aws:s3:::{ref.name}"
+    path = f"{ref.kind}/{ref.name}"
+    if ref.kind == "pipeline-execution":
+        pipeline, _, execution = ref.name.partition("/")
+        path = f"pipeline/{pipeline}/execution/{execution}"
+    elif ref.version:
+        path = f"{path}/{ref.version}"
+    return f"arn:aws:sagemaker:{ref.region}:{ref.account}:{path}"
+
+
+def parse_arn(text: str, *, field: str = "Arn") -> Ref:
+    """Read an ARN back into a ``Ref``.
+
+    Raises
+    ------
+    InvalidInput
+        ``text`` is no ARN of a kind that has one here; names ``field``.
+    """
+    match = _ARN.fullmatch(text)
+    if match is None:
+        raise InvalidInput(field, f"{text!r} is not an ARN")
+    service, region, account, path = match.groups()
+    if service == "s3":
+        return Ref(account, "", "bucket", path)
+    if execution := _EXECUTION.fullmatch(path):
+        return Ref(account, region, "pipeline-execution", "/".join(execution.groups()))
+    kind, _, name = path.partition("/")
+    if not name:
+        raise InvalidInput(field, f"{text!r} names no resource")
+    if service == "iam" and kind == "role":
+        return Ref(account, "", "role", name)
+    stem, _, version = name.rpartition("/")
+    if kind in _VERSIONED and stem and version.isdigit():
+        return Ref(account, region, kind, stem, int(version))
+    return Ref(account, region, kind, name)

@@ -1,0 +1,151 @@
+"""What the lifecycle needs from the outside world: metadata, a work queue, objects.
+
+Each port has one public contract suite in ``clary.testing``, run over every adapter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from clary.kernel.names import Ref
+    from clary.kernel.resource import (
+        Bucket,
+        Claim,
+        Event,
+        Link,
+        ObjectInfo,
+        ObjectPage,
+        Page,
+        Query,
+        Resource,
+    )
+
+
+class Transaction(Protocol):
+    """Changes that take effect together, durably, when the ``with`` block ends; or not at all."""
+
+    def insert(self, resource: Resource, *, due: bool = False) -> Resource:
+        """Store a new resource; ``due`` puts it on the work queue. Raises AlreadyExists."""
+
+    def update(self, resource: Resource) -> Resource:
+        """Replace status, body and parent; returns it with the next revision.
+
+        Raises
+        ------
+        NotFound
+            It is gone.
+        Conflict
+            Its stored revision is not ``resource.revision``.
+        """
+
+    def get(self, ref: Ref) -> Resource | None:
+        """Read within the transaction."""
+
+    def delete(self, ref: Ref) -> None:
+        """Remove it with its tags; links and events stay. Raises NotFound."""
+
+    def wake(self, ref: Ref) -> None:
+        """Put it on the work queue now; wakes a worker that already holds it once more."""
+
+    def link(self, link: Link) -> None:
+        """Add an edge; adding it again changes nothing."""
+
+    def tag(self, ref: Ref, tags: Mapping[str, str | None]) -> None:
+        """Set tags; None removes one."""
+
+    def append(self, event: Event) -> None:
+        """Write a line of the journal."""
+
+
+class MetadataStore(Protocol):
+    """Resources, links, tags and the journal, in one transactional store."""
+
+    def begin(self) -> AbstractContextManager[Transaction]:
+        """Open a write transaction. An exception inside rolls it back."""
+
+    def get(self, ref: Ref) -> Resource | None:
+        """Read one resource, or None."""
+
+    def select(self, query: Query) -> Page:
+        """List resources, one page. Raises InvalidInput for a token it did not give."""
+
+    def links(self, ref: Ref, *, incoming: bool) -> Sequence[Link]:
+        """Edges that end (``incoming``) or start at ``ref``, in the order they were added."""
+
+    def tags(self, ref: Ref) -> Mapping[str, str]:
+        """Tags of a resource; empty when it has none."""
+
+    def events(
+        self, *, after: int = 0, limit: int = 1000, ref: Ref | None = None
+    ) -> Sequence[Event]:
+        """Journal lines with ``id > after``, oldest first."""
+
+
+class WorkQueue(Protocol):
+    """Leases on due resources, so that any process may run them and one at a time does."""
+
+    def claim(self, kinds: Sequence[str], owner: str, lease_s: float) -> Claim | None:
+        """Take one due resource of ``kinds`` that nobody holds, or None."""
+
+    def renew(self, owner: str, lease_s: float) -> None:
+        """Extend every lease of ``owner``."""
+
+    def release(self, claim: Claim, due_at: datetime | None) -> None:
+        """Give it back; due again at ``due_at`` (None: when woken), at once if woken meanwhile."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when this process has committed a change, or after ``timeout_s``."""
+
+
+class ObjectStore(Protocol):
+    """Buckets of objects, as S3 knows them. A digest is recorded when an object is written."""
+
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        chunks: Iterable[bytes],
+        *,
+        headers: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """Write an object, visible whole and durable when this returns, or not at all."""
+
+    def read(
+        self, bucket: str, key: str, *, start: int = 0, end: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield bytes ``[start, end)`` in chunks; the object as it was when first read."""
+
+    def stat(self, bucket: str, key: str) -> ObjectInfo:
+        """Describe an object. Raises NotFound (of the key or of the bucket)."""
+
+    def list(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str = "",
+        after: str = "",
+        limit: int = 1000,
+    ) -> ObjectPage:
+        """List keys above ``after`` in UTF-8 byte order."""
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove an object; removing an absent one is no error."""
+
+    def create_bucket(self, bucket: Bucket) -> None:
+        """Make a bucket. Raises AlreadyExists."""
+
+    def delete_bucket(self, name: str) -> None:
+        """Remove an empty bucket. Raises NotFound, Conflict when it holds objects."""
+
+    def buckets(self) -> Sequence[Bucket]:
+        """Every bucket, by name."""
+
+
+JsonObject = dict[str, Any]

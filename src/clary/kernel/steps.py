@@ -1,0 +1,86 @@
+"""The port by which a slice offers a kind of pipeline step; the engine knows no kinds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from clary.kernel.names import Ref
+    from clary.kernel.ports import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class StepRun:
+    """What a step kind is given to start one step.
+
+    Parameters
+    ----------
+    execution
+        The pipeline execution it belongs to.
+    step
+        The step's own document from the definition: Name, Type, Arguments, PropertyFiles, …
+    arguments
+        ``step["Arguments"]`` with every expression resolved.
+    actor
+        Who started the execution, for the journal.
+    evaluate
+        Resolves an expression of the definition; for kinds whose arguments are evaluated late.
+    """
+
+    execution: Ref
+    step: Mapping[str, Any]
+    arguments: Mapping[str, Any]
+    actor: str
+    evaluate: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """How far a step is, and what later steps can refer to.
+
+    Parameters
+    ----------
+    status
+        ``Executing`` is polled again when the job named by ``job`` wakes its execution.
+    properties
+        What ``Steps.<name>.<path>`` reads: the public describe document of what was made.
+    files
+        Property files by name, as text: this execution's own copies.
+    metadata
+        The step's ``Metadata`` member in ListPipelineExecutionSteps.
+    branch
+        The list of child steps to run (``IfSteps`` or ``ElseSteps``); the other is skipped.
+    reason
+        Why it failed.
+    """
+
+    status: Literal["Executing", "Succeeded", "Failed", "Stopped"]
+    job: Ref | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    branch: str = ""
+    reason: str = ""
+
+
+class StepKind(Protocol):
+    """One kind of step.
+
+    ``start`` writes only through its transaction, so that a step is started exactly once,
+    whatever dies when.
+    """
+
+    def check(self, step: Mapping[str, Any]) -> None:
+        """Refuse a step document that can never run; InvalidInput names the member."""
+
+    def start(self, run: StepRun, transaction: Transaction) -> StepResult:
+        """Begin (or do) the step's work, in the same transaction that marks it as started."""
+
+    def poll(self, job: Ref) -> StepResult:
+        """Say how far a started step is."""
+
+    def stop(self, job: Ref) -> None:
+        """Ask a started step to stop; idempotent."""

@@ -1,0 +1,1 @@
+"""What came from what: artifacts by digest and the edges between them."""

@@ -1,0 +1,1 @@
+"""Models and the registry of model versions."""

@@ -1,0 +1,1 @@
+"""Pipeline definitions, planner and executions; the engine knows no step kinds."""

@@ -1,0 +1,1 @@
+"""The composition root: the only file that knows both the services and their adapters."""
