@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SDK    := .venv-sagemaker
-UV      = $(BIN)/uv
+# what jobs of the built-in images import: compiled when installed, because a job cannot
+WARM   := boto3 pandas sklearn.ensemble sklearn.impute sklearn.compose sklearn.pipeline xgboost
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-sagemaker test test-long check bench lock docs format clean
@@ -14,7 +15,7 @@ help: ## list the targets
 setup: $(VENV)/.done ## build .venv from the pinned dependencies
 
 $(VENV)/.done: requirements/demo.txt pyproject.toml tools/setup.py
-	@$(PYTHON) tools/setup.py $(VENV) requirements/demo.txt --editable .
+	@$(PYTHON) tools/setup.py $(VENV) requirements/demo.txt --editable . --warm $(WARM)
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.done
 	@$(PYTHON) tools/setup.py $(VENV) requirements/dev.txt && touch $(VENV)/.done $@

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -56,12 +57,23 @@ def install_uv(bootstrap: Path) -> Path:
     return bootstrap / "bin" / "uv"
 
 
+def warm(python: Path, modules: list[str]) -> None:
+    """Import modules once, so that their bytecode is there.
+
+    A job's root is read-only: what is not compiled now, each job would compile again.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    code = "\n".join(f"import {module}" for module in modules)
+    subprocess.run([str(python), "-c", code], env=environment, check=True)
+
+
 def main() -> None:
     """Build the environment named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("venv", type=Path)
     parser.add_argument("requirements", type=Path)
     parser.add_argument("--editable", type=Path)
+    parser.add_argument("--warm", nargs="*", default=[], metavar="MODULE")
     args = parser.parse_args()
     check_machine(args.venv)
     print(f"building {args.venv} from {args.requirements} …", flush=True)
@@ -76,6 +88,7 @@ def main() -> None:
         run("installing the pinned packages", *install, "-r", args.requirements)
         if args.editable:
             run("installing clary", *install, "--no-deps", "-e", args.editable)
+    warm(python, args.warm)
     done.touch()
 
 
