@@ -1,0 +1,172 @@
+"""The one table from clary's errors to the words each AWS service and operation uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clary.kernel.errors import (
+    AlreadyExists,
+    ClaryError,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    JobFailed,
+    LimitExceeded,
+    NotFound,
+    NotSupported,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clary.doors.wire.model import Operation
+
+
+class WireError(Exception):
+    """An error in the exact words of an AWS API.
+
+    Parameters
+    ----------
+    code
+        The error code: ``NoSuchKey``.
+    message
+        One sentence.
+    status
+        HTTP status; the operation's own, where its model gives that code one, goes before it.
+    members
+        More members of the error document.
+    headers
+        More headers of the answer.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int = 400,
+        *,
+        members: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.members = dict(members or {})
+        self.headers = dict(headers or {})
+
+
+# Best word first: the first that the operation declares is used, else the last.
+_SAGEMAKER: dict[type[ClaryError], tuple[str, ...]] = {
+    InvalidInput: ("ValidationException",),
+    NotFound: ("ResourceNotFound", "ValidationException"),
+    AlreadyExists: ("ResourceInUse", "ValidationException"),
+    Conflict: ("ConflictException", "ValidationException"),
+    Forbidden: ("AccessDeniedException",),
+    LimitExceeded: ("ResourceLimitExceeded",),
+    NotSupported: ("UnsupportedOperation",),
+    Unavailable: ("ServiceUnavailable",),
+    JobFailed: ("ValidationException",),
+}
+_RUNTIME: dict[type[ClaryError], tuple[str, ...]] = {
+    InvalidInput: ("ValidationError",),
+    NotFound: ("ResourceNotFound", "ValidationError"),
+    AlreadyExists: ("ValidationError",),
+    Conflict: ("ConflictException", "ValidationError"),
+    Forbidden: ("AccessForbidden", "AccessDeniedException"),
+    LimitExceeded: ("ValidationError",),
+    NotSupported: ("UnsupportedOperation",),
+    Unavailable: ("ServiceUnavailable",),
+    JobFailed: ("ModelError", "ValidationError"),
+}
+_WORDS: dict[str, dict[type[ClaryError], tuple[str, ...]]] = {
+    "sagemaker": _SAGEMAKER,
+    "sagemaker-metrics": _SAGEMAKER,
+    "sagemaker-runtime": _RUNTIME,
+    "sagemaker-featurestore-runtime": _RUNTIME,
+    "s3": {
+        InvalidInput: ("InvalidArgument",),
+        NotFound: ("NoSuchKey",),
+        AlreadyExists: ("BucketAlreadyExists",),
+        Conflict: ("OperationAborted",),
+        Forbidden: ("AccessDenied",),
+        LimitExceeded: ("EntityTooLarge",),
+        NotSupported: ("NotImplemented",),
+        Unavailable: ("SlowDown",),
+        JobFailed: ("InvalidRequest",),
+    },
+    "sts": {
+        InvalidInput: ("ValidationError",),
+        NotFound: ("ValidationError",),
+        AlreadyExists: ("ValidationError",),
+        Conflict: ("ValidationError",),
+        Forbidden: ("AccessDenied",),
+        LimitExceeded: ("ValidationError",),
+        NotSupported: ("UnsupportedOperation",),
+        Unavailable: ("ServiceUnavailable",),
+        JobFailed: ("ValidationError",),
+    },
+    "iam": {
+        InvalidInput: ("ValidationError",),
+        NotFound: ("NoSuchEntity",),
+        AlreadyExists: ("EntityAlreadyExists",),
+        Conflict: ("DeleteConflict", "ConcurrentModification"),
+        Forbidden: ("AccessDenied",),
+        LimitExceeded: ("LimitExceeded",),
+        NotSupported: ("UnsupportedOperation",),
+        Unavailable: ("ServiceUnavailable",),
+        JobFailed: ("ValidationError",),
+    },
+    "logs": {
+        InvalidInput: ("InvalidParameterException", "ValidationException"),
+        NotFound: ("ResourceNotFoundException",),
+        AlreadyExists: ("ResourceAlreadyExistsException",),
+        Conflict: ("OperationAbortedException", "ConflictException"),
+        Forbidden: ("AccessDeniedException",),
+        LimitExceeded: ("LimitExceededException",),
+        NotSupported: ("UnsupportedOperation",),
+        Unavailable: ("ServiceUnavailableException",),
+        JobFailed: ("InvalidParameterException",),
+    },
+}
+# Where the model gives a code no status. The json protocol answers 400 to every client error.
+_STATUS: dict[type[ClaryError], int] = {
+    InvalidInput: 400,
+    NotFound: 404,
+    AlreadyExists: 409,
+    Conflict: 409,
+    Forbidden: 403,
+    LimitExceeded: 400,
+    NotSupported: 501,
+    Unavailable: 503,
+    JobFailed: 400,
+}
+# The official SDK tells "make it" from "change it" by this code and "already exists" in the text.
+_EXISTS_IS_VALIDATION = frozenset(
+    {"CreatePipeline", "CreateExperiment", "CreateTrial", "CreateTrialComponent"}
+)
+_JSON = frozenset({"sagemaker", "logs"})
+
+
+def translate(error: ClaryError, service: str, operation: Operation | None) -> WireError:
+    """Say a clary error in the words that ``operation`` of ``service`` uses."""
+    kind = next(kind for kind in _STATUS if isinstance(error, kind))
+    code = _code(kind, service, operation)
+    status = _STATUS[kind]
+    if service in _JSON and status < 500:
+        status = 400
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    message = f"{error.message}. {error.hint}" if error.hint else error.message
+    return WireError(code, message, status, headers=headers)
+
+
+def _code(kind: type[ClaryError], service: str, operation: Operation | None) -> str:
+    words = _WORDS[service][kind]
+    if operation is None:
+        return words[-1]
+    if kind is AlreadyExists and operation.name in _EXISTS_IS_VALIDATION:
+        return "ValidationException"
+    return next((word for word in words if word in operation.errors), words[-1])
