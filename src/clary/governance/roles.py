@@ -57,10 +57,7 @@ class Roles:
         """
         check_word("RoleName", role.name)
         check_policy("AssumeRolePolicyDocument", role.trust_policy)
-        if not 3600 <= role.max_session_s <= 43_200:
-            raise InvalidInput(
-                "MaxSessionDuration", f"{role.max_session_s} s", legal="3600 to 43200"
-            )
+        _check_session(role.max_session_s)
         if role.name == DEFAULT_ROLE:
             raise AlreadyExists(role.ref)
         self._insert(role, actor, tags)
@@ -118,6 +115,21 @@ class Roles:
                 )
             transaction.delete(ref)
             transaction.append(Event(now(), actor, "role.deleted", ref))
+
+    def update(
+        self,
+        ref: Ref,
+        *,
+        actor: str,
+        description: str | None = None,
+        max_session_s: int | None = None,
+    ) -> None:
+        """Replace what is not None. Raises NotFound, InvalidInput."""
+        if max_session_s is not None:
+            _check_session(max_session_s)
+        given = {"description": description, "max_session_s": max_session_s}
+        members = {name: value for name, value in given.items() if value is not None}
+        self._change(ref, actor, lambda _: members)
 
     def set_trust_policy(self, ref: Ref, document: str, *, actor: str) -> None:
         """Replace who may take the role. Raises NotFound, InvalidInput."""
@@ -225,3 +237,8 @@ def check_policy(field: str, document: str) -> None:
     policy = from_json(document, field=field)
     if not isinstance(policy, dict) or not policy.get("Statement"):
         raise InvalidInput(field, "is no policy", legal="a JSON object with a Statement")
+
+
+def _check_session(max_session_s: int) -> None:
+    if not 3600 <= max_session_s <= 43_200:
+        raise InvalidInput("MaxSessionDuration", f"{max_session_s} s", legal="3600 to 43200")
