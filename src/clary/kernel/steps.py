@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -10,6 +11,24 @@ if TYPE_CHECKING:
 
     from clary.kernel.names import Ref
     from clary.kernel.ports import Transaction
+
+
+def job_name(execution: Ref, step: str) -> str:
+    """Name what a step makes: legal for jobs and models, the same at every try.
+
+    ``Execution.TrainingJobName`` and ``Execution.ProcessingJobName`` read it too, before the job
+    exists.
+
+    Examples
+    --------
+    >>> from clary.kernel.names import Ref
+    >>> execution = Ref("123456789012", "us-east-1", "pipeline-execution", "abalone/4r83jejmhorv")
+    >>> job_name(execution, "Abalone_Train")
+    'pipelines-4r83jejmhorv-Abalone-Train-6fdee99b00'
+    """
+    made_by = execution.name.partition("/")[2]
+    suffix = hashlib.sha256(f"{execution.name}/{step}".encode()).hexdigest()[:10]
+    return f"pipelines-{made_by}-{step.replace('_', '-')[:29]}-{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
