@@ -12,7 +12,9 @@ DEFAULT_REGION = "us-east-1"
 
 _ARN = re.compile(r"arn:aws[a-z-]*:([a-z0-9-]+):([a-z0-9-]*):([0-9]{12}|):(.+)")
 _EXECUTION = re.compile(r"pipeline/([^/]+)/execution/([^/]+)")
-_VERSIONED = frozenset({"model-package"})
+_ROLE = re.compile(r"role/(.+)")
+_VERSION = re.compile(r"(model-package)/(.+)/([1-9][0-9]{0,8})")
+_RESOURCE = re.compile(r"([a-z-]+)/(.+)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -84,14 +86,19 @@ def parse_arn(text: str, *, field: str = "Arn") -> Ref:
     service, region, account, path = match.groups()
     if service == "s3":
         return Ref(account, "", "bucket", path)
+    if service == "iam" and (role := _ROLE.fullmatch(path)):
+        return Ref(account, "", "role", role[1])
+    ref = _sagemaker_ref(account, region, path) if service == "sagemaker" else None
+    if ref is None:
+        raise InvalidInput(field, f"{text!r} names no resource of a kind that is known here")
+    return ref
+
+
+def _sagemaker_ref(account: str, region: str, path: str) -> Ref | None:
     if execution := _EXECUTION.fullmatch(path):
         return Ref(account, region, "pipeline-execution", "/".join(execution.groups()))
-    kind, _, name = path.partition("/")
-    if not name:
-        raise InvalidInput(field, f"{text!r} names no resource")
-    if service == "iam" and kind == "role":
-        return Ref(account, "", "role", name)
-    stem, _, version = name.rpartition("/")
-    if kind in _VERSIONED and stem and version.isdigit():
-        return Ref(account, region, kind, stem, int(version))
-    return Ref(account, region, kind, name)
+    if versioned := _VERSION.fullmatch(path):
+        return Ref(account, region, versioned[1], versioned[2], int(versioned[3]))
+    if plain := _RESOURCE.fullmatch(path):
+        return Ref(account, region, plain[1], plain[2])
+    return None

@@ -31,5 +31,5 @@ def decode_token(token: str, *, field: str = "NextToken") -> Any:
     """
     try:
         return msgspec.json.decode(base64.b64decode(token, altchars=b"-_", validate=True))
-    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError, ValueError):
+    except (binascii.Error, msgspec.DecodeError, ValueError, RecursionError):
         raise InvalidInput(field, f"{token[:40]!r} is not a token of this list") from None

@@ -40,7 +40,7 @@ class Transaction(Protocol):
         NotFound
             It is gone.
         Conflict
-            Its stored revision is not ``resource.revision``.
+            Its stored revision is not ``resource.revision``, or it has been deleted and made anew.
         """
 
     def get(self, ref: Ref) -> Resource | None:
@@ -50,13 +50,16 @@ class Transaction(Protocol):
         """Remove it with its tags; links and events stay. Raises NotFound."""
 
     def wake(self, ref: Ref) -> None:
-        """Put it on the work queue now; wakes a worker that already holds it once more."""
+        """Put it on the work queue now; wakes a worker that already holds it once more.
+
+        Nothing happens when it is gone, so that an end can be told to whoever may have waited.
+        """
 
     def link(self, link: Link) -> None:
         """Add an edge; adding it again changes nothing."""
 
     def tag(self, ref: Ref, tags: Mapping[str, str | None]) -> None:
-        """Set tags; None removes one."""
+        """Set tags, whether or not the ref is a stored resource; None removes one."""
 
     def append(self, event: Event) -> None:
         """Write a line of the journal."""
@@ -72,7 +75,16 @@ class MetadataStore(Protocol):
         """Read one resource, or None."""
 
     def select(self, query: Query) -> Page:
-        """List resources, one page. Raises InvalidInput for a token it did not give."""
+        """List resources, one page.
+
+        Resources that are there all along are listed exactly once, whatever is made or deleted
+        between the pages.
+
+        Raises
+        ------
+        InvalidInput
+            The token is not one that the same query gave, or the limit is out of bounds.
+        """
 
     def links(self, ref: Ref, *, incoming: bool) -> Sequence[Link]:
         """Edges that end (``incoming``) or start at ``ref``, in the order they were added."""
@@ -90,16 +102,26 @@ class WorkQueue(Protocol):
     """Leases on due resources, so that any process may run them and one at a time does."""
 
     def claim(self, kinds: Sequence[str], owner: str, lease_s: float) -> Claim | None:
-        """Take one due resource of ``kinds`` that nobody holds, or None."""
+        """Take a resource of ``kinds`` that is due and that nobody holds, or None.
+
+        The one due longest comes first. A lease that ran out counts as held by nobody, except for
+        the owner itself: it is alive, so it is still at work.
+        """
 
     def renew(self, owner: str, lease_s: float) -> None:
         """Extend every lease of ``owner``."""
 
     def release(self, claim: Claim, due_at: datetime | None) -> None:
-        """Give it back; due again at ``due_at`` (None: when woken), at once if woken meanwhile."""
+        """Give it back; due again at ``due_at`` (None: when woken), at once if woken meanwhile.
+
+        Nothing happens when it is gone, or when another owner has taken it over.
+        """
 
     def wait(self, timeout_s: float) -> None:
-        """Return when this process has committed a change, or after ``timeout_s``."""
+        """Return when this process has committed a change, or after ``timeout_s``.
+
+        A change made since this thread last called ``claim`` counts, so that none is missed.
+        """
 
 
 class ObjectStore(Protocol):

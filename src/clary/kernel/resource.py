@@ -72,8 +72,10 @@ class Event:
 class Query:
     """What a list asks for. Unset members do not filter.
 
-    ``where`` compares top-level string members of the body for equality. ``limit`` is the page
-    size; ``token`` continues after the page that gave it.
+    ``name_contains`` ignores case. ``created_after`` and its like exclude the moment itself.
+    ``where`` compares string members of the body for equality, by dotted path
+    (``request.ModelName``). ``limit`` is the page size, 1 to 10,000; ``token`` continues after the
+    page that gave it. Equal sort values are ordered by name and version.
     """
 
     kind: str
