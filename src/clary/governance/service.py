@@ -6,6 +6,7 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING
 
+from clary.governance.environment import client_environment
 from clary.governance.keys import open_keys
 from clary.governance.model import (
     DEFAULT_ROLE,
@@ -14,6 +15,7 @@ from clary.governance.model import (
     Identity,
     check_word,
 )
+from clary.governance.presence import find
 from clary.governance.roles import Roles
 from clary.governance.tokens import Claims, mint, verify
 from clary.kernel.clock import now
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 SHORTEST_S = 900
 LONGEST_SESSION_S = 129_600
 LONGEST_JOB_S = 28 * 86_400
+_NOBODY = "http://127.0.0.1:9"
 
 
 class Governance:
@@ -49,6 +52,7 @@ class Governance:
         keys = open_keys(home, account)
         self.roles = Roles(store)
         self._store = store
+        self._home = home
         self._secret = bytes.fromhex(keys.signing_secret)
         self.owner = Identity(
             keys.account,
@@ -130,6 +134,17 @@ class Governance:
         """
         session = job.name.rpartition("/")[2][:64]
         return self._issue(self.roles.ref(job.account, role), session, LONGEST_JOB_S)[1]
+
+    def job_environment(self, job: Ref, role: str) -> dict[str, str]:
+        """Return the variables by which a job's own AWS clients reach this platform.
+
+        A job needs ``environment.CLIENT_DIR`` readable. Without a server its calls are refused
+        by an address where nobody listens, and never leave the machine.
+        """
+        server = find(self._home)
+        return client_environment(
+            server.endpoint if server else _NOBODY, self.job_credentials(job, role), job.region
+        )
 
     def _issue(self, role: Ref, session: str, duration_s: int) -> tuple[Identity, Credentials]:
         claims = Claims(
