@@ -54,9 +54,7 @@ def verify(secret: bytes, access_key_id: str, token: str, at: datetime) -> Ident
         Its time is over.
     """
     payload = _payload(secret, token)
-    if payload is None or not hmac.compare_digest(
-        _access_key_id(payload).encode(), access_key_id.encode()
-    ):
+    if payload is None or _access_key_id(payload) != access_key_id:
         raise Forbidden(
             "the session token", "sign requests to", "this home", hint="ask for new keys"
         )
