@@ -77,8 +77,8 @@ class MetadataStore(Protocol):
     def select(self, query: Query) -> Page:
         """List resources, one page.
 
-        Resources that are there all along are listed exactly once, whatever is made or deleted
-        between the pages.
+        Resources that are there all along, with the same sort value, are listed exactly once,
+        whatever is made or deleted between the pages.
 
         Raises
         ------
@@ -135,13 +135,45 @@ class ObjectStore(Protocol):
         *,
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
+        expected: str | None = None,
+        parts: int = 1,
     ) -> ObjectInfo:
-        """Write an object, visible whole and durable when this returns, or not at all."""
+        """Write an object, visible whole and durable when this returns, or not at all.
+
+        Parameters
+        ----------
+        chunks
+            The bytes; when it raises, nothing is stored.
+        headers, metadata
+            See ``ObjectInfo``; read after the last chunk. At most 3 KiB together.
+        expected
+            The etag that the object must have until then; empty: there must be none.
+        parts
+            The number behind the ``-`` of the etag.
+
+        Raises
+        ------
+        NotFound
+            There is no such bucket.
+        Conflict
+            The object is not the ``expected`` one.
+        LimitExceeded
+            No space is left, or headers and metadata are too long.
+        """
 
     def read(
-        self, bucket: str, key: str, *, start: int = 0, end: int | None = None
+        self,
+        bucket: str,
+        key: str,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        expected: str | None = None,
     ) -> Iterator[bytes]:
-        """Yield bytes ``[start, end)`` in chunks; the object as it was when first read."""
+        """Yield bytes ``[start, end)`` in chunks; the object as it was at this call.
+
+        Raises NotFound, and Conflict when its etag is not ``expected``.
+        """
 
     def stat(self, bucket: str, key: str) -> ObjectInfo:
         """Describe an object. Raises NotFound (of the key or of the bucket)."""
@@ -155,7 +187,12 @@ class ObjectStore(Protocol):
         after: str = "",
         limit: int = 1000,
     ) -> ObjectPage:
-        """List keys above ``after`` in UTF-8 byte order."""
+        """List keys above ``after`` in UTF-8 byte order.
+
+        A key that holds ``delimiter`` behind ``prefix`` counts as the common prefix that ends
+        there; ``after`` may be one, and leaves out all keys that begin with it. Listing computes
+        no digests: ``sha256`` is empty for a file that was not written through this port.
+        """
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove an object; removing an absent one is no error."""
