@@ -103,3 +103,15 @@ class StepKind(Protocol):
 
     def stop(self, job: Ref) -> None:
         """Ask a started step to stop; idempotent."""
+
+
+class ImmediateStep:
+    """The part of a ``StepKind`` whose ``start`` does all of the work."""
+
+    def poll(self, job: Ref) -> StepResult:
+        """Refuse: nothing is left running."""
+        raise TypeError(f"{type(self).__name__} leaves nothing running, and so not {job}")
+
+    def stop(self, job: Ref) -> None:
+        """Refuse: nothing is left running."""
+        raise TypeError(f"{type(self).__name__} leaves nothing running, and so not {job}")
