@@ -70,7 +70,10 @@ _WAKE = (
     .where(_is_ref())
     .values(
         wakes=_C.wakes + 1,
-        due_at=case((_C.lease_owner.is_(None), bindparam("woken_at")), else_=_C.due_at),
+        due_at=case(
+            (or_(_C.lease_owner.is_not(None), _C.due_at <= bindparam("woken_at")), _C.due_at),
+            else_=bindparam("woken_at"),
+        ),
     )
 )
 _CLAIMABLE = and_(

@@ -1,0 +1,390 @@
+"""What every ``MetadataStore`` promises; inherit the class and give it an ``opener``."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clary.kernel.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from clary.kernel.names import Ref
+from clary.kernel.paging import decode_token, encode_token
+from clary.kernel.resource import Link, Query
+from clary.testing.stored import (
+    a_kind,
+    a_ref,
+    a_resource,
+    an_event,
+    listed,
+    matches,
+    of_kind,
+    pages,
+    queries,
+    resource_lists,
+    sort_value,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+    from clary.kernel.ports import MetadataStore, Transaction
+    from clary.kernel.resource import Resource
+
+    Opener = Callable[[], MetadataStore]
+
+_SPAWN = multiprocessing.get_context("spawn")
+_SHARED = settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+class Oops(Exception):
+    """Something goes wrong in the middle of a transaction."""
+
+
+class MetadataStoreContract:
+    """The suite; each test gets a store of its own."""
+
+    @pytest.fixture
+    def opener(self) -> Opener:
+        """Give what opens the same store again, here or in another process (it is pickled)."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, opener: Opener) -> MetadataStore:
+        return opener()
+
+    def test_what_was_stored_is_read_back(self, store: MetadataStore, opener: Opener) -> None:
+        resource = a_resource(
+            a_ref("näme/of:it", version=7),
+            body={"a": {"b": [1, 2.5, None, True, "ü\x00\n"]}, "": {}},
+            status="InProgress",
+            parent=a_ref("x:y:/z"),
+        )
+        with store.begin() as transaction:
+            assert transaction.get(resource.ref) is None
+            assert transaction.insert(resource) == resource
+            assert transaction.get(resource.ref) == resource
+            assert store.get(resource.ref) is None
+        assert store.get(resource.ref) == opener().get(resource.ref) == resource
+
+    def test_the_parts_of_a_ref_do_not_run_together(self, store: MetadataStore) -> None:
+        refs = [Ref("1", "", "k", "a"), Ref("1", "", "k", "a", 1), Ref("1", "a", "k", "a")]
+        with store.begin() as transaction:
+            for ref in refs:
+                transaction.insert(a_resource(ref, body={"me": str(ref)}))
+                transaction.tag(ref, {"me": repr(ref)})
+        assert [store.tags(ref) for ref in refs] == [{"me": repr(ref)} for ref in refs]
+
+    def test_an_update_replaces_and_counts(self, store: MetadataStore) -> None:
+        resource = stored(store, status="InProgress", body={"n": 1})
+        changed = replace(resource, status="Completed", body={"m": 2}, parent=a_ref())
+        with store.begin() as transaction:
+            updated = transaction.update(changed)
+        assert updated == store.get(resource.ref)
+        assert updated == replace(
+            changed, revision=resource.revision + 1, modified_at=updated.modified_at
+        )
+        assert updated.modified_at > resource.modified_at
+
+    def test_a_stale_update_is_refused(self, store: MetadataStore) -> None:
+        resource = stored(store)
+        with store.begin() as transaction:
+            transaction.update(resource)
+        with pytest.raises(Conflict), store.begin() as transaction:
+            transaction.update(resource)
+
+    def test_an_update_of_a_predecessor_is_refused(self, store: MetadataStore) -> None:
+        resource = stored(store)
+        with store.begin() as transaction:
+            transaction.delete(resource.ref)
+            transaction.insert(a_resource(resource.ref))
+        with pytest.raises(Conflict), store.begin() as transaction:
+            transaction.update(resource)
+
+    def test_what_is_gone_is_not_found(self, store: MetadataStore) -> None:
+        resource = stored(store)
+        with store.begin() as transaction:
+            transaction.tag(resource.ref, {"a": "b"})
+            transaction.delete(resource.ref)
+        assert store.get(resource.ref) is None
+        assert store.tags(resource.ref) == {}
+        with pytest.raises(NotFound), store.begin() as transaction:
+            transaction.delete(resource.ref)
+        with pytest.raises(NotFound), store.begin() as transaction:
+            transaction.update(resource)
+
+    def test_a_name_is_given_once_and_the_transaction_goes_on(self, store: MetadataStore) -> None:
+        resource, other = stored(store, body={"mine": True}), a_resource()
+        with store.begin() as transaction:
+            with pytest.raises(AlreadyExists):
+                transaction.insert(a_resource(resource.ref))
+            transaction.insert(other)
+        assert store.get(resource.ref) == resource
+        assert store.get(other.ref) == other
+
+    def test_an_exception_takes_all_of_it_back(self, store: MetadataStore) -> None:
+        old, new = stored(store), a_resource()
+        with pytest.raises(Oops), store.begin() as transaction:
+            change_then_fail(transaction, old, new)
+        assert store.get(new.ref) is None
+        assert store.get(old.ref) == old
+        assert list(store.links(new.ref, incoming=True)) == []
+        assert store.tags(old.ref) == {}
+        assert list(store.events(ref=new.ref)) == []
+
+    def test_links_keep_their_order_and_are_added_once(self, store: MetadataStore) -> None:
+        here, there, other = a_ref(), a_ref(), a_ref()
+        links = [
+            Link(here, "Produced", there, "model"),
+            Link(here, "AssociatedWith", there),
+            Link(here, "Produced", other),
+            Link(here, "Produced", there),
+        ]
+        with store.begin() as transaction:
+            for link in links:
+                transaction.link(link)
+        with store.begin() as transaction:
+            for link in reversed(links):
+                transaction.link(link)
+        assert list(store.links(here, incoming=False)) == links
+        assert list(store.links(there, incoming=True)) == [links[0], links[1], links[3]]
+        assert list(store.links(here, incoming=True)) == []
+
+    def test_tags_are_set_and_removed(self, store: MetadataStore) -> None:
+        ref = a_ref()
+        with store.begin() as transaction:
+            transaction.tag(ref, {"team": "red", "stage": "dev", "": "empty"})
+        with store.begin() as transaction:
+            transaction.tag(ref, {"team": "blue", "stage": None, "absent": None})
+            transaction.tag(ref, {})
+        assert store.tags(ref) == {"team": "blue", "": "empty"}
+
+    def test_the_journal_is_read_in_order(self, store: MetadataStore) -> None:
+        mine, other = a_ref(), a_ref()
+        events = [an_event(ref, n=n) for n, ref in enumerate([mine, other, mine, mine])]
+        for event in events:
+            with store.begin() as transaction:
+                transaction.append(event)
+        journal = list(store.events())
+        assert [replace(event, id=0) for event in journal] == events
+        ids = [event.id for event in journal]
+        assert ids == sorted(set(ids))
+        assert ids[0] > 0
+        assert list(store.events(after=ids[0], limit=2)) == journal[1:3]
+        assert list(store.events(ref=mine)) == [journal[0], *journal[2:]]
+        assert list(store.events(after=ids[-1])) == []
+
+    @_SHARED
+    @given(resources=resource_lists, query=queries)
+    def test_lists_show_what_they_ask_for(
+        self, store: MetadataStore, resources: list[Resource], query: Query
+    ) -> None:
+        query = replace(query, kind=a_kind())
+        resources = [of_kind(resource, query.kind) for resource in resources]
+        insert_all(store, resources)
+        found = list(pages(store, query))
+        items = [resource for page in found for resource in page]
+        wanted = [resource for resource in resources if matches(resource, query)]
+        assert sorted(items, key=by_ref) == sorted(wanted, key=by_ref)
+        values = [sort_value(resource, query) for resource in items]
+        assert values == sorted(values, reverse=query.descending)
+        assert [len(page) for page in found[:-1]] == [query.limit] * (len(found) - 1)
+        assert found[-1] or len(found) == 1
+
+    @_SHARED
+    @given(before=resource_lists, after=resource_lists, query=queries, randoms=st.randoms())
+    def test_changes_between_pages_disturb_nothing_else(
+        self,
+        store: MetadataStore,
+        before: list[Resource],
+        after: list[Resource],
+        query: Query,
+        randoms: random.Random,
+    ) -> None:
+        query = Query(a_kind(), sort_by=query.sort_by, descending=query.descending, limit=3)
+        before = [of_kind(resource, query.kind) for resource in before]
+        known = {resource.ref for resource in before}
+        later = [of_kind(resource, query.kind) for resource in after]
+        later = [resource for resource in later if resource.ref not in known]
+        insert_all(store, before)
+        doomed = randoms.sample(before, len(before) // 3)
+        seen = []
+        for page in pages(store, query):
+            seen += [resource.ref for resource in page]
+            insert_all(store, [later.pop() for _ in range(min(2, len(later)))])
+            if doomed:
+                with store.begin() as transaction:
+                    transaction.delete(doomed.pop().ref)
+        assert len(seen) == len(set(seen))
+        gone = {resource.ref for resource in before if store.get(resource.ref) is None}
+        assert known - gone <= set(seen)
+
+    def test_a_token_is_good_for_its_own_list_only(self, store: MetadataStore) -> None:
+        kind = a_kind()
+        insert_all(store, [a_resource(a_ref(kind=kind)) for _ in range(3)])
+        query = Query(kind, limit=1)
+        token = store.select(query).token
+        assert store.select(replace(query, token=token, limit=2)).items
+        for other in (
+            replace(query, kind=a_kind()),
+            replace(query, sort_by="name"),
+            replace(query, descending=False),
+            replace(query, account="111111111111"),
+            replace(query, name_contains="t"),
+        ):
+            with pytest.raises(InvalidInput, match="NextToken"):
+                store.select(replace(other, token=token))
+
+    @_SHARED
+    @given(
+        forged=st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+            st.lists,
+            max_leaves=4,
+        ),
+        text=st.text(min_size=1),
+    )
+    def test_a_made_up_token_is_refused(self, store: MetadataStore, forged: Any, text: str) -> None:
+        query = Query(a_kind(), limit=1)
+        insert_all(store, [a_resource(a_ref(kind=query.kind)) for _ in range(2)])
+        start, *_ = decode_token(store.select(query).token)
+        for token in (
+            text,
+            encode_token(str(forged)),
+            encode_token([start, forged]),
+            encode_token([start, forged, "account", "region", "name", 1, 2]),
+            encode_token([start, 2**63, "account", "region", "name", 1]),
+            encode_token([start, True, "account", "region", "name", 1]),
+        ):
+            with pytest.raises(InvalidInput, match="NextToken"):
+                store.select(replace(query, token=token))
+
+    @pytest.mark.parametrize("limit", [-1, 0, 10_001])
+    def test_a_page_has_bounds(self, store: MetadataStore, limit: int) -> None:
+        with pytest.raises(InvalidInput, match=str(limit)):
+            store.select(Query("thing", limit=limit))
+
+    def test_threads_lose_no_update(self, store: MetadataStore) -> None:
+        ref = stored(store, body={"n": 0}).ref
+        threads = [threading.Thread(target=count_up, args=(store, ref, 25)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert_counted(store, ref, 200)
+
+    def test_processes_lose_no_update(self, store: MetadataStore, opener: Opener) -> None:
+        ref = stored(store, body={"n": 0}).ref
+        children = [_SPAWN.Process(target=_count_up, args=(opener, ref, 50)) for _ in range(3)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+        assert [child.exitcode for child in children] == [0, 0, 0]
+        assert_counted(store, ref, 150)
+
+    @pytest.mark.parametrize(
+        "rounds", [6, pytest.param(60, marks=pytest.mark.long)], ids=["some", "many"]
+    )
+    def test_a_kill_loses_no_commit(
+        self, store: MetadataStore, opener: Opener, rounds: int
+    ) -> None:
+        kind, draw, told = a_kind(), random.Random(20), 0  # noqa: S311 - when to kill is no secret
+        for _ in range(rounds):
+            told = _told_until_killed(opener, kind, told, draw.randrange(1, 60))
+            rows = {resource.ref.name for resource in listed(store, Query(kind, limit=1000))}
+            lines = {event.ref.name for event in store.events(limit=100_000)}
+            assert rows == lines
+            assert rows >= {str(number) for number in range(told)}
+            assert len(rows) <= told + 1
+            told = len(rows)
+
+
+def stored(store: MetadataStore, **members: Any) -> Resource:
+    """Store a made-up resource."""
+    with store.begin() as transaction:
+        return transaction.insert(a_resource(**members))
+
+
+def insert_all(store: MetadataStore, resources: list[Resource]) -> None:
+    """Store resources in one transaction."""
+    with store.begin() as transaction:
+        for resource in resources:
+            transaction.insert(resource)
+
+
+def change_then_fail(transaction: Transaction, old: Resource, new: Resource) -> None:
+    """Change what can be changed, in vain."""
+    transaction.insert(new, due=True)
+    transaction.update(replace(old, status="Changed"))
+    transaction.link(Link(old.ref, "Produced", new.ref))
+    transaction.tag(old.ref, {"a": "b"})
+    transaction.append(an_event(new.ref))
+    raise Oops
+
+
+def by_ref(resource: Resource) -> Ref:
+    """Sort resources by name."""
+    return resource.ref
+
+
+def count_up(store: MetadataStore, ref: Ref, times: int) -> None:
+    """Add one, optimistically, ``times`` times; and tell the journal."""
+    while times:
+        read = store.get(ref)
+        assert read is not None
+        try:
+            with store.begin() as transaction:
+                transaction.append(an_event(ref))
+                transaction.update(replace(read, body={"n": read.body["n"] + 1}))
+        except Conflict:
+            continue
+        times -= 1
+
+
+def assert_counted(store: MetadataStore, ref: Ref, count: int) -> None:
+    """Check a counter that ``count_up`` used."""
+    counter = store.get(ref)
+    assert counter is not None
+    assert (counter.body, counter.revision) == ({"n": count}, count)
+    assert len(store.events(ref=ref)) == count
+
+
+def _count_up(opener: Opener, ref: Ref, times: int) -> None:
+    count_up(opener(), ref, times)
+
+
+def _commit_for_ever(opener: Opener, kind: str, number: int, done: Connection) -> None:
+    store = opener()
+    while True:
+        resource = a_resource(a_ref(str(number), kind=kind))
+        with store.begin() as transaction:
+            transaction.insert(resource)
+            transaction.append(an_event(resource.ref))
+        number += 1
+        done.send(number)
+
+
+def _told_until_killed(opener: Opener, kind: str, start: int, commits: int) -> int:
+    """Let a process commit from number ``start`` on; say how many it told of before it died."""
+    reading, writing = _SPAWN.Pipe(duplex=False)
+    child = _SPAWN.Process(target=_commit_for_ever, args=(opener, kind, start, writing))
+    child.start()
+    writing.close()
+    told = start
+    try:
+        while True:
+            told = reading.recv()
+            if told == start + commits:
+                child.kill()
+    except EOFError:
+        child.join()
+    return told
