@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from clary.kernel.errors import InvalidInput
+from clary.kernel.errors import InvalidInput, NotFound
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
@@ -102,3 +102,30 @@ def _sagemaker_ref(account: str, region: str, path: str) -> Ref | None:
     if plain := _RESOURCE.fullmatch(path):
         return Ref(account, region, plain[1], plain[2])
     return None
+
+
+def parse_name(text: str, kind: str, *, account: str, region: str, field: str) -> Ref:
+    """Read the ARN or bare name (``abalone``, ``abalone/3``) of a resource of one kind.
+
+    Raises
+    ------
+    InvalidInput
+        It names something else; names ``field``.
+    NotFound
+        It lies in another account.
+
+    Examples
+    --------
+    >>> where = {"account": "123456789012", "region": "us-east-1", "field": "ModelPackageName"}
+    >>> str(parse_name("abalone/3", "model-package", **where))
+    'model-package abalone/3'
+    """
+    whole = (
+        text if text.startswith("arn:") else f"arn:aws:sagemaker:{region}:{account}:{kind}/{text}"
+    )
+    ref = parse_arn(whole, field=field)
+    if ref.kind != kind:
+        raise InvalidInput(field, f"{text!r} is a {ref.kind}", legal=f"the name of a {kind}")
+    if ref.account != account:
+        raise NotFound(text)
+    return ref
