@@ -1,0 +1,113 @@
+"""The public describe documents of jobs: the request echoed, and what became of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clary.jobs import requests, training
+from clary.jobs.model import ENDED, PROCESSING, TRAINING, Job, read
+from clary.kernel.names import arn
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from clary.kernel.ports import JsonObject
+    from clary.kernel.resource import Resource
+
+_PREFIX = {PROCESSING: "ProcessingJob", TRAINING: "TrainingJob"}
+_LONGEST_REASON = 1024
+
+
+def prefix(kind: str) -> str:
+    """Return what a kind's members start with: ``TrainingJob``."""
+    return _PREFIX.get(kind, "TransformJob")
+
+
+def describe(resource: Resource) -> JsonObject:
+    """Write the document that Describe answers with; times are datetimes, absent members absent."""
+    job = read(resource)
+    ref = resource.ref
+    word = prefix(ref.kind)
+    echoed = {name: value for name, value in job.request.items() if name != "Tags"}
+    document: JsonObject = {
+        **echoed,
+        f"{word}Name": ref.name,
+        f"{word}Arn": arn(ref),
+        f"{word}Status": resource.status,
+        "CreationTime": resource.created_at,
+        "FailureReason": job.failure[:_LONGEST_REASON] or None,
+        **_times(word, job),
+    }
+    if ref.kind == PROCESSING:
+        document |= _processing(resource, job)
+    elif ref.kind == TRAINING:
+        document |= _training(resource, job)
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def summary(resource: Resource) -> JsonObject:
+    """Write a job's line in a list."""
+    job = read(resource)
+    word = prefix(resource.ref.kind)
+    line: JsonObject = {
+        f"{word}Name": resource.ref.name,
+        f"{word}Arn": arn(resource.ref),
+        f"{word}Status": resource.status,
+        "CreationTime": resource.created_at,
+        "LastModifiedTime": resource.modified_at,
+        f"{word.removesuffix('Job')}EndTime": job.ended_at,
+    }
+    if resource.ref.kind == TRAINING:
+        line["SecondaryStatus"] = job.secondary
+    else:
+        line["FailureReason"] = job.failure[:_LONGEST_REASON] or None
+        line["ExitMessage"] = job.exit_message or None
+    if resource.ref.kind not in _PREFIX:
+        del line["ExitMessage"]
+    return {name: value for name, value in line.items() if value is not None}
+
+
+def _times(word: str, job: Job) -> dict[str, datetime | None]:
+    verb = word.removesuffix("Job")
+    return {f"{verb}StartTime": job.started_at, f"{verb}EndTime": job.ended_at}
+
+
+def _processing(resource: Resource, job: Job) -> JsonObject:
+    limit = job.request.get("StoppingCondition") or {"MaxRuntimeInSeconds": requests.DAY_S}
+    return {
+        "StoppingCondition": limit,
+        "LastModifiedTime": resource.modified_at,
+        "ExitMessage": job.exit_message or None,
+    }
+
+
+def _training(resource: Resource, job: Job) -> JsonObject:
+    view = requests.training(job.request)
+    seconds = None
+    if job.started_at is not None and job.ended_at is not None:
+        seconds = max(1, round((job.ended_at - job.started_at).total_seconds()))
+    return {
+        "SecondaryStatus": job.secondary,
+        "SecondaryStatusTransitions": _transitions(resource, job),
+        "LastModifiedTime": resource.modified_at,
+        "ModelArtifacts": {"S3ModelArtifacts": training.model_uri(resource.ref, view)},
+        "StoppingCondition": job.request.get("StoppingCondition")
+        or {"MaxRuntimeInSeconds": requests.DAY_S},
+        "EnableNetworkIsolation": view.enable_network_isolation,
+        "TrainingTimeInSeconds": seconds,
+        "BillableTimeInSeconds": seconds,
+        "FinalMetricDataList": [
+            {"MetricName": one.name, "Value": one.value, "Timestamp": one.at} for one in job.metrics
+        ]
+        or None,
+    }
+
+
+def _transitions(resource: Resource, job: Job) -> list[JsonObject]:
+    ends = [one.at for one in job.transitions[1:]]
+    last = job.ended_at if resource.status in ENDED else None
+    return [
+        {"Status": one.status, "StartTime": one.at, "StatusMessage": one.message}
+        | ({"EndTime": end} if end is not None else {})
+        for one, end in zip(job.transitions, [*ends, last], strict=True)
+    ]

@@ -1,0 +1,83 @@
+"""Laying out ``/opt/ml`` and composing the process of one host."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clary.jobs.ports import ProcessSpec
+from clary.kernel.codec import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clary.jobs.contract import Plan
+
+CONTAINERS = Path(__file__).resolve().parent / "containers"
+_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def write_files(plan: Plan, host: str, ml: Path) -> None:
+    """Write a host's configuration files and make the directories it expects."""
+    path, resources = plan.resources
+    documents = {**plan.documents, path: {"current_host": host, **resources}}
+    for directory in plan.directories:
+        (ml / directory).mkdir(parents=True, exist_ok=True)
+    for name, document in documents.items():
+        file = ml / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(to_json(document))
+
+
+def specification(  # noqa: PLR0913 - a process is one host of a plan and five facts beside it
+    plan: Plan,
+    host: str,
+    given: Mapping[str, str],
+    *,
+    process: str,
+    ml: Path,
+    log: Path,
+    memory_bytes: int | None,
+) -> ProcessSpec:
+    """Compose the process of one host.
+
+    ``given`` holds the platform's variables; they go before the request's own, because a job
+    reaches the platform by them, except for PYTHONPATH, which is joined.
+    """
+    python = Path(sys.executable)
+    argv = list(plan.argv)
+    if plan.program:
+        program, *arguments = plan.program
+        argv = [str(python), str(CONTAINERS / program), *arguments]
+    paths = [given.get("PYTHONPATH", ""), plan.environment.get("PYTHONPATH", "")]
+    environment = {
+        "PATH": f"{python.parent}:{_SYSTEM_PATH}",
+        "HOME": "/tmp",  # noqa: S108 - the sandbox's own
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        **plan.environment,
+        **given,
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+    }
+    return ProcessSpec(
+        id=process,
+        argv=argv,
+        environment={name: value for name, value in environment.items() if value},
+        ml=ml,
+        cwd=plan.cwd,
+        log=log,
+        readable=(CONTAINERS, *_readable(given)),
+        hostname=host,
+        peers=[one for one in plan.hosts if one != host],
+        network=plan.network,
+        memory_bytes=memory_bytes,
+        timeout_s=plan.limit_s,
+    )
+
+
+def _readable(given: Mapping[str, str]) -> list[Path]:
+    """Return the directories that the platform's own variables put on the PYTHONPATH."""
+    folders = [Path(path) for path in given.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return [folder for folder in folders if folder.is_dir()]

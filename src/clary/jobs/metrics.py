@@ -1,0 +1,77 @@
+"""Training metrics: the last value of each pattern in the log."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from typing import TYPE_CHECKING
+
+import regex
+
+from clary.jobs.model import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from clary.jobs.ports import LogLine
+
+_log = logging.getLogger(__name__)
+_LINE = 4096
+"""No metric is looked for behind so many characters of a line."""
+_PATTERN_S = 1.0
+"""What one pattern may spend on one line before it is given up."""
+_TOTAL_S = 30.0
+"""What all patterns may spend on a log; the values found by then count."""
+
+
+def last_values(
+    lines: Iterable[LogLine], patterns: Sequence[tuple[str, str]]
+) -> tuple[Metric, ...]:
+    """Find the last value of each metric; a pattern's first group is the value.
+
+    ``#011`` is how the log service shows a tab: a line is matched with it and with the tab. A
+    pattern that does not compile, or that takes too long, gives no metric and is logged.
+    """
+    compiled = _compiled(patterns)
+    found: dict[str, Metric] = {}
+    deadline = time.monotonic() + _TOTAL_S
+    for line in lines:
+        if time.monotonic() > deadline:
+            _log.warning("a log takes too long to search for metrics; the rest is left out")
+            break
+        text = line.text[:_LINE]
+        shown = text.replace("\t", "#011")
+        for name, pattern in list(compiled.items()):
+            try:
+                value = _value(pattern, text, shown)
+            except TimeoutError:
+                _log.warning("the pattern of metric %s takes too long; it is left out", name)
+                del compiled[name]
+                continue
+            if value is not None:
+                found[name] = Metric(name, value, line.at)
+    return tuple(found.values())
+
+
+def _compiled(patterns: Sequence[tuple[str, str]]) -> dict[str, regex.Pattern[str]]:
+    compiled = {}
+    for name, pattern in patterns:
+        try:
+            compiled[name] = regex.compile(pattern)
+        except regex.error as error:
+            _log.warning("the pattern of metric %s is left out: %s", name, error)
+    return compiled
+
+
+def _value(pattern: regex.Pattern[str], text: str, shown: str) -> float | None:
+    match = pattern.search(shown, timeout=_PATTERN_S)
+    if match is None and shown != text:
+        match = pattern.search(text, timeout=_PATTERN_S)
+    if match is None:
+        return None
+    try:
+        value = float(match[1] if pattern.groups else match[0])
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None

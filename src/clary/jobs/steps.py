@@ -1,0 +1,139 @@
+"""The pipeline steps that run jobs: Processing, Training and Transform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from clary.jobs import images
+from clary.jobs.describe import describe, prefix
+from clary.jobs.model import PROCESSING, TRAINING, TRANSFORM, read
+from clary.kernel.codec import plain
+from clary.kernel.errors import Conflict, InvalidInput, NotFound
+from clary.kernel.names import arn
+from clary.kernel.steps import StepResult, job_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from clary.jobs.service import Jobs
+    from clary.kernel.names import Ref
+    from clary.kernel.ports import Transaction
+    from clary.kernel.resource import Resource
+    from clary.kernel.steps import StepRun
+
+_STATES: Mapping[str, Literal["Executing", "Succeeded", "Failed"]] = {
+    "InProgress": "Executing",
+    "Stopping": "Executing",
+    "Completed": "Succeeded",
+    "Failed": "Failed",
+}
+_IMAGE = {
+    PROCESSING: ("AppSpecification", "ImageUri"),
+    TRAINING: ("AlgorithmSpecification", "TrainingImage"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobStep:
+    """A step that runs one job of a kind, whose describe document its properties are."""
+
+    jobs: Jobs
+    kind: str
+
+    def check(self, step: Mapping[str, Any]) -> None:
+        """Refuse an image without a runtime, and a property file of an output that is not there."""
+        arguments = step.get("Arguments") or {}
+        holder, member = _IMAGE.get(self.kind, ("", ""))
+        image = (arguments.get(holder) or {}).get(member)
+        if isinstance(image, str):
+            images.runtime(image, field=f"Arguments.{holder}.{member}")
+        outputs = (arguments.get("ProcessingOutputConfig") or {}).get("Outputs") or []
+        names = [one.get("OutputName") for one in outputs if isinstance(one, dict)]
+        _check_files(step.get("PropertyFiles") or [], names)
+
+    def start(self, run: StepRun, transaction: Transaction) -> StepResult:
+        """Create the job in the transaction that marks the step as started."""
+        name = job_name(run.execution, run.step["Name"])
+        ref = run.execution.sibling(self.kind, name)
+        arguments = dict(run.arguments)
+        tags = {tag["Key"]: tag["Value"] for tag in arguments.pop("Tags", None) or []}
+        files = run.step.get("PropertyFiles") or []
+        self.jobs.create(
+            ref,
+            {**arguments, f"{prefix(self.kind)}Name": name},
+            actor=run.actor,
+            tags=tags,
+            transaction=transaction,
+            parent=run.execution,
+            kept={one["PropertyFileName"]: (one["OutputName"], one["FilePath"]) for one in files},
+        )
+        return StepResult("Executing", job=ref, metadata=self._metadata(ref))
+
+    def poll(self, job: Ref) -> StepResult:
+        """Say how far the job is."""
+        try:
+            resource = self.jobs.get(job)
+        except NotFound as error:
+            return StepResult("Failed", job=job, reason=error.message)
+        state = read(resource)
+        return StepResult(
+            status=_STATES.get(resource.status) or ("Stopped" if state.stop_asked else "Failed"),
+            job=job,
+            properties=plain(describe(resource)),
+            files=dict(state.kept),
+            metadata=self._metadata(job),
+            reason=_reason(resource),
+        )
+
+    def stop(self, job: Ref) -> None:
+        """Ask the job to stop; nothing happens when it has ended."""
+        try:
+            self.jobs.stop(job, actor=read(self.jobs.get(job)).actor)
+        except (Conflict, NotFound):
+            return
+
+    def _metadata(self, ref: Ref) -> dict[str, Any]:
+        return {prefix(self.kind): {"Arn": arn(ref)}}
+
+
+class ProcessingStep(JobStep):
+    """``Processing``."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        super().__init__(jobs, PROCESSING)
+
+
+class TrainingStep(JobStep):
+    """``Training``."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        super().__init__(jobs, TRAINING)
+
+
+class TransformStep(JobStep):
+    """``Transform``."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        super().__init__(jobs, TRANSFORM)
+
+
+def _check_files(files: Sequence[Any], outputs: Sequence[Any]) -> None:
+    for index, one in enumerate(files):
+        place = f"PropertyFiles.{index}"
+        for member in ("PropertyFileName", "OutputName", "FilePath"):
+            if not isinstance(one, dict) or not isinstance(one.get(member), str):
+                raise InvalidInput(f"{place}.{member}", "is missing or no string")
+        if one["OutputName"] not in outputs:
+            raise InvalidInput(
+                f"{place}.OutputName",
+                f"{one['OutputName']!r} is no output of the step",
+                legal=", ".join(str(name) for name in outputs) or "none",
+            )
+
+
+def _reason(resource: Resource) -> str:
+    job = read(resource)
+    if resource.status == "Stopped" and not job.stop_asked:
+        return "the job was stopped because it ran longer than MaxRuntimeInSeconds allows"
+    return job.failure

@@ -1,0 +1,93 @@
+"""What came from what: artifacts named by the digest of their content, and the tree they form."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from clary.kernel.names import Ref
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clary.kernel.resource import ObjectInfo
+
+ARTIFACT = "artifact"
+MOST_FILES = 1000
+"""So many of a tree's files are listed; its digest is always that of all of them."""
+
+
+class FileEntry(msgspec.Struct, frozen=True, order=True):
+    """One file of a tree; ``path`` is relative to the tree."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """Content that was read or written: one object, or a tree of them.
+
+    Parameters
+    ----------
+    digest
+        SHA-256 (hex) of the object, or of the tree's sorted (path, digest, size) lines.
+    uri
+        Where it was seen first.
+    type
+        Which of the two it is.
+    size_bytes
+        Of all files together.
+    file_count
+        How many files a tree has; ``files`` lists at most 1000 of them.
+    """
+
+    digest: str
+    uri: str
+    type: Literal["object", "tree"]
+    size_bytes: int
+    file_count: int = 1
+    files: tuple[FileEntry, ...] = ()
+
+
+def of_object(info: ObjectInfo) -> Artifact:
+    """Name one stored object."""
+    uri = f"s3://{info.bucket}/{info.key}"
+    return Artifact(info.sha256, uri, "object", info.size_bytes)
+
+
+def of_tree(uri: str, entries: Iterable[FileEntry]) -> Artifact:
+    """Name a tree of files by content; where it lies does not matter, nor does the order.
+
+    Examples
+    --------
+    >>> one = of_tree("s3://b/x", [FileEntry("a", "00", 1), FileEntry("b", "11", 2)])
+    >>> one.digest == of_tree("s3://c/y", [FileEntry("b", "11", 2), FileEntry("a", "00", 1)]).digest
+    True
+    """
+    files = sorted(entries)
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(msgspec.json.encode([file.path, file.sha256, file.size_bytes]) + b"\n")
+    total = sum(file.size_bytes for file in files)
+    return Artifact(
+        digest.hexdigest(), uri, "tree", total, len(files), files=tuple(files[:MOST_FILES])
+    )
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A thing and what it was made from.
+
+    ``role`` is what the thing above used it as; ``seen`` marks one that is written out elsewhere
+    in the same tree.
+    """
+
+    ref: Ref
+    role: str = ""
+    digest: str = ""
+    uri: str = ""
+    size_bytes: int = 0
+    seen: bool = False
+    children: tuple[Node, ...] = ()
