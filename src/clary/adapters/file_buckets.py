@@ -6,11 +6,12 @@ import contextlib
 import fcntl
 import os
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from clary.adapters.file_facts import sync_folder
-from clary.kernel.codec import build, from_json, to_json
+from clary.kernel.codec import from_json, to_json
 from clary.kernel.errors import AlreadyExists, InvalidInput, NotFound
 from clary.kernel.resource import Bucket
 
@@ -102,8 +103,9 @@ class FileBuckets:
     def _read(self, files: frozenset[tuple[str, int]]) -> Iterator[Bucket]:
         for name, _ in files:
             with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-                record = (self._folder / name).read_bytes()
-                yield build(Bucket, from_json(record, field=name), field=name)
+                facts = from_json((self._folder / name).read_bytes(), field=name)
+                created_at = datetime.fromisoformat(facts.pop("created_at"))
+                yield Bucket(**facts, created_at=created_at)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"

@@ -25,9 +25,10 @@ from clary.kernel.errors import Conflict, LimitExceeded, NotFound
 from clary.kernel.resource import ObjectInfo, ObjectPage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from clary.adapters.file_facts import FactsStore
     from clary.adapters.file_tree import Place
     from clary.kernel.resource import Bucket
 
@@ -42,16 +43,18 @@ class FileObjects:
     ----------
     root
         The folder of the buckets; made when it is not there.
+    facts
+        Makes the store of what is recorded about files.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, facts: Callable[[Path], FactsStore] = facts_store) -> None:
         own = root / ".clary"
         for name in ("buckets", "facts"):
             (own / name).mkdir(parents=True, exist_ok=True)
         self._root = root
         self._scratch = FileScratch(own / "scratch")
         self._buckets = FileBuckets(own / "buckets", self._scratch.path)
-        self._facts = facts_store(own / "facts")
+        self._facts = facts(own / "facts")
 
     def put(  # noqa: PLR0913 the port's signature
         self,
