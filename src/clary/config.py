@@ -10,8 +10,11 @@ from clary.kernel.names import DEFAULT_ACCOUNT, DEFAULT_REGION
 
 
 def default_home() -> Path:
-    """Return ``$CLARY_HOME``, else ``~/.clary``."""
-    return Path(os.environ.get("CLARY_HOME") or "~/.clary").expanduser()
+    """Return ``$CLARY_HOME``, else ``./.clary`` if there is one, else ``~/.clary``."""
+    if named := os.environ.get("CLARY_HOME"):
+        return Path(named).expanduser()
+    here = Path.cwd() / ".clary"
+    return here if here.is_dir() else Path("~/.clary").expanduser()
 
 
 @dataclass(frozen=True, slots=True)

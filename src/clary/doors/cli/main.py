@@ -1,0 +1,97 @@
+"""The command ``clary``: finds the module of a command only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from clary.kernel.errors import ClaryError
+
+COMMANDS = {
+    "up": ("up", "Serve a home until it is told to stop."),
+    "env": ("env", "Print the variables that lead AWS clients to a home's server."),
+    "run": ("run", "Run a program against a home's server, started for it if none runs."),
+    "demo": ("demo", "Run the Abalone pipeline from its data to a batch of scores."),
+    "doctor": ("doctor", "Check what this machine offers and lacks."),
+    "status": ("status", "Show a home's server and what it works on."),
+    "logs": ("logs", "Print the log of a job."),
+    "pipelines": ("pipelines", "List, show and start pipelines."),
+    "executions": ("executions", "List, show and stop executions of pipelines."),
+    "jobs": ("jobs", "List, show and stop jobs."),
+    "models": ("models", "List, show, approve and reject model versions."),
+    "lineage": ("lineage", "Show what a model version was made from."),
+    "version": ("version", "Print the version."),
+}
+_EXTRAS = {"boto3": "demo", "sklego": "demo", "pandas": "ml", "sklearn": "ml", "xgboost": "ml"}
+
+
+class Commands(TyperGroup):
+    """The commands by name and summary; the one that is called is imported."""
+
+    def __init__(self, **attributes: Any) -> None:
+        attributes["commands"] = {
+            name: TyperCommand(name, help=summary) for name, (_, summary) in COMMANDS.items()
+        }
+        super().__init__(**attributes)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Put the real command in the place of its summary."""
+        if args[0] in COMMANDS:
+            module = importlib.import_module(f"clary.doors.cli.{COMMANDS[args[0]][0]}")
+            self.add_command(typer.main.get_command(module.app), args[0])
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def clary() -> None:
+    """Run the machine-learning lifecycle on machines you own, through the SageMaker API."""
+
+
+def run() -> None:
+    """Run ``clary`` with the arguments of this process, and end the process.
+
+    Exits with 0, with 1 after one clear sentence on stderr, or with 2 for wrong usage. With
+    ``CLARY_DEBUG=1`` errors show their traceback.
+    """
+    try:
+        app(prog_name="clary")
+    except Exception as error:
+        if os.environ.get("CLARY_DEBUG") == "1":
+            raise
+        sys.stderr.write(explain(error))
+        sys.exit(1)
+
+
+def explain(error: Exception) -> str:
+    """Say an error as a sentence and, where there is one, a hint."""
+    if isinstance(error, ClaryError):
+        return _lines(error.message, error.hint)
+    if isinstance(error, ModuleNotFoundError) and (extra := _EXTRAS.get(error.name or "")):
+        return _lines(f"this needs the package {error.name}", f"pip install 'clary[{extra}]'")
+    if isinstance(error, OSError) and error.filename is not None:
+        return _lines(f"{error.filename}: {error.strerror}", "")
+    handle, path = tempfile.mkstemp(prefix="clary-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        traceback.print_exception(error, file=file)
+    hint = f"please report it with {path}; CLARY_DEBUG=1 shows it here"
+    return _lines(f"this is a bug: {type(error).__name__}: {error}", hint)
+
+
+def _lines(message: str, hint: str) -> str:
+    return f"clary: {message}\n" + (f"  {hint}\n" if hint else "")

@@ -1,0 +1,94 @@
+"""clary models."""
+
+from typing import Annotated, Any
+
+import typer
+
+from clary.doors.cli.homes import find_one, open_home
+from clary.doors.cli.options import Home, Json, Limit, new_app
+from clary.doors.cli.output import note, show_document, show_rows
+from clary.kernel.errors import NotFound
+from clary.kernel.names import parse_arn
+from clary.kernel.resource import Query, Resource
+from clary.platform import Platform
+
+app = new_app(several=True)
+Version = Annotated[str, typer.Argument(help="GROUP/VERSION, GROUP for the newest, or an ARN.")]
+Note = Annotated[str, typer.Option("--note", help="Why; kept with the decision.")]
+
+
+@app.command("list")
+def list_(
+    group: Annotated[str, typer.Argument(help="Only versions of this group.")] = "",
+    home: Home = None,
+    limit: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """List model versions, the newest first."""
+    platform = open_home(home)
+    parent = _group(platform, group).ref if group else None
+    query = Query("model-package", platform.governance.owner.account, parent=parent, limit=limit)
+    rows = [
+        {
+            "version": _name(item),
+            "region": item.ref.region,
+            "status": item.status,
+            "approval": item.body["request"].get("ModelApprovalStatus", ""),
+            "created": item.created_at,
+        }
+        for item in platform.models.list(query).items
+    ]
+    show_rows(rows, as_json=as_json, empty="no model versions yet")
+
+
+@app.command()
+def show(version: Version, home: Home = None, as_json: Json = False) -> None:
+    """Show a model version."""
+    platform = open_home(home)
+    document = platform.models.describe_package(find_version(platform, version).ref)
+    show_document(document, as_json=as_json)
+
+
+@app.command()
+def approve(version: Version, reason: Note = "", home: Home = None) -> None:
+    """Approve a model version."""
+    _decide(version, "Approved", reason, open_home(home))
+
+
+@app.command()
+def reject(version: Version, reason: Note = "", home: Home = None) -> None:
+    """Reject a model version."""
+    _decide(version, "Rejected", reason, open_home(home))
+
+
+def find_version(platform: Platform, text: str) -> Resource:
+    """Find a model version by GROUP/VERSION, by GROUP (its newest) or by ARN. Raises NotFound."""
+    if text.startswith("arn:"):
+        ref = parse_arn(text, field="version")
+        group, number = ref.sibling("model-package-group", ref.name), str(ref.version)
+    else:
+        name, _, number = text.partition("/")
+        group = _group(platform, name).ref
+    query = Query("model-package", parent=group, sort_by="version", limit=1000)
+    for item in platform.models.list(query).items:
+        if number in ("", str(item.ref.version)):
+            return item
+    raise NotFound(f"model version {text}", hint="`clary models list` names them")
+
+
+def _group(platform: Platform, name: str) -> Resource:
+    account = platform.governance.owner.account
+    return find_one(platform.models.list, ["model-package-group"], account, name)
+
+
+def _decide(version: str, decision: str, reason: str, platform: Platform) -> None:
+    found = find_version(platform, version)
+    request: dict[str, Any] = {"ModelApprovalStatus": decision}
+    if reason:
+        request["ApprovalDescription"] = reason
+    platform.models.update_package(found.ref, request, actor=platform.governance.owner.name)
+    note(f"{found.ref} is {decision}")
+
+
+def _name(item: Resource) -> str:
+    return f"{item.ref.name}/{item.ref.version}" if item.ref.version else item.ref.name

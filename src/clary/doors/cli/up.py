@@ -1,0 +1,101 @@
+"""clary up."""
+
+import ipaddress
+import logging
+import os
+import signal
+import sys
+import threading
+from dataclasses import replace
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clary.config import Config
+from clary.doors.cli.options import Home, new_app
+from clary.doors.cli.settings import settings
+from clary.doors.wire.server import serve
+from clary.governance.presence import Presence, announce, hold
+from clary.kernel.clock import now
+from clary.kernel.errors import InvalidInput
+from clary.platform import open_platform
+
+app = new_app()
+LOG = "server.log"
+_DEFAULTS = Config()
+
+
+@app.command()
+def up(  # noqa: PLR0917 - each is a named option on the command line
+    home: Home = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="0 takes a free one.")
+    ] = _DEFAULTS.port,
+    host: Annotated[str, typer.Option(help="Address to bind to.")] = _DEFAULTS.host,
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="Do not validate lengths, enums and patterns.")
+    ] = False,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Verify no signatures; only on loopback.")
+    ] = False,
+    allow_reset: Annotated[
+        bool, typer.Option("--allow-reset", help="Offer POST /_clary/reset, which empties it.")
+    ] = False,
+    attached: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Serve a home until it is told to stop."""
+    if no_auth and not _is_loopback(host):
+        raise InvalidInput(
+            "--no-auth", f"would let everybody in who reaches {host}", legal="--host 127.0.0.1"
+        )
+    config = replace(
+        settings(home),
+        host=host,
+        port=port,
+        strict=not lenient,
+        authenticate=not no_auth,
+        allow_reset=allow_reset,
+    )
+    if attached:
+        threading.Thread(target=_stop_with_stdin, daemon=True).start()
+    with hold(config.home):
+        _log_to(config.home / LOG)
+        run(config)
+
+
+def run(config: Config) -> None:
+    """Serve and work until a signal; the caller holds the home."""
+    platform = open_platform(config)
+
+    def ready(endpoint: str) -> None:
+        announce(config.home, Presence(endpoint, os.getpid(), now()))
+        platform.worker.start()
+        typer.echo(f"clary serves {config.home} at {endpoint}")
+        typer.echo(f'  eval "$(clary env --home {config.home})"')
+        sys.stdout.flush()
+
+    try:
+        serve(platform, ready=ready)
+    finally:
+        platform.worker.stop()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _log_to(path: Path) -> None:
+    handler = RotatingFileHandler(path, maxBytes=10_000_000, backupCount=3, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _stop_with_stdin() -> None:
+    """End this server when the process that started it has ended, however it did."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
