@@ -93,7 +93,7 @@ class StepKind(Protocol):
     """
 
     def check(self, step: Mapping[str, Any]) -> None:
-        """Refuse a step document that can never run; InvalidInput names the member."""
+        """Refuse a step document that can never run; InvalidInput names the member in it."""
 
     def start(self, run: StepRun, transaction: Transaction) -> StepResult:
         """Begin (or do) the step's work, in the same transaction that marks it as started."""

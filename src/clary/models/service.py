@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from clary.kernel.resource import Event, Link, Page, Query, Resource
 from clary.models import documents, files, requests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore, Transaction
@@ -76,7 +76,7 @@ class Models:
         ]
         at = now()
         body = {"request": _without_tags(request), "created_by": actor}
-        with self._joined(transaction) as change:
+        with nullcontext(transaction) if transaction else self._store.begin() as change:
             made = change.insert(Resource(ref, body, at, at))
             self._lineage.record(change, ref, inputs=used)
             for package in packages:
@@ -107,7 +107,7 @@ class Models:
         """Make a group for the versions of one model. Raises AlreadyExists."""
         at = now()
         body = {"request": _without_tags(request), "last": 0, "count": 0, "created_by": actor}
-        with self._joined(transaction) as change:
+        with nullcontext(transaction) if transaction else self._store.begin() as change:
             made = change.insert(Resource(ref, body, at, at, "Completed"))
             change.tag(ref, dict(tags or {}))
             change.append(Event(at, actor, "model-package-group.created", ref))
@@ -161,7 +161,7 @@ class Models:
         """
         view = requests.package(request)
         used = self._content(view)
-        with self._joined(transaction) as change:
+        with nullcontext(transaction) if transaction else self._store.begin() as change:
             token = near.sibling(_TOKENS, f"model-package/{view.client_token}")
             if view.client_token and (earlier := change.get(token)):
                 return _registered_before(change, earlier, request)
@@ -242,14 +242,6 @@ class Models:
         if found is None:
             raise NotFound(ref)
         return found
-
-    @contextmanager
-    def _joined(self, transaction: Transaction | None) -> Iterator[Transaction]:
-        if transaction is not None:
-            yield transaction
-        else:
-            with self._store.begin() as change:
-                yield change
 
 
 def _existing(change: Transaction, ref: Ref) -> Resource:

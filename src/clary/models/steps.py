@@ -28,8 +28,7 @@ class ModelStep(ImmediateStep):
     def check(self, step: Mapping[str, Any]) -> None:
         """Refuse a step without containers."""
         if not {"PrimaryContainer", "Containers"} & step.get("Arguments", {}).keys():
-            field = f"Steps.{step['Name']}.Arguments"
-            raise InvalidInput(field, "no container", legal="PrimaryContainer or Containers")
+            raise InvalidInput("Arguments", "no container", legal="PrimaryContainer or Containers")
 
     def start(self, run: StepRun, transaction: Transaction) -> StepResult:
         """Make the model, in the step's transaction."""
@@ -60,8 +59,9 @@ class RegisterModelStep(ImmediateStep):
         """Refuse a step that names neither a group nor a package."""
         names = {"ModelPackageGroupName", "ModelPackageName"}
         if len(names & step.get("Arguments", {}).keys()) != 1:
-            field = f"Steps.{step['Name']}.Arguments"
-            raise InvalidInput(field, "not exactly one name", legal=" or ".join(sorted(names)))
+            raise InvalidInput(
+                "Arguments", "not exactly one name", legal=" or ".join(sorted(names))
+            )
 
     def start(self, run: StepRun, transaction: Transaction) -> StepResult:
         """Register the version, in the step's transaction: exactly once."""

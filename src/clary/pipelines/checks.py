@@ -41,7 +41,17 @@ def check(definition: Definition, kinds: Mapping[str, StepKind]) -> None:
             _check_reference(definition, step, reference)
     _check_branches(definition, _order(definition))
     for step in definition.steps.values():
-        kinds[step.type].check(step.document)
+        _check_kind(step, kinds[step.type])
+
+
+def _check_kind(step: Step, kind: StepKind) -> None:
+    try:
+        kind.check(step.document)
+    except InvalidInput as error:
+        place = f"Steps.{step.name}.{error.field}"
+        raise InvalidInput(place, error.problem, legal=error.legal, hint=error.hint) from None
+    except NotSupported as error:
+        raise NotSupported(f"Steps.{step.name}: {error.message}", hint=error.hint) from None
 
 
 def _check_type(step: Step, kinds: Mapping[str, StepKind]) -> None:

@@ -35,7 +35,7 @@ class ConditionStep(ImmediateStep):
 
     def check(self, step: Mapping[str, Any]) -> None:
         """Refuse conditions of an unknown type or without their members."""
-        field = f"Steps.{step['Name']}.Arguments.Conditions"
+        field = "Arguments.Conditions"
         conditions = step.get("Arguments", {}).get("Conditions")
         if not isinstance(conditions, list) or not conditions:
             raise InvalidInput(field, "no list of conditions")
@@ -60,7 +60,7 @@ class FailStep(ImmediateStep):
         """Refuse a message that is neither text nor an expression."""
         message = step.get("Arguments", {}).get("ErrorMessage", "")
         if not isinstance(message, str) and not is_expression(message):
-            raise InvalidInput(f"Steps.{step['Name']}.Arguments.ErrorMessage", "not a text")
+            raise InvalidInput("Arguments.ErrorMessage", "not a text")
 
     def start(self, run: StepRun, transaction: Transaction) -> StepResult:  # noqa: ARG002 - port
         """Fail, at once."""
