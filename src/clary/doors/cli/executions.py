@@ -1,5 +1,6 @@
 """clary executions."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -65,7 +66,7 @@ def stop(name: Name, home: Home = None) -> None:
     note(f"{execution.ref} stops")
 
 
-def step_row(step: dict[str, Any]) -> dict[str, Any]:
+def step_row(step: Mapping[str, Any]) -> dict[str, Any]:
     """Say what a step was, how long it took and what it made."""
     metadata = step.get("Metadata") or {}
     kind, made = next(iter(metadata.items()), ("", {}))

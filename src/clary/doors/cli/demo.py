@@ -1,0 +1,177 @@
+"""clary demo: the Abalone pipeline, driven through boto3 as any client would."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from string import Template
+from typing import Annotated, Any
+
+import boto3
+import typer
+from botocore.exceptions import ClientError
+
+import clary
+from clary.config import Config, default_home
+from clary.doors.cli.demo_view import report, watching
+from clary.doors.cli.env import environment_of
+from clary.doors.cli.options import new_app
+from clary.doors.cli.output import note
+from clary.doors.cli.servers import server_of
+from clary.doors.cli.settings import settings
+from clary.governance.environment import conflicts
+from clary.kernel.errors import ClaryError, Unavailable
+
+app = new_app()
+PIPELINE = "AbalonePipeline"
+_SCRIPTS = ("preprocessing.py", "evaluation.py")
+_GOING_ON = ("Executing", "Stopping")
+_LOOK_EVERY_S = 0.25
+
+
+@app.command()
+def demo(
+    home: Annotated[
+        Path | None, typer.Option(help="The home directory. [default: $CLARY_HOME, else ./.clary]")
+    ] = None,
+    mse_threshold: Annotated[
+        float, typer.Option(help="The largest mean squared error that is registered.")
+    ] = 6.0,
+) -> None:
+    """Run the Abalone pipeline from its data to a batch of scores.
+
+    Ends with 1 and the failing step's reason when it fails.
+    """
+    here = Path(os.environ.get("CLARY_HOME") or ".clary")
+    config = settings(home or here)
+    source = _source()
+    with tempfile.TemporaryDirectory() as folder:
+        data = subprocess.Popen(  # beside the start of the server: both take their time
+            [sys.executable, str(source / "data.py"), folder],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            with server_of(config.home) as server:
+                note(f"server  {server.endpoint}, home {config.home}")
+                _become_client(config)
+                _finish(data)
+                _run(source, Path(folder), mse_threshold)
+        finally:
+            data.kill()
+            data.wait()
+    _say_what_next(config)
+
+
+def _run(source: Path, data: Path, mse_threshold: float) -> None:
+    """Upload, create, start, watch and report."""
+    sts, sagemaker = boto3.client("sts"), boto3.client("sagemaker")
+    caller = sts.get_caller_identity()
+    role = f"arn:aws:iam::{caller['Account']}:role/{caller['Arn'].split('/')[1]}"
+    bucket = f"sagemaker-{sagemaker.meta.region_name}-{caller['Account']}"
+    files = [data / "abalone.csv", data / "batch.csv", *(source / name for name in _SCRIPTS)]
+    _upload(bucket, files)
+
+    text = (source / "definition.json").read_text(encoding="utf-8")
+    definition = Template(text).substitute(bucket=bucket, role=role)
+    _put_pipeline(sagemaker, definition, role)
+    threshold = {"Name": "MseThreshold", "Value": str(mse_threshold)}
+    arn = sagemaker.start_pipeline_execution(PipelineName=PIPELINE, PipelineParameters=[threshold])[
+        "PipelineExecutionArn"
+    ]
+    note(f"started {arn}\n")
+    ended = _watch(sagemaker, arn, json.loads(definition))
+    if ended["PipelineExecutionStatus"] != "Succeeded":
+        reason = ended.get("FailureReason", ended["PipelineExecutionStatus"])
+        execution = arn.rpartition("/")[2]
+        raise ClaryError(
+            f"the pipeline failed: {reason}", hint=f"{program()} executions show {execution}"
+        )
+    report(sagemaker, boto3.client("s3"), arn)
+
+
+def _watch(sagemaker: Any, arn: str, definition: dict[str, Any]) -> dict[str, Any]:
+    """Show the steps as they go, until the execution has ended; return its description."""
+    with watching(definition) as show:
+        while True:
+            execution: dict[str, Any] = sagemaker.describe_pipeline_execution(
+                PipelineExecutionArn=arn
+            )
+            page = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)
+            show(page["PipelineExecutionSteps"])
+            if execution["PipelineExecutionStatus"] not in _GOING_ON:
+                return execution
+            time.sleep(_LOOK_EVERY_S)
+
+
+def _upload(bucket: str, files: list[Path]) -> None:
+    s3 = boto3.client("s3")
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError:
+        s3.create_bucket(Bucket=bucket)
+    for file in files:
+        folder = f"{PIPELINE}/code" if file.suffix == ".py" else "abalone"
+        s3.put_object(Bucket=bucket, Key=f"{folder}/{file.name}", Body=file.read_bytes())
+
+
+def _put_pipeline(sagemaker: Any, definition: str, role: str) -> None:
+    document = {"PipelineName": PIPELINE, "PipelineDefinition": definition, "RoleArn": role}
+    try:
+        sagemaker.create_pipeline(**document)
+    except ClientError as error:
+        if "already exists" not in error.response["Error"]["Message"]:
+            raise
+        sagemaker.update_pipeline(**document)
+
+
+def _become_client(config: Config) -> None:
+    """Set this process up as ``clary run`` sets up another."""
+    for name in conflicts(os.environ):
+        del os.environ[name]
+    os.environ.update(environment_of(config))
+    sys.path.insert(0, os.environ["PYTHONPATH"].split(os.pathsep)[0])
+
+
+def _finish(data: subprocess.Popen[str]) -> None:
+    said = data.communicate()[1]
+    if data.returncode:
+        last = said.strip().rpartition("\n")[2]
+        hint = "pip install 'clary[demo]'" if "ModuleNotFoundError" in last else ""
+        raise Unavailable(f"the data cannot be prepared: {last}", hint=hint)
+
+
+def _source() -> Path:
+    """Find the example: in the installed package, or in the checkout."""
+    package = Path(clary.__file__).resolve().parent
+    places = (package / "examples" / "abalone", package.parent.parent / "examples" / "abalone")
+    for place in places:
+        if place.is_dir():
+            return place
+    raise Unavailable(f"the example is neither at {places[0]} nor at {places[1]}")
+
+
+def program() -> str:
+    """Say how to call clary from here."""
+    called = Path(sys.argv[0])
+    found = shutil.which("clary")
+    if found and Path(found).resolve() == called.resolve():
+        return "clary"
+    return os.path.relpath(called) if called.name == "clary" else "python -m clary"
+
+
+def _say_what_next(config: Config) -> None:
+    home = "" if default_home().absolute() == config.home else f" --home {config.home}"
+    group = "AbaloneModelPackageGroup"
+    for words, what in (
+        (f"lineage {group}", "what the model was made from, down to the digests"),
+        (f"models approve {group}", "let it go into use"),
+        ("jobs list", "the jobs; `logs JOB` prints what one said"),
+        ("up", "serve this home; `run -- python your_pipeline.py` uses it"),
+    ):
+        typer.echo(f"  {program()} {words}{home}  # {what}")

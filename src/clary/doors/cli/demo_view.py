@@ -1,0 +1,126 @@
+"""What ``clary demo`` shows: the steps as they go, and what came of them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+
+from clary.doors.cli.executions import step_row
+from clary.doors.cli.output import cell, console
+from clary.kernel.clock import now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from rich.console import Console
+
+    Show = Callable[[Sequence[Mapping[str, Any]]], None]
+
+_FIRST_SCORES = 5
+
+
+@contextmanager
+def watching(definition: Mapping[str, Any]) -> Iterator[Show]:
+    """Give a function that shows the started steps, newest first.
+
+    On a terminal the table is drawn anew each time; elsewhere a step gets a line whenever its
+    status changes, and the table is printed at the end.
+    """
+    types = dict(_types(definition["Steps"]))
+    out = console()
+    latest: list[Mapping[str, Any]] = []
+    said: dict[str, str] = {}
+    if out.is_terminal:
+        with Live(console=out, refresh_per_second=8) as live:
+            yield lambda steps: live.update(_table(types, steps))
+        return
+
+    def tell(steps: Sequence[Mapping[str, Any]]) -> None:
+        latest[:] = steps
+        for step in reversed(steps):
+            name, status = step["StepName"], step["StepStatus"]
+            if said.get(name) != status:
+                said[name] = status
+                out.print(f"{now():%H:%M:%S} {name} {status}")
+
+    yield tell
+    out.print(_table(types, latest))
+
+
+def _types(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield name and type of all steps, those of the branches too."""
+    for step in steps:
+        yield step["Name"], step["Type"]
+        if step["Type"] == "Condition":
+            for branch in ("IfSteps", "ElseSteps"):
+                yield from _types(step["Arguments"][branch])
+
+
+def _table(types: Mapping[str, str], steps: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for name in ("step", "type", "status", "seconds", "made"):
+        table.add_column(name, justify="right" if name == "seconds" else "left", overflow="fold")
+    started = {step["StepName"]: step_row(step) for step in steps}
+    for name, kind in types.items():
+        row = started.get(name)
+        if row is None:
+            table.add_row(name, kind, cell("-"), "", "", style="dim")
+            continue
+        status = row["status"]
+        drawn = Spinner("dots", status, style="cyan") if status == "Executing" else cell(status)
+        table.add_row(name, kind, drawn, cell(row["seconds"]), cell(row["made"]))
+    return table
+
+
+def report(sagemaker: Any, s3: Any, arn: str) -> None:
+    """Print the metric, the registered version and the first scores of an execution."""
+    page = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)
+    made = {
+        step["StepName"]: item["Arn"]
+        for step in page["PipelineExecutionSteps"]
+        for item in step["Metadata"].values()
+        if "Arn" in item
+    }
+    page = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=arn)
+    values = {item["Name"]: item["Value"] for item in page["PipelineParameters"]}
+    out = console()
+    _report_metric(sagemaker, s3, _name(made["AbaloneEval"]), values["MseThreshold"], out)
+    version = sagemaker.describe_model_package(ModelPackageName=made["AbaloneRegisterModel"])
+    out.print(
+        f"model version       {version['ModelPackageGroupName']}/{version['ModelPackageVersion']}"
+        f", {version['ModelApprovalStatus']}"
+    )
+    _report_scores(sagemaker, s3, _name(made["AbaloneTransform"]), out)
+
+
+def _report_metric(sagemaker: Any, s3: Any, job: str, threshold: str, out: Console) -> None:
+    found = sagemaker.describe_processing_job(ProcessingJobName=job)
+    [output] = found["ProcessingOutputConfig"]["Outputs"]
+    text = _read(s3, output["S3Output"]["S3Uri"] + "/evaluation.json")
+    metrics = json.loads(text)["regression_metrics"]["mse"]
+    out.print(f"mean squared error  {metrics['value']:.3f}, at most {threshold} to register")
+
+
+def _report_scores(sagemaker: Any, s3: Any, job: str, out: Console) -> None:
+    found = sagemaker.describe_transform_job(TransformJobName=job)
+    uri = found["TransformOutput"]["S3OutputPath"] + "/batch.csv.out"
+    scores = _read(s3, uri).split()
+    first = ", ".join(f"{float(score):.1f}" for score in scores[:_FIRST_SCORES])
+    out.print(f"batch scores        {len(scores)} in {uri}")
+    out.print(f"                    {first}, … rings\n")
+
+
+def _read(s3: Any, uri: str) -> str:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return body.decode()
+
+
+def _name(arn: str) -> str:
+    return arn.rpartition("/")[2]
