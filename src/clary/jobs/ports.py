@@ -149,7 +149,16 @@ class LogStore(Protocol):
         after: int = 0,
         limit: int = 10_000,
     ) -> LogPage:
-        """Lines from offset ``after`` on. Raises NotFound."""
+        """Lines from offset ``after`` on, about 1 MiB of them at most. Raises NotFound."""
 
-    def tail(self, account: str, region: str, group: str, stream: str, limit: int) -> LogPage:
-        """Read the last ``limit`` lines. Raises NotFound."""
+    def tail(
+        self,
+        account: str,
+        region: str,
+        group: str,
+        stream: str,
+        limit: int,
+        *,
+        before: int | None = None,
+    ) -> LogPage:
+        """Read the last ``limit`` lines before an offset, about 1 MiB at most. Raises NotFound."""

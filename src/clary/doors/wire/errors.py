@@ -159,7 +159,7 @@ def translate(error: ClaryError, service: str, operation: Operation | None) -> W
     headers = {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    message = f"{error.message}. {error.hint}" if error.hint else error.message
+    message = f"{error.message}; {error.hint}" if error.hint else error.message
     return WireError(code, message, status, headers=headers)
 
 

@@ -79,6 +79,12 @@ class Service:
             for operation, spec in document["operations"].items()
         }
 
+    def streams(self, operation: Operation) -> bool:
+        """Say whether an operation takes its body piece by piece."""
+        shape = self.shapes.get(operation.input or "", {})
+        payload = shape.get("payload")
+        return bool(payload and shape["members"][payload].get("streaming"))
+
     def _operation(self, name: str, spec: Mapping[str, Any]) -> Operation:
         given, result = spec.get("input", {}), spec.get("output", {})
         return Operation(

@@ -119,13 +119,18 @@ class RestCodec:
             return {}
         shape = self._shapes[operation.input]
         result = dict(self._bound(shape, request, labels))
-        payload = shape.get("payload")
-        if payload is None:
-            if body := b"".join(request.body):
-                result |= self._documents.read(operation.input, body)
-        elif (value := self._payload(shape["members"][payload], request)) is not None:
-            result[payload] = value
-        return result
+        try:
+            return result | self._in_body(operation.input, shape, request)
+        except Mismatch as mismatch:
+            mismatch.in_document = True
+            raise
+
+    def _in_body(self, name: str, shape: ShapeDocument, request: Request) -> dict[str, Any]:
+        if payload := shape.get("payload"):
+            value = self._payload(shape["members"][payload], request)
+            return {} if value is None else {payload: value}
+        body = b"".join(request.body)
+        return self._documents.read(name, body) if body else {}
 
     def _bound(
         self, shape: ShapeDocument, request: Request, labels: Mapping[str, str]

@@ -22,7 +22,10 @@ class Mismatch(Exception):
     """A value that is not of its member's type.
 
     ``path`` names the place from the inside outwards; containers add to it as it passes.
+    ``in_document`` says that it is in the body, not in the path, query or headers.
     """
+
+    in_document = False
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)

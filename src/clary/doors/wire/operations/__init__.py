@@ -1,1 +1,39 @@
-"""The operations offered, one module a slice."""
+"""The operations offered, one module a slice.
+
+An operation is a public function named as botocore names it in snake case; it takes a ``Call`` and
+returns the members of its output shape.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import botocore
+
+from clary.doors.wire import model
+from clary.doors.wire.operations import iam, sts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+
+    from clary.doors.wire.call import Call
+    from clary.kernel.ports import JsonObject
+
+MODULES: Mapping[str, tuple[ModuleType, ...]] = {
+    "iam": (iam,),
+    "sts": (sts,),
+}
+
+
+@functools.cache
+def registry() -> dict[tuple[str, str], Callable[[Call], JsonObject | None]]:
+    """Return the function of every operation offered, by service and operation."""
+    return {
+        (service, name): getattr(module, botocore.xform_name(name))
+        for service, modules in MODULES.items()
+        for name in model.service(service).operations
+        for module in modules
+        if hasattr(module, botocore.xform_name(name))
+    }
