@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from clary.jobs import images
 from clary.jobs.describe import describe, prefix
 from clary.jobs.model import PROCESSING, TRAINING, TRANSFORM, read
-from clary.kernel.codec import plain
+from clary.kernel.codec import plain, to_json
 from clary.kernel.errors import Conflict, InvalidInput, NotFound
 from clary.kernel.names import arn
 from clary.kernel.steps import StepResult, job_name
@@ -49,14 +49,14 @@ class JobStep:
         if isinstance(image, str):
             images.runtime(image, field=f"Arguments.{holder}.{member}")
         outputs = (arguments.get("ProcessingOutputConfig") or {}).get("Outputs") or []
-        names = [one.get("OutputName") for one in outputs if isinstance(one, dict)]
+        names = [str(one.get("OutputName")) for one in outputs if isinstance(one, dict)]
         _check_files(step.get("PropertyFiles") or [], names)
 
     def start(self, run: StepRun, transaction: Transaction) -> StepResult:
         """Create the job in the transaction that marks the step as started."""
         name = job_name(run.execution, run.step["Name"])
         ref = run.execution.sibling(self.kind, name)
-        arguments = dict(run.arguments)
+        arguments = _as_texts(run.arguments)
         tags = {tag["Key"]: tag["Value"] for tag in arguments.pop("Tags", None) or []}
         files = run.step.get("PropertyFiles") or []
         self.jobs.create(
@@ -118,7 +118,25 @@ class TransformStep(JobStep):
         super().__init__(jobs, TRANSFORM)
 
 
-def _check_files(files: Sequence[Any], outputs: Sequence[Any]) -> None:
+def _as_texts(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Write numbers as text where a job has only texts, as they may come from parameters."""
+    members = dict(arguments)
+    for name in ("HyperParameters", "Environment"):
+        if isinstance(members.get(name), dict):
+            members[name] = {key: _text(value) for key, value in members[name].items()}
+    app = members.get("AppSpecification")
+    if isinstance(app, dict):
+        words = {name: value for name, value in app.items() if isinstance(value, list)}
+        texts = {name: [_text(word) for word in value] for name, value in words.items()}
+        members["AppSpecification"] = {**app, **texts}
+    return members
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else to_json(value).decode()
+
+
+def _check_files(files: Sequence[Any], outputs: Sequence[str]) -> None:
     for index, one in enumerate(files):
         place = f"PropertyFiles.{index}"
         for member in ("PropertyFileName", "OutputName", "FilePath"):
@@ -128,7 +146,7 @@ def _check_files(files: Sequence[Any], outputs: Sequence[Any]) -> None:
             raise InvalidInput(
                 f"{place}.OutputName",
                 f"{one['OutputName']!r} is no output of the step",
-                legal=", ".join(str(name) for name in outputs) or "none",
+                legal=", ".join(outputs) or "none",
             )
 
 

@@ -60,14 +60,20 @@ def plan(ref: Ref, job: Job) -> Plan:
     view = requests.transform(job.request)
     container = build(Container, job.containers[0], field="Model")
     names = hosts(view.transform_resources.instance_count)
+    image = runtime(container.image, field="Model.Image")
     output = view.transform_output.s3_output_path
     split_uri(output, field="TransformOutput.S3OutputPath")
     return Plan(
-        runtime=runtime(container.image, field="Model.Image"),
+        runtime=image,
         program=("batch_transform.py",),
-        environment={**container.environment, **view.environment, **_variables(ref, view)},
+        environment={
+            **container.environment,
+            **view.environment,
+            **_variables(ref, view),
+            "CLARY_FRAMEWORK": image.framework,
+        },
         hosts=names,
-        sources=[_data(view), *_model(container)],
+        sources=[_data(view), *_model(container), *_code(container)],
         targets=[Target("transform", "output/transform", output)],
         documents={"input/config/transform.json": _document(view)},
         resources=("input/config/resourceconfig.json", {"hosts": list(names)}),
@@ -133,6 +139,13 @@ def _model(container: Container) -> Sequence[Source]:
     if packed:
         return (Source("model", uri, "input/model", file_name="model.tar.gz"),)
     return (Source("model", uri, "model"),)
+
+
+def _code(container: Container) -> Sequence[Source]:
+    uri = container.environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+    if not uri.startswith("s3://"):
+        return ()
+    return (Source("code", uri, "input/code", code=True, file_name="sourcedir.tar.gz"),)
 
 
 def _variables(ref: Ref, view: requests.TransformRequest) -> dict[str, str]:
