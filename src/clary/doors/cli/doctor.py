@@ -19,6 +19,7 @@ from clary.doors.cli.options import Home, Json, new_app
 from clary.doors.cli.output import show_rows
 from clary.doors.cli.settings import settings
 from clary.governance.presence import find
+from clary.kernel.errors import Unavailable
 from clary.platform import open_platform
 
 app = new_app()
@@ -87,7 +88,11 @@ def _isolation(config: Config) -> Iterator[Finding]:
     """Say how jobs would be isolated; a home that does not exist is not made for it."""
     with tempfile.TemporaryDirectory() as passing:
         home = config.home if config.home.exists() else Path(passing)
-        report = open_platform(replace(config, home=home)).runner.report()
+        try:
+            report = open_platform(replace(config, home=home)).runner.report()
+        except Unavailable as error:
+            yield Finding("jobs", "missing", error.message)
+            return
     for what, meaning in report.items():
         yield Finding(f"jobs: {what}", "note" if what.startswith("not used") else "ok", meaning)
 

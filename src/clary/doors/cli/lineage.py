@@ -21,7 +21,10 @@ def lineage(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Show what a model version was made from, down to the digests of the input files."""
+    """Show what a model version was made from.
+
+    The tree ends at the digests of the input files.
+    """
     platform = open_home(home)
     node = platform.lineage.tree(find_version(platform, version).ref)
     if as_json:
