@@ -1,1 +1,120 @@
 """The composition root: the only file that knows both the services and their adapters."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clary.adapters.files import FileObjects
+from clary.adapters.logfiles import LogFiles
+from clary.adapters.process.runner import ProcessRunner
+from clary.adapters.sqlite import SqliteStore
+from clary.governance.service import Governance
+from clary.jobs.model import KINDS
+from clary.jobs.service import Jobs
+from clary.jobs.steps import ProcessingStep, TrainingStep, TransformStep
+from clary.kernel.work import Worker
+from clary.lineage.service import Lineage
+from clary.models.service import Models
+from clary.models.steps import ModelStep, RegisterModelStep
+from clary.pipelines.service import Pipelines
+from clary.pipelines.steps import ConditionStep, FailStep
+
+if TYPE_CHECKING:
+    from clary.config import Config
+    from clary.jobs.ports import JobRunner, LogStore
+    from clary.kernel.ports import MetadataStore, ObjectStore
+    from clary.kernel.steps import StepKind
+
+_PARALLEL_EXECUTIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """One home, opened: its services, its ports for the doors, and the worker to start."""
+
+    config: Config
+    store: MetadataStore
+    objects: ObjectStore
+    logs: LogStore
+    runner: JobRunner
+    governance: Governance
+    lineage: Lineage
+    jobs: Jobs
+    pipelines: Pipelines
+    models: Models
+    worker: Worker
+
+
+def open_platform(config: Config) -> Platform:
+    """Open a home, making what is missing; the worker is not started.
+
+    Any number of processes may have one home open; each worker takes what no other holds.
+    """
+    home = config.home
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = SqliteStore(home / "metadata.db")
+    objects = FileObjects(home / "buckets")
+    logs = LogFiles(home / "logs")
+    runner = ProcessRunner(home / "processes")
+    governance = Governance(store, home, account=config.account)
+    lineage = Lineage(store)
+    jobs = Jobs(
+        store,
+        objects,
+        runner,
+        logs,
+        lineage,
+        environment=governance.job_environment,
+        memory_bytes=config.job_memory_bytes,
+    )
+    models = Models(store, objects, lineage)
+    kinds: dict[str, StepKind] = {
+        "Processing": ProcessingStep(jobs),
+        "Training": TrainingStep(jobs),
+        "Transform": TransformStep(jobs),
+        "Model": ModelStep(models),
+        "RegisterModel": RegisterModelStep(models),
+        "Condition": ConditionStep(),
+        "Fail": FailStep(),
+    }
+    pipelines = Pipelines(store, objects, kinds)
+    worker = Worker(
+        store,
+        {"pipeline-execution": pipelines.run, **dict.fromkeys(KINDS, jobs.run)},
+        {"pipeline-execution": _PARALLEL_EXECUTIONS, **dict.fromkeys(KINDS, config.parallel_jobs)},
+        lease_s=config.lease_s,
+    )
+    return Platform(
+        config=config,
+        store=store,
+        objects=objects,
+        logs=logs,
+        runner=runner,
+        governance=governance,
+        lineage=lineage,
+        jobs=jobs,
+        pipelines=pipelines,
+        models=models,
+        worker=worker,
+    )
+
+
+def emptied(platform: Platform) -> Platform:
+    """Remove what a home holds but its keys and its server's files, and open it again.
+
+    Its worker is stopped and the processes of its jobs are killed. What still works on the home
+    as it was does so on files that are gone.
+    """
+    home = platform.config.home
+    platform.worker.stop()
+    for process in [path.name for path in (home / "processes").iterdir()]:
+        if not process.startswith("."):
+            platform.runner.discard(process)
+    for path in list(home.iterdir()):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name.startswith("metadata."):
+            path.unlink()
+    return open_platform(platform.config)

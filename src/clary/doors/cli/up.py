@@ -20,7 +20,7 @@ from clary.doors.wire.server import serve
 from clary.governance.presence import Presence, announce, hold
 from clary.kernel.clock import now
 from clary.kernel.errors import InvalidInput
-from clary.platform import open_platform
+from clary.platform import Platform, emptied, open_platform
 
 app = new_app()
 LOG = "server.log"
@@ -70,16 +70,27 @@ def run(config: Config) -> None:
     platform = open_platform(config)
 
     def ready(endpoint: str) -> None:
-        announce(config.home, Presence(endpoint, os.getpid(), now()))
+        announce(config.home, Presence(_reachable(endpoint), os.getpid(), now()))
         platform.worker.start()
         typer.echo(f"clary serves {config.home} at {endpoint}")
         typer.echo(f'  eval "$(clary env --home {config.home})"')
         sys.stdout.flush()
 
+    def reset() -> Platform:
+        nonlocal platform
+        platform = emptied(platform)
+        platform.worker.start()
+        return platform
+
     try:
-        serve(platform, ready=ready)
+        serve(platform, ready=ready, reset=reset)
     finally:
         platform.worker.stop()
+
+
+def _reachable(endpoint: str) -> str:
+    """Return where clients on this machine reach a server that binds to every address."""
+    return endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def _is_loopback(host: str) -> bool:

@@ -43,10 +43,10 @@ class Application:
     gateway
         Answers AWS requests.
     reset
-        Empties the home; None when that is not offered.
+        Empties the home and opens it again; None when that is not offered.
     """
 
-    def __init__(self, gateway: Gateway, reset: Callable[[], None] | None = None) -> None:
+    def __init__(self, gateway: Gateway, reset: Callable[[], Platform] | None = None) -> None:
         self._gateway = gateway
         self._reset = reset
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="wire")
@@ -81,7 +81,7 @@ class Application:
             case "POST", "/_clary/reset" if self._reset is not None:
                 if any(name == b"origin" for name, _ in scope["headers"]):
                     return _document(403, {"message": "not from a web page"})
-                await self._run(self._reset)
+                self._gateway = Gateway(await self._run(self._reset))
                 return _document(200, {"status": "empty"})
         return _document(404, {"message": "legal: GET /_clary/health, POST /_clary/reset"})
 
@@ -176,7 +176,8 @@ class Server:
     platform
         What is served, and the address in its config; port 0 takes a free one.
     reset
-        Empties the home; offered as ``POST /_clary/reset`` when the config allows it.
+        Empties the home and opens it again; offered as ``POST /_clary/reset`` when the config
+        allows it.
 
     Raises
     ------
@@ -184,7 +185,7 @@ class Server:
         The address cannot be bound.
     """
 
-    def __init__(self, platform: Platform, *, reset: Callable[[], None] | None = None) -> None:
+    def __init__(self, platform: Platform, *, reset: Callable[[], Platform] | None = None) -> None:
         config = platform.config
         self._socket = _bind(config.host, config.port)
         host = f"[{config.host}]" if ":" in config.host else config.host
@@ -244,7 +245,7 @@ def serve(
     platform: Platform,
     *,
     ready: Callable[[str], None] | None = None,
-    reset: Callable[[], None] | None = None,
+    reset: Callable[[], Platform] | None = None,
 ) -> None:
     """Serve a platform until SIGTERM or SIGINT.
 
@@ -253,7 +254,7 @@ def serve(
     ready
         Given the endpoint as soon as it answers.
     reset
-        Empties the home, where the config offers that.
+        Empties the home and opens it again, where the config offers that.
 
     Raises
     ------
