@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import botocore
 
 from clary.doors.wire import model
-from clary.doors.wire.operations import iam, sts
+from clary.doors.wire.operations import iam, logs, models, pipelines, sts, tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MODULES: Mapping[str, tuple[ModuleType, ...]] = {
     "iam": (iam,),
+    "logs": (logs,),
+    "sagemaker": (models, pipelines, tags),
     "sts": (sts,),
 }
 
