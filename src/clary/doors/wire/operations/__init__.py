@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import botocore
 
 from clary.doors.wire import model
-from clary.doors.wire.operations import iam, logs, models, pipelines, sts, tags
+from clary.doors.wire.operations import iam, jobs, logs, models, pipelines, sts, tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MODULES: Mapping[str, tuple[ModuleType, ...]] = {
     "iam": (iam,),
     "logs": (logs,),
-    "sagemaker": (models, pipelines, tags),
+    "sagemaker": (jobs, models, pipelines, tags),
     "sts": (sts,),
 }
 
