@@ -98,6 +98,12 @@ def test_a_path_that_is_a_directory_is_refused(tmp_path):
         SqliteStore(tmp_path)
 
 
+def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match="opened"):
+        SqliteStore(tmp_path / "file" / "metadata.db")
+
+
 def test_processes_may_open_a_new_file_at_once(path):
     program = (
         "import sys; from pathlib import Path; from clary.adapters.sqlite import SqliteStore;"

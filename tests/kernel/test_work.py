@@ -240,6 +240,7 @@ def test_stop_waits_for_handlers_and_gives_back_what_they_held(store, work):
     until(lambda: len(worker._threads) == 2)
     assert worker.stop(PATIENCE_S)
     assert len(ended) == 2
+    until(lambda: not any(thread.name.startswith("work") for thread in threading.enumerate()))
     assert {store.claim([kind], "next", 600.0).resource.ref for _ in refs} == set(refs)
 
 

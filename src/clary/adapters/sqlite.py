@@ -44,8 +44,11 @@ class SqliteStore(SqlStore):
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+        except OSError as error:
+            raise Unavailable(f"{path} cannot be opened: {error}") from error
         super().__init__(_engine(path, _READERS), _writer(path), insert)
         try:
             self._bring_up_to_date(path)

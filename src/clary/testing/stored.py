@@ -24,7 +24,9 @@ _ACCOUNTS = ("111111111111", "222222222222")
 _REGIONS = ("eu-west-1", "us-east-1")
 _STATUSES = ("", "Completed", "InProgress")
 _MODELS = ("a", "b%", "ü'\"")
-_NAMES = st.text(alphabet="aAbB%_\\-0/é", min_size=1, max_size=4)
+_NAMES = st.sampled_from(["a", "A", "ab", "b%", "_"]) | st.text(
+    alphabet="aAbB%_\\-0/é", min_size=1, max_size=4
+)
 _MOMENTS = st.integers(0, 3).map(lambda hours: _START + timedelta(hours=hours, microseconds=hours))
 
 
