@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import platform
 import sys
 from dataclasses import asdict
@@ -23,6 +24,7 @@ def main(names: list[str]) -> int:
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         sys.exit(f"no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what we start may compile once, as installed
     table = Table("benchmark", "figure", "measured", "goal", "beside it, same run", "")
     count = missed = 0
     for name in names or NAMES:

@@ -1,0 +1,406 @@
+"""kill -9 of a real server at seeded moments of the Abalone pipeline: all goes on, once.
+
+The definition is the example's own; the scripts are small ones of the standard library, so that
+most of the time goes by in the platform. A seed says when to kill (at a number of journal events,
+or some time after a start), what to kill (the server alone, or every process of the home) and how
+to go on (at once or when the jobs have ended by themselves, on the same port or another).
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import random
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections import Counter
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from string import Template
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from clary.adapters.sqlite import SqliteStore
+from clary.governance.keys import open_keys
+from clary.governance.presence import find
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/clary"
+PIPELINE, GROUP = "AbalonePipeline", "AbaloneModelPackageGroup"
+EXAMPLE = Path(__file__).parents[2] / "examples/abalone/definition.json"
+TOKEN = "kill-points-start-this-once-please"
+DEADLINE_S = 120.0
+TICK_S = 0.002
+ROWS, BATCH_ROWS = 100, 20
+STEPS = {
+    "AbaloneProcess",
+    "AbaloneTrain",
+    "AbaloneEval",
+    "AbaloneMSECond",
+    "AbaloneRegisterModel",
+    "AbaloneCreateModel",
+    "AbaloneTransform",
+}
+JOBS = {"processing-job": 2, "training-job": 1, "transform-job": 1}
+
+PREPROCESSING = """
+import csv, pathlib
+root = pathlib.Path("/opt/ml/processing")
+rows = [row for path in sorted((root / "input").glob("*.csv")) for row in csv.reader(path.open())]
+table = [[row[-1], *row[1:-1], *(int(row[0] == sex) for sex in "FIM")] for row in rows]
+for name, part in (("train", table[:70]), ("validation", table[70:85]), ("test", table[85:])):
+    (root / name).mkdir(parents=True, exist_ok=True)
+    csv.writer((root / name / f"{name}.csv").open("w"), lineterminator="\\n").writerows(part)
+"""
+EVALUATION = """
+import json, pathlib
+root = pathlib.Path("/opt/ml/processing")
+assert (root / "model" / "model.tar.gz").stat().st_size
+rows = len((root / "test" / "test.csv").read_text().splitlines())
+(root / "evaluation").mkdir(parents=True, exist_ok=True)
+report = {"regression_metrics": {"mse": {"value": rows / 10, "standard_deviation": 0.0}}}
+(root / "evaluation" / "evaluation.json").write_text(json.dumps(report))
+"""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill: its moment and what happens around it."""
+
+    events: int = 0
+    seconds: float = 0.0
+    everything: bool = False
+    waits_for_jobs: bool = False
+    moves: bool = False
+
+
+@dataclass
+class Outcome:
+    """What an execution left behind."""
+
+    objects: dict[str, str]
+    events: int
+    seconds: float
+
+
+@dataclass
+class Home:
+    """A home and the server that runs on it, if one does."""
+
+    path: Path
+    server: subprocess.Popen[bytes] | None = None
+    port: int = 0
+    kills: list[Kill] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start the server; does not wait for it."""
+        if not self.port:
+            with closing(socket.socket()) as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.port = probe.getsockname()[1]
+        argv = [sys.executable, "-m", "clary", "up"]
+        argv += ["--home", str(self.path), "--port", str(self.port)]
+        with (self.path.parent / "up.log").open("ab") as log:
+            self.server = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
+
+    def is_ready(self) -> bool:
+        """Say whether the server of this start answers."""
+        assert self.server is not None
+        assert self.server.poll() is None, (self.path.parent / "up.log").read_text()
+        there = find(self.path)
+        return there is not None and there.pid == self.server.pid
+
+    def client(self, service: str):
+        """Make a boto3 client of the server, ready or soon."""
+        wait(self.is_ready, "the server is ready")
+        keys = open_keys(self.path, ACCOUNT)
+        return boto3.client(
+            service,
+            endpoint_url=f"http://127.0.0.1:{self.port}",
+            aws_access_key_id=keys.access_key_id,
+            aws_secret_access_key=keys.secret_access_key,
+            region_name=REGION,
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=30),
+        )
+
+    def kill(self, kill: Kill) -> None:
+        """Kill -9 as the kill says, and start again."""
+        assert self.server is not None
+        self.server.kill()
+        self.server.wait()
+        self.kills.append(kill)
+        if kill.everything:
+            for pid in processes(self.path):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if kill.everything or kill.waits_for_jobs:
+            wait(lambda: not processes(self.path), "the home's processes have ended")
+        if kill.moves:
+            self.port = 0
+        self.start()
+
+    def stop(self) -> None:
+        """End the server as an operator would, then whatever it left."""
+        if self.server is not None and self.server.poll() is None:
+            self.server.terminate()
+            self.server.wait(30)
+
+
+def wait(holds, what: str, until: float | None = None) -> None:
+    """Return when a condition holds; fail at the deadline."""
+    until = until or time.monotonic() + DEADLINE_S
+    while not holds():
+        assert time.monotonic() < until, f"in vain: {what}"
+        time.sleep(TICK_S)
+
+
+def processes(home: Path) -> list[int]:
+    """List the processes that belong to a home: by command line, mounts or working directory."""
+    mark = os.fsencode(home)
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            held = (folder / "cmdline").read_bytes() + (folder / "mountinfo").read_bytes()
+            held += bytes((folder / "cwd").readlink())
+            if mark in held:
+                found.append(int(folder.name))
+    return found
+
+
+def write_inputs(s3) -> None:
+    """Upload the data, made from a fixed seed, and the scripts."""
+    rng = random.Random(17)
+
+    def known() -> list[str | float]:
+        return [rng.choice("FIM"), *sizes(), rng.randint(3, 20)]
+
+    def table(count: int, make) -> bytes:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(make() for _ in range(count))
+        return text.getvalue().encode()
+
+    def sizes() -> list[float]:
+        return [round(rng.random(), 3) for _ in range(7)]
+
+    s3.create_bucket(Bucket=BUCKET)
+    for key, body in {
+        "abalone/abalone.csv": table(ROWS, known),
+        "abalone/batch.csv": table(BATCH_ROWS, lambda: [*sizes(), 1, 0, 0]),
+        "AbalonePipeline/code/preprocessing.py": PREPROCESSING.encode(),
+        "AbalonePipeline/code/evaluation.py": EVALUATION.encode(),
+    }.items():
+        s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+
+
+def put_pipeline(sagemaker) -> None:
+    """Create the example's pipeline, with five rounds of training."""
+    text = Template(EXAMPLE.read_text()).substitute(bucket=BUCKET, role=ROLE)
+    sagemaker.create_pipeline(
+        PipelineName=PIPELINE,
+        PipelineDefinition=text.replace('"num_round": "50"', '"num_round": "5"'),
+        ClientRequestToken=TOKEN,
+        RoleArn=ROLE,
+    )
+
+
+def start_execution(home: Home) -> str:
+    """Start the execution, or find the one that this token has started."""
+    answer = home.client("sagemaker").start_pipeline_execution(
+        PipelineName=PIPELINE, ClientRequestToken=TOKEN
+    )
+    return answer["PipelineExecutionArn"]
+
+
+def run(path: Path, kills: list[Kill], *, killed_while_starting: bool = False) -> Outcome:
+    """Run the pipeline on a new home, with kills in between, and check what it left."""
+    home = Home(path / "home")
+    home.path.mkdir()
+    home.start()
+    store = None
+    try:
+        write_inputs(home.client("s3"))
+        put_pipeline(home.client("sagemaker"))
+        store = SqliteStore(home.path / "metadata.db")
+        first = max(event.id for event in store.events())
+        if killed_while_starting:
+            kill_while_starting(home)
+        arn, began = start_execution(home), time.monotonic()
+        go_on(home, store, arn, kills, first)
+        events, took_s = store.events(after=first, limit=10_000), time.monotonic() - began
+        outcome = Outcome(objects(home, arn), len(events), took_s)
+        check_answers(home, arn)
+        home.stop()
+        wait(lambda: not processes(home.path), "nothing is left running")
+        check_metadata(home, store)
+    except BaseException as error:
+        error.add_note(f"kills: {home.kills}; home: {home.path}")
+        for event in store.events(limit=10_000) if store else ():
+            said = f"{event.action} {event.ref} {event.detail}"
+            error.add_note(f"{event.id} {event.at:%H:%M:%S.%f} {said}")
+        raise
+    finally:
+        home.stop()
+        for pid in processes(home.path):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    return outcome
+
+
+def kill_while_starting(home: Home) -> None:
+    """Kill the server while StartPipelineExecution is under way."""
+    sagemaker = home.client("sagemaker")
+
+    def ask() -> None:
+        with suppress(BotoCoreError, ClientError):
+            sagemaker.start_pipeline_execution(PipelineName=PIPELINE, ClientRequestToken=TOKEN)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    home.kill(Kill())
+    asking.join()
+
+
+def go_on(home: Home, store: SqliteStore, arn: str, kills: list[Kill], first: int) -> None:
+    """Kill at the given moments, start again each time, until the execution has ended."""
+    until = time.monotonic() + DEADLINE_S
+
+    def has_ended() -> bool:
+        return any(
+            event.action.startswith("pipeline-execution.")
+            and event.action.partition(".")[2] in {"succeeded", "failed", "stopped"}
+            for event in store.events(after=first, limit=10_000)
+        )
+
+    def is_time(kill: Kill, started: float) -> bool:
+        reached = len(store.events(after=first, limit=10_000)) >= kill.events
+        return has_ended() or (reached and time.monotonic() - started >= kill.seconds)
+
+    for kill in kills:
+        wait(partial(is_time, kill, time.monotonic()), f"the moment of {kill}", until)
+        if has_ended():
+            break
+        home.kill(kill)
+    wait(has_ended, "the execution has ended", until)
+    wait(home.is_ready, "the server is ready")
+
+
+def check_answers(home: Home, arn: str) -> None:
+    """Check what the API says: succeeded, each step once, one version, jobs completed."""
+    sagemaker = home.client("sagemaker")
+    found = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+    assert found["PipelineExecutionStatus"] == "Succeeded", found
+    steps = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)
+    states = [(step["StepName"], step["StepStatus"]) for step in steps["PipelineExecutionSteps"]]
+    assert sorted(states) == sorted((name, "Succeeded") for name in STEPS)
+    executions = sagemaker.list_pipeline_executions(PipelineName=PIPELINE)
+    assert len(executions["PipelineExecutionSummaries"]) == 1
+    versions = sagemaker.list_model_packages(ModelPackageGroupName=GROUP)
+    assert [one["ModelPackageVersion"] for one in versions["ModelPackageSummaryList"]] == [1]
+    assert len(sagemaker.list_models()["Models"]) == 1
+    for kind, count in (("Processing", 2), ("Training", 1), ("Transform", 1)):
+        listed = getattr(sagemaker, f"list_{kind.lower()}_jobs")()[f"{kind}JobSummaries"]
+        assert [job[f"{kind}JobStatus"] for job in listed] == ["Completed"] * count
+
+
+def objects(home: Home, arn: str) -> dict[str, str]:
+    """Digest all objects of the bucket; the execution's id in keys becomes ``ID``."""
+    s3 = home.client("s3")
+    execution = arn.rpartition("/")[2]
+    digests = {}
+    for item in s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
+        body = s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read()
+        if item["Key"].endswith("batch.csv.out"):
+            assert len(body.splitlines()) == BATCH_ROWS
+        if item["Key"].endswith(".tar.gz"):  # its member's dates differ
+            with tarfile.open(fileobj=io.BytesIO(body)) as archive:
+                body = b"".join(archive.extractfile(m).read() for m in archive if m.isfile())
+        key = item["Key"].replace(execution, "ID").replace(job_suffix(item["Key"]), "JOB")
+        digests[key] = hashlib.sha256(body).hexdigest()
+    return digests
+
+
+def job_suffix(key: str) -> str:
+    """Return the part of a key that is a job's name, or something that is in no key."""
+    return next((part for part in key.split("/") if part.startswith("pipelines-")), "//")
+
+
+def check_metadata(home: Home, store: SqliteStore) -> None:
+    """Check the journal (each thing made once, ended once), and that no work is left over."""
+    actions = Counter((event.action, event.ref) for event in store.events(limit=10_000))
+    once = ("created", "started", "succeeded", "completed", "registered", "failed", "stopped")
+    doubled = [
+        key for key, count in actions.items() if count > 1 and key[0].partition(".")[2] in once
+    ]
+    assert not doubled
+    for kind, count in JOBS.items():
+        for word in ("created", "completed"):
+            assert sum(1 for action, _ in actions if action == f"{kind}.{word}") == count
+        assert not [key for key in actions if key[0] in {f"{kind}.failed", f"{kind}.stopped"}]
+    ended = [ref for action, ref in actions if action == "pipeline-step.succeeded"]
+    assert {ref.name.rpartition("/")[2] for ref in ended} == STEPS
+    with closing(sqlite3.connect(home.path / "metadata.db")) as database:
+        left = database.execute(
+            "select kind, name, due_at, lease_owner from resource"
+            " where due_at is not null or lease_owner is not null"
+        ).fetchall()
+    assert not left
+    assert not [path.name for path in (home.path / "processes").glob("[a-zA-Z0-9]*")]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Outcome:
+    """What the pipeline leaves when nobody kills anything."""
+    return run(tmp_path_factory.mktemp("undisturbed"), [])
+
+
+def planned(seed: int, of: int, whole: Outcome) -> list[Kill]:
+    """Choose the kills of a seed: the first ones of all seeds cover the run evenly."""
+    rng = random.Random(seed)
+    phase = int((seed + rng.random()) / of * (whole.events - 2)) + 1
+    kills = [Kill(events=phase, seconds=rng.choice((0.0, rng.uniform(0.0, 0.5))))]
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        kills.append(Kill(seconds=rng.uniform(0.0, 1.5 * whole.seconds)))
+    deadly = rng.randrange(len(kills)) if rng.random() < 0.4 else -1
+    return [
+        Kill(
+            kill.events,
+            kill.seconds,
+            everything=number == deadly,
+            waits_for_jobs=rng.random() < 0.3,
+            moves=rng.random() < 0.5,
+        )
+        for number, kill in enumerate(kills)
+    ]
+
+
+def check_seed(seed: int, of: int, path: Path, whole: Outcome) -> None:
+    """Run with a seed's kills; the outputs must be those of the undisturbed run."""
+    kills = planned(seed, of, whole)
+    outcome = run(path, kills, killed_while_starting=seed % 5 == 4)
+    assert outcome.objects == whole.objects
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_few_kills(seed, tmp_path, undisturbed):
+    check_seed(seed, 5, tmp_path, undisturbed)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(50))
+def test_kills_all_over_the_run(seed, tmp_path, undisturbed):
+    check_seed(seed, 50, tmp_path, undisturbed)
