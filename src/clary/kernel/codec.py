@@ -45,7 +45,7 @@ def from_json(data: bytes | str, *, field: str = "") -> Any:
     """Decode JSON. Raises InvalidInput naming ``field`` when it is none."""
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidInput(field, f"not valid JSON: {error}") from None
 
 

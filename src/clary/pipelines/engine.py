@@ -131,7 +131,9 @@ class Engine:
         if result.status == "Stopped" and not run.stopping:
             reason = result.reason or "it was stopped, though the execution was not"
             result = replace(result, status="Failed", reason=reason)
-        body = {**step.body, **_outcome(result), "ended_at": plain(now())}
+        metadata = {**step.body["metadata"], **plain(result.metadata)}
+        outcome = {**_outcome(result), "metadata": metadata, "ended_at": plain(now())}
+        body = {**step.body, **outcome}
         return self._update(run, step, result.status, body)
 
     def _stop(self, run: _Run, step: Resource) -> Resource:

@@ -198,9 +198,7 @@ class Definition:
         for name, text in given:
             if name not in self.parameters:
                 legal = ", ".join(self.parameters) or "none"
-                raise InvalidInput(
-                    f"Parameters.{name}", "the pipeline has no such one", legal=legal
-                )
+                raise InvalidInput(f"Parameters.{name}", "no such parameter", legal=legal)
             if name in values:
                 raise InvalidInput(f"Parameters.{name}", "given twice")
             values[name] = self.parameters[name].read(text)
