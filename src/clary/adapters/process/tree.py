@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -69,7 +69,7 @@ def _open_own(name: str, parent: int) -> int:
     """Open a folder after making it ours to change, whatever its mode is."""
     handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
-        os.chmod(f"/proc/self/fd/{handle}", 0o700)
+        Path(f"/proc/self/fd/{handle}").chmod(0o700)
     finally:
         os.close(handle)
     return os.open(name, _DIRECTORY, dir_fd=parent)

@@ -1,0 +1,117 @@
+"""Starts supervisors (``shim``), keeps one waiting, and hands plans to them."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import signal
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clary.adapters.process import shim
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Supervisor:
+    """One that waits: ours to hand a plan to, gone when its socket closes."""
+
+    pid: int
+    plans: socket.socket
+
+
+class Supervisors:
+    """The supervisors that this server starts.
+
+    Parameters
+    ----------
+    errors
+        The file that gets what a supervisor itself has to complain about.
+    """
+
+    def __init__(self, errors: Path) -> None:
+        self._errors = errors
+        self._lock = threading.Lock()
+        self._waiting: _Supervisor | None = None
+        self._children: set[int] = set()
+
+    def start(self, plan: dict[str, Any], files: Sequence[int]) -> None:
+        """Start a process; returns when the claim is durable.
+
+        Parameters
+        ----------
+        plan
+            What the supervisor needs to know; see ``shim``.
+        files
+            The open lock, then what the process inherits under the numbers ``plan["files"]``
+            after the two that the supervisor adds.
+
+        Raises
+        ------
+        OSError
+            It was not started, for want of memory, processes or disk.
+        """
+        self.reap()
+        with self._lock:
+            waiting = self._waiting
+            self._waiting = None
+        answer = self._hand(waiting, plan, files) if waiting else b""
+        if not answer:  # none waited, or it died waiting; without an answer nothing was claimed
+            answer = self._hand(self._spawn(), plan, files)
+        if answer != b"ok":
+            raise OSError(answer.decode("utf-8", "replace") or "its supervisor died")
+        fresh = self._spawn()
+        with self._lock:
+            unused = self._waiting
+            self._waiting = fresh
+        if unused is not None:
+            unused.plans.close()
+
+    def reap(self) -> None:
+        """Take leave of supervisors that have ended, so that they are no zombies."""
+        with self._lock:
+            for pid in list(self._children):
+                try:
+                    ended, _ = os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    ended = pid
+                if ended:
+                    self._children.discard(pid)
+
+    def _spawn(self) -> _Supervisor:
+        ours, theirs = socket.socketpair()
+        appending = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with theirs:
+            pid = os.posix_spawn(
+                os.path.realpath(sys.executable),
+                ["clary-job", "-I", "-S", shim.__file__],
+                {},
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
+                    (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_RDWR, 0),
+                    (os.POSIX_SPAWN_OPEN, 2, str(self._errors), appending, 0o600),
+                ],
+                setsid=True,
+                setsigmask=(),
+                setsigdef=(signal.SIGCHLD,),
+            )
+        with self._lock:
+            self._children.add(pid)
+        return _Supervisor(pid, ours)
+
+    def _hand(self, to: _Supervisor, plan: dict[str, Any], files: Sequence[int]) -> bytes:
+        """Send the plan; returns the answer, empty when there came none."""
+        with to.plans:
+            try:
+                socket.send_fds(to.plans, [b"\0"], files)
+                to.plans.sendall(marshal.dumps(plan))
+                to.plans.shutdown(socket.SHUT_WR)
+                return to.plans.makefile("rb").readline().strip()
+            except ConnectionError:
+                return b""
