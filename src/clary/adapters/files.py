@@ -299,7 +299,7 @@ def _rolled_up(tree: FileTree, prefix: str, delimiter: str, after: str) -> Itera
             continue
         common = entry.key[: cut + len(delimiter)]
         walk.skip(common)
-        if common != after:
+        if common > after:
             yield Entry(common, is_folder=True, names=())
 
 

@@ -187,11 +187,10 @@ class ObjectStore(Protocol):
         after: str = "",
         limit: int = 1000,
     ) -> ObjectPage:
-        """List keys above ``after`` in UTF-8 byte order.
+        """List keys and common prefixes above ``after`` in UTF-8 byte order.
 
         A key that holds ``delimiter`` behind ``prefix`` counts as the common prefix that ends
-        there; ``after`` may be one, and leaves out all keys that begin with it. Listing computes
-        no digests: ``sha256`` is empty for a file that was not written through this port.
+        there. Listing computes no digests: ``sha256`` is empty where none is recorded yet.
         """
 
     def delete(self, bucket: str, key: str) -> None:

@@ -352,6 +352,6 @@ def expected_listing(keys: list[str], prefix: str, delimiter: str, after: str) -
         common = prefix + inside + found
         if not found:
             whole.append(key)
-        elif common != after and common not in prefixes:
+        elif common > after and common not in prefixes:
             prefixes.append(common)
     return whole, prefixes
