@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from clary.doors.cli.executions import step_row
-from clary.doors.cli.output import cell, console
+from clary.doors.cli.output import cell, console, show
 from clary.kernel.clock import now
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def watching(definition: Mapping[str, Any]) -> Iterator[Show]:
                 out.print(f"{now():%H:%M:%S} {name} {status}")
 
     yield tell
-    out.print(_table(types, latest))
+    show(_table(types, latest))
 
 
 def _types(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from rich.tree import Tree
 from clary.doors.cli.homes import open_home
 from clary.doors.cli.models import find_version
 from clary.doors.cli.options import Home, Json, new_app
-from clary.doors.cli.output import console, show_json
+from clary.doors.cli.output import show, show_json
 from clary.lineage.model import Node
 
 app = new_app()
@@ -30,7 +30,7 @@ def lineage(
     if as_json:
         show_json(node)
     else:
-        console().print(_tree(node), soft_wrap=True)
+        show(_tree(node))
 
 
 def _tree(node: Node) -> Tree:

@@ -47,7 +47,7 @@ def _show_new(platform: Platform, job: Ref, positions: dict[str, int], *, as_jso
     shown = False
     streams = platform.logs.streams(job.account, job.region, group, f"{job.name}/")
     for stream in streams:
-        host = stream.name.partition("/")[2].partition("-1")[0] if len(streams) > 1 else ""
+        host = stream.name.partition("/")[2].rpartition("-")[0] if len(streams) > 1 else ""
         while True:
             after = positions.get(stream.name, 0)
             page = platform.logs.read(job.account, job.region, group, stream.name, after=after)

@@ -15,6 +15,8 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rich.console import RenderableType
+
 _PIPE_WIDTH = 4096
 _COLOURS = {
     "Succeeded": "green",
@@ -38,6 +40,17 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
 
 
+def show(drawn: RenderableType) -> None:
+    """Print what rich draws; without the blanks at the ends of lines when nobody sees them."""
+    out = console()
+    if out.is_terminal:
+        out.print(drawn)
+        return
+    with out.capture() as captured:
+        out.print(drawn)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
 def note(text: str) -> None:
     """Say something about the answer, beside it."""
     sys.stderr.write(f"{text}\n")
@@ -55,7 +68,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -
     elif not rows:
         note(empty)
     else:
-        console().print(table(rows))
+        show(table(rows))
 
 
 def show_document(document: Mapping[str, Any], *, as_json: bool) -> None:
@@ -74,7 +87,7 @@ def show_document(document: Mapping[str, Any], *, as_json: bool) -> None:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Lay out rows under their keys."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    made = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
     for name in rows[0]:
         numeric = isinstance(rows[0][name], int | float)
         made.add_column(name, justify="right" if numeric else "left", overflow="fold")
