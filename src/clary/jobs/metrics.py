@@ -30,7 +30,7 @@ def last_values(
 ) -> tuple[Metric, ...]:
     """Find the last value of each metric; a pattern's first group is the value.
 
-    ``#011`` is how the log service shows a tab: a line is matched with it and with the tab. A
+    ``#011`` is how the log service shows a tab; here it is one, in patterns and in lines. A
     pattern that does not compile, or that takes too long, gives no metric and is logged.
     """
     compiled = _compiled(patterns)
@@ -40,11 +40,10 @@ def last_values(
         if time.monotonic() > deadline:
             _log.warning("a log takes too long to search for metrics; the rest is left out")
             break
-        text = line.text[:_LINE]
-        shown = text.replace("\t", "#011")
+        text = line.text[:_LINE].replace("#011", "\t")
         for name, pattern in list(compiled.items()):
             try:
-                value = _value(pattern, text, shown)
+                value = _value(pattern, text)
             except TimeoutError:
                 _log.warning("the pattern of metric %s takes too long; it is left out", name)
                 del compiled[name]
@@ -58,20 +57,16 @@ def _compiled(patterns: Sequence[tuple[str, str]]) -> dict[str, regex.Pattern[st
     compiled = {}
     for name, pattern in patterns:
         try:
-            compiled[name] = regex.compile(pattern)
+            compiled[name] = regex.compile(pattern.replace("#011", r"\t"))
         except regex.error as error:
             _log.warning("the pattern of metric %s is left out: %s", name, error)
     return compiled
 
 
-def _value(pattern: regex.Pattern[str], text: str, shown: str) -> float | None:
-    match = pattern.search(shown, timeout=_PATTERN_S)
-    if match is None and shown != text:
-        match = pattern.search(text, timeout=_PATTERN_S)
-    if match is None:
-        return None
+def _value(pattern: regex.Pattern[str], text: str) -> float | None:
+    match = pattern.search(text, timeout=_PATTERN_S)
     try:
-        value = float(match[1] if pattern.groups else match[0])
+        value = float(match[1 if pattern.groups else 0]) if match else math.nan
     except (TypeError, ValueError):
         return None
     return value if math.isfinite(value) else None

@@ -230,7 +230,6 @@ class Run:
             stage="Ended",
             status=result.status,
             secondary=(result.secondary or result.status, result.failure),
-            ended_at=now(),
             failure=result.failure,
             exit_message=result.exit_message,
             metrics=result.metrics,
@@ -248,6 +247,9 @@ class Run:
     ) -> None:
         """Write the job's progress; Conflict when another worker has gone on with it."""
         mine = (self._job.uid, self._job.attempt, self._job.stage)
+        moment = now()
+        if stage == "Ended":
+            members["ended_at"] = moment
         with self._tools.store.begin() as change:
             current = change.get(self._resource.ref)
             if current is None:
@@ -259,7 +261,7 @@ class Run:
                 status, secondary = "Stopped", ("Stopped", "")
             job = model.changed(job, stage=stage, **members)
             if secondary is not None:
-                job = job.entering(secondary[0], now(), secondary[1])
+                job = job.entering(secondary[0], moment, secondary[1])
             new = replace(current, status=status or current.status, body=model.write(job))
             self._resource, self._job = change.update(new), job
             if also is not None:
