@@ -40,7 +40,7 @@ class Config:
     allow_reset
         Offer POST /_clary/reset, which empties the home.
     parallel_jobs
-        How many jobs run at once.
+        How many jobs of each kind run at once.
     lease_s
         Seconds until the work of a process that died is taken over.
     job_memory_bytes
