@@ -1,0 +1,198 @@
+"""Runs executions in child processes that are killed, and says what is left: one JSON line each.
+
+Usage: killed.py DIRECTORY POINT... where a point is ``<transaction>.<moment>`` (0: before it,
+1: inside it, before the commit, 2: after it) or ``t<milliseconds>``.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from clary.adapters.sqlite import SqliteStore
+from clary.kernel.clock import now
+from clary.kernel.names import Ref
+from clary.kernel.resource import Query, Resource
+from clary.kernel.steps import ImmediateStep, StepResult, job_name
+from clary.kernel.work import Worker
+from clary.pipelines.planner import ENDED
+from clary.pipelines.service import Pipelines
+from clary.pipelines.steps import ConditionStep, FailStep
+
+PIPELINE = Ref("123456789012", "us-east-1", "pipeline", "abalone")
+COUNTER = PIPELINE.sibling("counter", "effects")
+
+
+def step(name, kind, depends_on=(), **arguments):
+    return {"Name": name, "Type": kind, "DependsOn": list(depends_on), "Arguments": arguments}
+
+
+DECIDE = step(
+    "Decide",
+    "Condition",
+    Conditions=[{"Type": "Equals", "LeftValue": {"Get": "Steps.Eval.Made"}, "RightValue": "Eval"}],
+    IfSteps=[
+        step("Register", "Model", x={"Get": "Steps.Eval.Made"}),
+        step("Batch", "Training", ["Register"]),
+    ],
+    ElseSteps=[step("Reject", "Fail")],
+)
+STEPS = [
+    step("Prepare", "Training"),
+    step("Side", "Training"),
+    step("Train", "Training", ["Prepare"]),
+    step("Eval", "Training", ["Train"]),
+    DECIDE,
+]
+
+
+class Mortal(SqliteStore):
+    """Kills its process at one moment of one transaction."""
+
+    def __init__(self, path, point):
+        super().__init__(path)
+        self._point = point
+        self._count = count()
+
+    @contextmanager
+    def begin(self):
+        number = next(self._count)
+        self._die(number, 0)
+        with super().begin() as transaction:
+            yield transaction
+            self._die(number, 1)
+        self._die(number, 2)
+
+    def _die(self, number, moment):
+        if self._point == f"{number}.{moment}":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class JobStep:
+    """Inserts a job that is due; ``finish`` ends it."""
+
+    def __init__(self, store):
+        self._store = store
+
+    def check(self, step):
+        pass
+
+    def start(self, run, transaction):
+        job = run.execution.sibling("training-job", job_name(run.execution, run.step["Name"]))
+        at = now()
+        body = {"made": run.step["Name"]}
+        transaction.insert(Resource(job, body, at, at, "InProgress", run.execution), due=True)
+        return StepResult("Executing", job=job)
+
+    def poll(self, job):
+        found = self._store.get(job)
+        status = "Succeeded" if found.status == "Completed" else "Executing"
+        return StepResult(status, job=job, properties={"Made": found.body["made"]})
+
+    def stop(self, job):
+        raise AssertionError("nobody stops it")
+
+    def finish(self, job, stopping):
+        if job.status == "InProgress":
+            with self._store.begin() as change:
+                change.update(replace(job, status="Completed"))
+                change.wake(job.parent)
+
+
+class CountStep(ImmediateStep):
+    """Adds one to a counter, in the step's transaction."""
+
+    def check(self, step):
+        pass
+
+    def start(self, run, transaction):
+        counter = transaction.get(COUNTER)
+        transaction.update(replace(counter, body={"count": counter.body["count"] + 1}))
+        return StepResult("Succeeded")
+
+
+def services(store):
+    jobs = JobStep(store)
+    kinds = {
+        "Training": jobs,
+        "Model": CountStep(),
+        "Condition": ConditionStep(),
+        "Fail": FailStep(),
+    }
+    return Pipelines(store, None, kinds), jobs
+
+
+def live(path, execution, point):
+    """Work until the execution has ended, in a child; dies at ``point``."""
+    store = Mortal(path, point)
+    pipelines, jobs = services(store)
+    handlers = {"pipeline-execution": pipelines.run, "training-job": jobs.finish}
+    worker = Worker(store, handlers, {"training-job": 2}, lease_s=0.2, poll_s=0.01)
+    worker.start()
+    while store.get(execution).status not in ENDED:
+        store.wait(0.02)
+    worker.stop()
+
+
+def fork(path, execution, point):
+    child = os.fork()
+    if child == 0:
+        try:
+            live(path, execution, point)
+        finally:
+            os._exit(0)
+    if point.startswith("t"):
+        time.sleep(int(point[1:]) / 1000)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def prepare(path):
+    store = SqliteStore(path)
+    pipelines, _ = services(store)
+    with store.begin() as change:
+        change.insert(Resource(COUNTER, {"count": 0}, now(), now()))
+    text = json.dumps({"Version": "2020-12-01", "Steps": STEPS})
+    request = {"PipelineName": "abalone", "RoleArn": "r", "PipelineDefinition": text}
+    pipelines.create(PIPELINE, request, actor="ada")
+    execution = pipelines.start(PIPELINE, {}, actor="ada").ref
+    store.close()
+    return execution
+
+
+def outcome(path, execution):
+    store = SqliteStore(path)
+    pipelines, _ = services(store)
+    told = [event.action + " " + event.ref.name.rpartition("/")[2] for event in store.events()]
+    found = {
+        "status": store.get(execution).status,
+        "steps": {x["StepName"]: x["StepStatus"] for x in pipelines.steps(execution)},
+        "jobs": len(store.select(Query("training-job")).items),
+        "count": store.get(COUNTER).body["count"],
+        "told": sorted(action for action in told if action.startswith("pipeline-step")),
+    }
+    store.close()
+    return found
+
+
+def main(directory, points):
+    for point in points:
+        path = Path(directory) / point / "metadata.db"
+        execution = prepare(path)
+        killed = fork(path, execution, point)
+        fork(path, execution, "never")
+        print(
+            json.dumps({"point": point, "killed": killed, **outcome(path, execution)}), flush=True
+        )
+    assert threading.active_count() == 1
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
