@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 
 import pytest
 import regex
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clary.doors.wire import model, patterns, validation
-from clary.doors.wire.patterns import TooCostly, compile_pattern, translate
+from clary.doors.wire.patterns import TooCostly, compile_pattern
 from clary.kernel.errors import InvalidInput
 
 NO_CHECKS = Config(parameter_validation=False)
@@ -90,18 +89,6 @@ def test_java_patterns_mean_what_they_mean_in_java(java, accepted, refused):
     pattern = compile_pattern(java)
     assert [value for value in accepted if not pattern.matches(value)] == []
     assert [value for value in refused if pattern.matches(value)] == []
-
-
-@given(st.text("ab.[]()|*+?{}\\^$-,0123dwsSpPLz", max_size=12), st.text("ab.-0\n[]", max_size=6))
-def test_plain_patterns_are_left_as_they_are(source, value):
-    """Where a pattern has nothing of Java's own, it means what Python's own package says."""
-    if re.search(r"\\|\.|\[|\$", source):
-        return
-    try:
-        expected = re.compile(source).fullmatch(value) is not None
-    except re.error:
-        return
-    assert (regex.compile(translate(source)).fullmatch(value) is not None) == expected
 
 
 def test_a_costly_pattern_is_a_violation_not_a_hang(monkeypatch):

@@ -197,11 +197,14 @@ class ChunkedBody:
 
     def _read_trailers(self, source: _Source) -> None:
         found: dict[str, str] = {}
-        while line := source.line():
+        for _ in range(_MOST_TRAILERS):
+            line = source.line()
+            if not line:
+                break
             name, _, value = line.decode("latin-1").partition(":")
             found[name.strip().lower()] = value.strip()
-            if len(found) > _MOST_TRAILERS:
-                raise _broken(f"has over {_MOST_TRAILERS} trailers")
+        else:
+            raise _broken(f"has over {_MOST_TRAILERS} trailers")
         signature = found.pop("x-amz-trailer-signature", None)
         if self._announced - found.keys():
             raise _broken(f"lacks the trailer {', '.join(sorted(self._announced - found.keys()))}")
