@@ -6,19 +6,18 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.live import Live
 from rich.spinner import Spinner
-from rich.table import Table
 
 from clary.doors.cli.executions import step_row
-from clary.doors.cli.output import cell, console, show
+from clary.doors.cli.output import cell, console, empty_table, show
 from clary.kernel.clock import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
     Show = Callable[[Sequence[Mapping[str, Any]]], None]
 
@@ -50,6 +49,7 @@ def watching(definition: Mapping[str, Any]) -> Iterator[Show]:
                 out.print(f"{now():%H:%M:%S} {name} {status}")
 
     yield tell
+    out.print()
     show(_table(types, latest))
 
 
@@ -63,7 +63,7 @@ def _types(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 
 
 def _table(types: Mapping[str, str], steps: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = empty_table()
     for name in ("step", "type", "status", "seconds", "made"):
         table.add_column(name, justify="right" if name == "seconds" else "left", overflow="fold")
     started = {step["StepName"]: step_row(step) for step in steps}
@@ -90,6 +90,7 @@ def report(sagemaker: Any, s3: Any, arn: str) -> None:
     page = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=arn)
     values = {item["Name"]: item["Value"] for item in page["PipelineParameters"]}
     out = console()
+    out.print()
     _report_metric(sagemaker, s3, _name(made["AbaloneEval"]), values["MseThreshold"], out)
     version = sagemaker.describe_model_package(ModelPackageName=made["AbaloneRegisterModel"])
     out.print(

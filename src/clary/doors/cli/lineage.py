@@ -46,7 +46,7 @@ def _label(node: Node) -> Text:
     text = Text(f"{node.role}: " if node.role else "", style="dim")
     if node.digest:
         text.append(node.uri, style="cyan")
-        text.append(f"  sha256:{node.digest[:16]}…  {node.size_bytes} bytes", style="dim")
+        text.append(f"  sha256:{node.digest}  {node.size_bytes} bytes", style="dim")
     else:
         text.append(str(node.ref), style="bold")
     if node.seen:

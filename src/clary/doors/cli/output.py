@@ -85,9 +85,14 @@ def show_document(document: Mapping[str, Any], *, as_json: bool) -> None:
         out.print(text, soft_wrap=True)
 
 
+def empty_table() -> Table:
+    """Return a table without columns, with a rule below its head on a terminal."""
+    return Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+
+
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Lay out rows under their keys."""
-    made = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+    made = empty_table()
     for name in rows[0]:
         numeric = isinstance(rows[0][name], int | float)
         made.add_column(name, justify="right" if numeric else "left", overflow="fold")
