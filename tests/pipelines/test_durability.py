@@ -14,7 +14,7 @@ TOLD = sorted(
     + [f"pipeline-step.succeeded {name}" for name in ("Decide", "Register")]
 )
 TRANSACTIONS = 18
-"""What one undisturbed execution of the test's pipeline needs: three a job, one for two steps, its end."""
+"""What an undisturbed execution needs: three a job, one for each other step, one for its end."""
 POINTS = [f"{number}.{moment}" for number in range(TRANSACTIONS) for moment in range(3)]
 
 

@@ -25,6 +25,7 @@ _SORTS: Mapping[str, SortKey] = {
     "Status": "status",
 }
 _PAGE = 100
+_RESERVED = "aws:"
 
 
 def query(
@@ -83,8 +84,22 @@ def page_of(call: Call, member: str, items: Sequence[JsonObject]) -> JsonObject:
 
 
 def tags(call: Call) -> dict[str, str]:
-    """Read the Tags of a request that makes something."""
-    return {tag["Key"]: tag["Value"] for tag in call.params.get("Tags", ())}
+    """Read a request's Tags.
+
+    Raises
+    ------
+    InvalidInput
+        A key is reserved or given twice.
+    """
+    found: dict[str, str] = {}
+    for tag in call.params.get("Tags", ()):
+        key = tag["Key"]
+        if key.lower().startswith(_RESERVED):
+            raise InvalidInput("Tags", f"{key!r} begins with {_RESERVED!r}, which is reserved")
+        if key in found:
+            raise InvalidInput("Tags", f"{key!r} is given twice")
+        found[key] = tag["Value"]
+    return found
 
 
 def _first(params: JsonObject, *members: str) -> Any:

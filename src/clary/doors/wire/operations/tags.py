@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clary.doors.wire.listing import page_of
+from clary.doors.wire.listing import page_of, tags
 from clary.kernel.clock import now
-from clary.kernel.errors import Forbidden, InvalidInput, LimitExceeded, NotFound
+from clary.kernel.errors import Forbidden, LimitExceeded, NotFound
 from clary.kernel.names import parse_arn
 from clary.kernel.resource import Event
 
@@ -18,20 +18,11 @@ if TYPE_CHECKING:
     from clary.kernel.ports import JsonObject
 
 _MOST_TAGS = 50
-_RESERVED = "aws:"
 
 
 def add_tags(call: Call) -> JsonObject:
     """Set tags, and answer all that the resource then has."""
-    tags: dict[str, str] = {}
-    for tag in call.params["Tags"]:
-        key = tag["Key"]
-        if key.lower().startswith(_RESERVED):
-            raise InvalidInput("Tags", f"{key!r} begins with {_RESERVED!r}, which is reserved")
-        if key in tags:
-            raise InvalidInput("Tags", f"{key!r} is given twice")
-        tags[key] = tag["Value"]
-    return {"Tags": _documents(_change(call, tags))}
+    return {"Tags": _documents(_change(call, tags(call)))}
 
 
 def delete_tags(call: Call) -> JsonObject:
