@@ -80,7 +80,7 @@ _RUNTIME: dict[type[ClaryError], tuple[str, ...]] = {
     Unavailable: ("ServiceUnavailable",),
     JobFailed: ("ModelError", "ValidationError"),
 }
-_WORDS: dict[str, dict[type[ClaryError], tuple[str, ...]]] = {
+WORDS: dict[str, dict[type[ClaryError], tuple[str, ...]]] = {
     "sagemaker": _SAGEMAKER,
     "sagemaker-metrics": _SAGEMAKER,
     "sagemaker-runtime": _RUNTIME,
@@ -164,7 +164,7 @@ def translate(error: ClaryError, service: str, operation: Operation | None) -> W
 
 
 def _code(kind: type[ClaryError], service: str, operation: Operation | None) -> str:
-    words = _WORDS[service][kind]
+    words = WORDS[service][kind]
     if operation is None:
         return words[-1]
     if kind is AlreadyExists and operation.name in _EXISTS_IS_VALIDATION:
