@@ -6,7 +6,7 @@ import io
 import tarfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +21,9 @@ from clary.kernel.names import Ref
 from clary.kernel.resource import Bucket, Resource
 from clary.kernel.work import Worker
 from clary.lineage.service import Lineage
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ACCOUNT, REGION, BUCKET = "123456789012", "us-east-1", "data"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/ClaryRole"
@@ -38,6 +41,7 @@ class World:
 
     home: Path
     memory_bytes: int | None = None
+    lease_s: float = 2.0
 
     def __post_init__(self):
         self.store = SqliteStore(self.home / "metadata.db")
@@ -58,7 +62,7 @@ class World:
 
     def new_worker(self):
         kinds = dict.fromkeys(KINDS, self.jobs.run)
-        return Worker(self.store, kinds, dict.fromkeys(KINDS, 2), lease_s=2.0)
+        return Worker(self.store, kinds, dict.fromkeys(KINDS, 2), lease_s=self.lease_s)
 
     def put(self, key, data):
         content = data.encode() if isinstance(data, str) else data
@@ -171,6 +175,25 @@ def training(image, channels, hyperparameters, **more):
         "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/models"},
         "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 9},
         "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        **more,
+    }
+
+
+def make_model(world, name, uri, image, environment=None):
+    ref = Ref(ACCOUNT, REGION, "model", name)
+    container = {"Image": image, "ModelDataUrl": uri, "Environment": environment or {}}
+    request = {"ModelName": name, "ExecutionRoleArn": ROLE, "PrimaryContainer": container}
+    with world.store.begin() as change:
+        change.insert(Resource(ref, {"request": request}, now(), now()))
+
+
+def transform(model, uri, **more):
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}
+    return {
+        "ModelName": model,
+        "TransformInput": {"DataSource": source, "ContentType": "text/csv", "SplitType": "Line"},
+        "TransformOutput": {"S3OutputPath": f"s3://{BUCKET}/scores"},
+        "TransformResources": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge"},
         **more,
     }
 

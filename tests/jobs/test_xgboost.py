@@ -10,11 +10,7 @@ import tarfile
 
 import pytest
 import xgboost
-from tests.jobs.conftest import BUCKET, REGION, ROLE, XGBOOST, job, training
-
-from clary.kernel.clock import now
-from clary.kernel.names import Ref
-from clary.kernel.resource import Resource
+from tests.jobs.conftest import BUCKET, XGBOOST, job, make_model, training, transform
 
 PARAMETERS = {
     "objective": "reg:linear",
@@ -48,25 +44,6 @@ def model_member(world, uri):
     with tarfile.open(fileobj=io.BytesIO(data)) as opened:
         assert opened.getnames() == ["xgboost-model"]
         return opened.extractfile("xgboost-model").read()
-
-
-def make_model(world, name, uri, image, environment=None):
-    ref = Ref("123456789012", REGION, "model", name)
-    container = {"Image": image, "ModelDataUrl": uri, "Environment": environment or {}}
-    request = {"ModelName": name, "ExecutionRoleArn": ROLE, "PrimaryContainer": container}
-    with world.store.begin() as change:
-        change.insert(Resource(ref, {"request": request}, now(), now()))
-
-
-def transform(model, uri, **more):
-    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}
-    return {
-        "ModelName": model,
-        "TransformInput": {"DataSource": source, "ContentType": "text/csv", "SplitType": "Line"},
-        "TransformOutput": {"S3OutputPath": f"s3://{BUCKET}/scores"},
-        "TransformResources": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge"},
-        **more,
-    }
 
 
 @pytest.mark.parametrize("tag", ["1.0-1-cpu-py3", "1.2-1", "1.3-1", "1.5-1", "1.7-1", "3.0-5"])

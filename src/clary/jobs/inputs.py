@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import posixpath
 import shutil
 import zlib
@@ -235,7 +234,7 @@ def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
     if started:
         yield whole.flush()
         if not whole.eof:
-            raise gzip.BadGzipFile
+            raise EOFError
 
 
 def _words(error: OSError) -> str:

@@ -182,17 +182,19 @@ class Run:
                 self._sync(uploads)
                 synced = time.monotonic()
             runner.wait(self._processes()[running[0]], _LOOK_S)
+        ending = worst(self._plan.hosts, known)
+        if ending.by == "stop" and not self._stop_asked():
+            self._lose("a process was stopped from outside")
+            return
         self._change(
             stage="Uploading",
             secondary=("Uploading", "Storing what the job made"),
-            ending=worst(self._plan.hosts, known),
+            ending=ending,
         )
 
     def _stop_if_needed(self, statuses: list[ProcessStatus]) -> None:
         """Stop what still runs when somebody asked for it, or when another host has failed."""
-        current = self._tools.store.get(self._resource.ref)
-        asked = current is None or current.status == "Stopping"
-        if asked or any(one.state == "exited" and one.exit_code for one in statuses):
+        if self._stop_asked() or any(one.state == "exited" and one.exit_code for one in statuses):
             for process, status in zip(self._processes(), statuses, strict=True):
                 if status.state == "running":
                     self._tools.runner.stop(process)
@@ -281,9 +283,12 @@ class Run:
         self._give_way()
         if time.monotonic() - self._looked_at > _LOOK_S:
             self._looked_at = time.monotonic()
-            current = self._tools.store.get(self._resource.ref)
-            if current is not None and current.status == "Stopping":
+            if self._stop_asked():
                 raise _StopAsked
+
+    def _stop_asked(self) -> bool:
+        current = self._tools.store.get(self._resource.ref)
+        return current is not None and current.status == "Stopping"
 
     def _give_way(self) -> None:
         if self._stopping.is_set():
