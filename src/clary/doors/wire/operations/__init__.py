@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING
 import botocore
 
 from clary.doors.wire import model
-from clary.doors.wire.operations import iam, jobs, logs, models, pipelines, sts, tags
+from clary.doors.wire.operations import (
+    iam,
+    jobs,
+    logs,
+    models,
+    pipelines,
+    s3,
+    s3_buckets,
+    s3_listing,
+    s3_multipart,
+    s3_tags,
+    sts,
+    tags,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +37,7 @@ if TYPE_CHECKING:
 MODULES: Mapping[str, tuple[ModuleType, ...]] = {
     "iam": (iam,),
     "logs": (logs,),
+    "s3": (s3, s3_buckets, s3_listing, s3_multipart, s3_tags),
     "sagemaker": (jobs, models, pipelines, tags),
     "sts": (sts,),
 }
