@@ -45,10 +45,12 @@ class JobStep:
         """Refuse an image without a runtime, and a property file of an output that is not there."""
         arguments = step.get("Arguments") or {}
         holder, member = _IMAGE.get(self.kind, ("", ""))
-        image = (arguments.get(holder) or {}).get(member)
+        image = _object(arguments, holder).get(member)
         if isinstance(image, str):
             images.runtime(image, field=f"Arguments.{holder}.{member}")
-        outputs = (arguments.get("ProcessingOutputConfig") or {}).get("Outputs") or []
+        outputs = _object(arguments, "ProcessingOutputConfig").get("Outputs") or []
+        if not isinstance(outputs, list):
+            raise InvalidInput("Arguments.ProcessingOutputConfig.Outputs", "is no list")
         names = [str(one.get("OutputName")) for one in outputs if isinstance(one, dict)]
         _check_files(step.get("PropertyFiles") or [], names)
 
@@ -134,6 +136,13 @@ def _as_texts(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else to_json(value).decode()
+
+
+def _object(arguments: Mapping[str, Any], member: str) -> Mapping[str, Any]:
+    found = arguments.get(member)
+    if found is not None and not isinstance(found, dict):
+        raise InvalidInput(f"Arguments.{member}", "is no object")
+    return found or {}
 
 
 def _check_files(files: Sequence[Any], outputs: Sequence[str]) -> None:
