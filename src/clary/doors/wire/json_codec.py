@@ -42,13 +42,14 @@ _JSON_WORDS = {
     float: "number",
     dict: "object",
     list: "list",
-    type(None): "null",
 }
 
 
 def _wrong(kind: str, value: Any) -> Mismatch:
+    if value is None:
+        return Mismatch(f"Expected {_WORDS[kind]}, not null")
     found = _JSON_WORDS.get(type(value), "value")
-    return Mismatch(f"Expected {_WORDS[kind]}, not the {found} {show(value)!r}")
+    return Mismatch(f"Expected {_WORDS[kind]}, not the {found} {show(repr(value))}")
 
 
 def parse(body: bytes) -> Any:

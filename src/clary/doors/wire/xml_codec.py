@@ -60,7 +60,7 @@ def parse(body: bytes) -> Element:
     def refuse(*_: object) -> None:
         raise Mismatch("The XML has a document type declaration, which is not accepted")
 
-    parser = expat.ParserCreate(namespace_separator=" ")
+    parser = expat.ParserCreate("utf-8", " ")
     parser.buffer_text = True
     parser.StartElementHandler = start
     parser.EndElementHandler = lambda _: stack.pop()
