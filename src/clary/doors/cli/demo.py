@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Annotated, Any
@@ -61,15 +62,15 @@ def demo(
                 note(f"server  {server.endpoint}, home {config.home}")
                 _become_client(config)
                 _finish(data)
-                _run(source, Path(folder), mse_threshold)
+                made = _run(source, Path(folder), mse_threshold)
         finally:
             data.kill()
             data.wait()
-    _say_what_next(config)
+    _say_what_next(config, made)
 
 
-def _run(source: Path, data: Path, mse_threshold: float) -> None:
-    """Upload, create, start, watch and report."""
+def _run(source: Path, data: Path, mse_threshold: float) -> Mapping[str, str]:
+    """Upload, create, start, watch and report; return the names of what was made, by step."""
     sts, sagemaker = boto3.client("sts"), boto3.client("sagemaker")
     caller = sts.get_caller_identity()
     role = f"arn:aws:iam::{caller['Account']}:role/{caller['Arn'].split('/')[1]}"
@@ -92,7 +93,7 @@ def _run(source: Path, data: Path, mse_threshold: float) -> None:
         raise ClaryError(
             f"the pipeline failed: {reason}", hint=f"{program()} executions show {execution}"
         )
-    report(sagemaker, boto3.client("s3"), arn)
+    return report(sagemaker, boto3.client("s3"), arn)
 
 
 def _watch(sagemaker: Any, arn: str, definition: dict[str, Any]) -> dict[str, Any]:
@@ -162,16 +163,21 @@ def program() -> str:
     found = shutil.which("clary")
     if found and Path(found).resolve() == called.resolve():
         return "clary"
-    return os.path.relpath(called) if called.name == "clary" else "python -m clary"
+    return _short(called) if called.name == "clary" else "python -m clary"
 
 
-def _say_what_next(config: Config) -> None:
-    home = "" if default_home().absolute() == config.home else f" --home {config.home}"
-    group = "AbaloneModelPackageGroup"
+def _short(path: Path) -> str:
+    """Write a path below the working directory without it."""
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _say_what_next(config: Config, made: Mapping[str, str]) -> None:
+    home = "" if default_home().absolute() == config.home else f" --home {_short(config.home)}"
     for words, what in (
-        (f"lineage {group}", "what the model was made from, down to the digests"),
-        (f"models approve {group}", "let it go into use"),
-        ("jobs list", "the jobs; `logs JOB` prints what one said"),
-        ("up", "serve this home; `run -- python your_pipeline.py` uses it"),
+        (f"lineage {made['AbaloneRegisterModel']}", "what it was made from, down to the digests"),
+        (f"models approve {made['AbaloneRegisterModel']}", "let it go into use"),
+        (f"logs {made['AbaloneTrain']}", "what a job printed"),
+        ("up", "serve this home to your own programs: `run -- python your_pipeline.py`"),
     ):
         typer.echo(f"  {program()} {words}{home}  # {what}")

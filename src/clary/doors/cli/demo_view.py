@@ -78,26 +78,30 @@ def _table(types: Mapping[str, str], steps: Sequence[Mapping[str, Any]]) -> Tabl
     return table
 
 
-def report(sagemaker: Any, s3: Any, arn: str) -> None:
-    """Print the metric, the registered version and the first scores of an execution."""
+def report(sagemaker: Any, s3: Any, arn: str) -> Mapping[str, str]:
+    """Print the metric, the registered version and the first scores of an execution.
+
+    Returns the names of what its steps made.
+    """
     page = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)
-    made = {
+    arns = {
         step["StepName"]: item["Arn"]
         for step in page["PipelineExecutionSteps"]
         for item in step["Metadata"].values()
         if "Arn" in item
     }
+    made = {step: each.rpartition(":")[2].partition("/")[2] for step, each in arns.items()}
     page = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=arn)
     values = {item["Name"]: item["Value"] for item in page["PipelineParameters"]}
     out = console()
     out.print()
-    _report_metric(sagemaker, s3, _name(made["AbaloneEval"]), values["MseThreshold"], out)
-    version = sagemaker.describe_model_package(ModelPackageName=made["AbaloneRegisterModel"])
+    _report_metric(sagemaker, s3, made["AbaloneEval"], values["MseThreshold"], out)
+    version = sagemaker.describe_model_package(ModelPackageName=arns["AbaloneRegisterModel"])
     out.print(
-        f"model version       {version['ModelPackageGroupName']}/{version['ModelPackageVersion']}"
-        f", {version['ModelApprovalStatus']}"
+        f"model version       {made['AbaloneRegisterModel']}, {version['ModelApprovalStatus']}"
     )
-    _report_scores(sagemaker, s3, _name(made["AbaloneTransform"]), out)
+    _report_scores(sagemaker, s3, made["AbaloneTransform"], out)
+    return made
 
 
 def _report_metric(sagemaker: Any, s3: Any, job: str, threshold: str, out: Console) -> None:
@@ -121,7 +125,3 @@ def _read(s3: Any, uri: str) -> str:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     return body.decode()
-
-
-def _name(arn: str) -> str:
-    return arn.rpartition("/")[2]
