@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from clary.adapters.files import FileObjects
 from clary.adapters.logfiles import LogFiles
 from clary.adapters.process.runner import ProcessRunner
+from clary.adapters.property_shapes import check_property
 from clary.adapters.sqlite import SqliteStore
 from clary.governance.service import Governance
 from clary.jobs.model import KINDS
@@ -79,7 +80,7 @@ def open_platform(config: Config) -> Platform:
         "Condition": ConditionStep(),
         "Fail": FailStep(),
     }
-    pipelines = Pipelines(store, objects, kinds)
+    pipelines = Pipelines(store, objects, kinds, known=check_property)
     worker = Worker(
         store,
         {"pipeline-execution": pipelines.run, **dict.fromkeys(KINDS, jobs.run)},

@@ -4,6 +4,7 @@ import threading
 import pytest
 from tests.models.conftest import ACCOUNT, GROUP, REGION, URI, container, package
 
+from clary.adapters.property_shapes import check_property
 from clary.kernel.errors import InvalidInput
 from clary.kernel.names import Ref, arn
 from clary.kernel.steps import job_name
@@ -23,7 +24,7 @@ def run(store, objects, models):
             "Condition": ConditionStep(),
             "Fail": FailStep(),
         }
-        pipelines = Pipelines(store, objects, kinds)
+        pipelines = Pipelines(store, objects, kinds, known=check_property)
         text = json.dumps({"Version": "2020-12-01", "Steps": steps})
         request = {"PipelineName": "abalone", "RoleArn": "r", "PipelineDefinition": text}
         if store.get(PIPELINE) is None:

@@ -125,7 +125,7 @@ def services(store):
         "Condition": ConditionStep(),
         "Fail": FailStep(),
     }
-    return Pipelines(store, None, kinds), jobs
+    return Pipelines(store, None, kinds, known=lambda kind, path: None), jobs
 
 
 def live(path, execution, point):

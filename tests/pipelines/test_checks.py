@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from tests.pipelines.conftest import (
     EchoStep,
+    anything,
     at_most,
     condition,
     definition,
@@ -12,6 +13,7 @@ from tests.pipelines.conftest import (
     get,
 )
 
+from clary.adapters.property_shapes import check_property
 from clary.kernel.errors import ClaryError, InvalidInput, NotSupported
 from clary.pipelines.checks import check
 from clary.pipelines.model import parse
@@ -147,7 +149,7 @@ BAD = {
 def test_what_cannot_run_is_refused_by_name(steps, problem):
     text = json.dumps(steps) if isinstance(steps, dict) else definition(*steps, parameters=[P])
     with pytest.raises(InvalidInput) as caught:
-        check(parse(text), KINDS)
+        check(parse(text), KINDS, anything)
     assert problem in caught.value.message
 
 
@@ -175,7 +177,7 @@ def test_a_bad_parameter_is_refused_by_name(parameter, problem):
 def test_a_cycle_is_written_out_in_the_order_of_waiting():
     steps = [echo("A", ["B"]), echo("B", x=get("Steps.C.x")), echo("C", ["A"]), echo("D", ["A"])]
     with pytest.raises(InvalidInput) as caught:
-        check(parse(definition(*steps)), KINDS)
+        check(parse(definition(*steps)), KINDS, anything)
     path = caught.value.problem.removeprefix("waits for itself: ").split(" → ")
     waits = {"A": "B", "B": "C", "C": "A"}
     assert path[0] == path[-1]
@@ -185,7 +187,7 @@ def test_a_cycle_is_written_out_in_the_order_of_waiting():
 @pytest.mark.parametrize("kind", ["EMR", "AutoML", "Callback", "Lambda", "Tuning", "QualityCheck"])
 def test_a_type_that_is_not_offered_is_named(kind):
     with pytest.raises(NotSupported, match=rf"^Steps\.A\.Type: steps of type {kind} are not"):
-        check(parse(definition({"Name": "A", "Type": kind})), KINDS)
+        check(parse(definition({"Name": "A", "Type": kind})), KINDS, anything)
 
 
 def test_what_a_kind_refuses_gets_the_name_of_its_step():
@@ -194,7 +196,7 @@ def test_what_a_kind_refuses_gets_the_name_of_its_step():
             raise InvalidInput("Arguments.x", "is odd", legal="even")
 
     with pytest.raises(ClaryError, match=r"^Steps\.A\.Arguments\.x: is odd; legal: even$"):
-        check(parse(definition(echo("A"))), KINDS | {"Processing": Picky()})
+        check(parse(definition(echo("A"))), KINDS | {"Processing": Picky()}, anything)
 
 
 def test_legal_definitions_pass():
@@ -210,10 +212,45 @@ def test_legal_definitions_pass():
         ),
         echo("Z", ["J", "C"]),
     ]
-    check(parse(definition(*steps, parameters=[P])), KINDS)
+    check(parse(definition(*steps, parameters=[P])), KINDS, anything)
 
 
 def test_the_abalone_example_passes():
     example = Path(__file__).parents[2] / "examples" / "abalone" / "definition.json"
     kinds = KINDS | dict.fromkeys(["Training", "Transform", "Model", "RegisterModel"], EchoStep())
-    check(parse(example.read_text()), kinds)
+    check(parse(example.read_text()), kinds, check_property)
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("Modelartifacts.S3ModelArtifacts", "no 'Modelartifacts' in DescribeTrainingJobResponse"),
+        ("ModelArtifacts.S3Model", "no 'S3Model' in ModelArtifacts; legal: S3ModelArtifacts"),
+        ("ModelArtifacts.S3ModelArtifacts.x", "nothing below S3Uri, which is a string"),
+        ("FinalMetricDataList['rmse'].Val", "no 'Val' in MetricData"),
+        ("HyperParameters.eta.x", "nothing below HyperParameterValue"),
+    ],
+)
+def test_properties_that_no_step_of_the_type_has_are_refused(path, problem):
+    train = {"Name": "T", "Type": "Training"}
+    text = definition(train, echo("A", x=get(f"Steps.T.{path}")))
+    with pytest.raises(InvalidInput) as caught:
+        check(parse(text), KINDS | {"Training": EchoStep()}, check_property)
+    assert caught.value.field == "Steps.A.Arguments.x"
+    assert f"Steps.T.{path} leads nowhere: {problem}" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "ModelArtifacts.S3ModelArtifacts",
+        "FinalMetricDataList['validation:rmse'].Value",
+        "FinalMetricDataList[0].Value",
+        "HyperParameters['eta']",
+        "SecondaryStatusTransitions[0].Status",
+    ],
+)
+def test_properties_of_the_api_model_are_known(path):
+    train = {"Name": "T", "Type": "Training"}
+    text = definition(train, echo("A", x=get(f"Steps.T.{path}")))
+    check(parse(text), KINDS | {"Training": EchoStep()}, check_property)

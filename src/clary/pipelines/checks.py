@@ -9,11 +9,13 @@ from clary.kernel.errors import InvalidInput, NotSupported
 from clary.pipelines.expressions import is_expression, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from clary.kernel.steps import StepKind
     from clary.pipelines.expressions import Reference
     from clary.pipelines.model import Definition, Step
+
+    KnownProperty = Callable[[str, Sequence[str | int]], None]
 
 _KNOWN_ELSEWHERE = frozenset(
     {
@@ -23,8 +25,17 @@ _KNOWN_ELSEWHERE = frozenset(
 )
 
 
-def check(definition: Definition, kinds: Mapping[str, StepKind]) -> None:
+def check(definition: Definition, kinds: Mapping[str, StepKind], known: KnownProperty) -> None:
     """Refuse a definition that cannot run.
+
+    Parameters
+    ----------
+    definition
+        What is to run.
+    kinds
+        The step kind of each type that is offered.
+    known
+        Refuses a path that no step of a type ever has.
 
     Raises
     ------
@@ -38,7 +49,7 @@ def check(definition: Definition, kinds: Mapping[str, StepKind]) -> None:
         for dependency in step.depends_on:
             _check_step_exists(definition, dependency, f"Steps.{step.name}.DependsOn")
         for reference in step.references:
-            _check_reference(definition, step, reference)
+            _check_reference(definition, step, reference, known)
     _check_branches(definition, _order(definition))
     for step in definition.steps.values():
         _check_kind(step, kinds[step.type])
@@ -71,7 +82,9 @@ def _check_step_exists(definition: Definition, name: str, place: str) -> None:
         raise InvalidInput(place, f"no step {name!r}", legal=", ".join(definition.steps))
 
 
-def _check_reference(definition: Definition, step: Step, reference: Reference) -> None:
+def _check_reference(
+    definition: Definition, step: Step, reference: Reference, known: KnownProperty
+) -> None:
     get, place = reference.get, reference.place
     if get.root == "Parameters" and get.name not in definition.parameters:
         legal = ", ".join(definition.parameters) or "none is defined"
@@ -82,12 +95,17 @@ def _check_reference(definition: Definition, step: Step, reference: Reference) -
             raise InvalidInput(place, f"{get.text} has a value only in {kind} steps")
     if get.root == "Steps":
         _check_step_exists(definition, get.name, place)
-        _check_property(definition.steps[get.name], reference)
+        _check_property(definition.steps[get.name], reference, known)
 
 
-def _check_property(target: Step, reference: Reference) -> None:
+def _check_property(target: Step, reference: Reference, known: KnownProperty) -> None:
     get, place = reference.get, reference.place
     if get.path[0] != "PropertyFiles":
+        try:
+            known(target.type, get.path)
+        except InvalidInput as error:
+            problem = f"{get.text} leads nowhere: {error.problem}"
+            raise InvalidInput(place, problem, legal=error.legal) from None
         _check_path(target, reference)
     elif not reference.as_file:
         raise InvalidInput(place, f"{get.text} can be read only by Std:JsonGet")

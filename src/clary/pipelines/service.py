@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore, Transaction
     from clary.kernel.steps import StepKind
+    from clary.pipelines.checks import KnownProperty
     from clary.pipelines.requests import Location
 
 _GOING_ON = ("Executing", "Stopping")
@@ -42,14 +43,22 @@ class Pipelines:
         Where pipelines lie, and where large definitions do.
     kinds
         The step kind of each step type.
+    known
+        Raises InvalidInput for a path of properties that no step of a type ever has.
     """
 
     def __init__(
-        self, store: MetadataStore, objects: ObjectStore, kinds: Mapping[str, StepKind]
+        self,
+        store: MetadataStore,
+        objects: ObjectStore,
+        kinds: Mapping[str, StepKind],
+        *,
+        known: KnownProperty,
     ) -> None:
         self._store = store
         self._objects = objects
         self._kinds = dict(kinds)
+        self._known = known
         self._engine = Engine(store, objects, self._kinds)
 
     def run(self, execution: Resource, stopping: threading.Event) -> datetime | None:
@@ -159,13 +168,14 @@ class Pipelines:
         Conflict
             The token has started an execution with another request.
         """
-        if request.get("SelectiveExecutionConfig"):
-            raise NotSupported("SelectiveExecutionConfig: selective executions are not offered")
+        for member in ("SelectiveExecutionConfig", "MlflowExperimentName"):
+            if request.get(member):
+                raise NotSupported(f"{member}: not offered when an execution is started")
         view = build(StartRequest, request)
         pipeline = self._get(ref)
         version = view.pipeline_version_id or pipeline.body["version"]
         definition = parse(self._get(_version_ref(ref, version)).body["definition"])
-        check(definition, self._kinds)
+        check(definition, self._kinds, self._known)
         execution = ref.sibling("pipeline-execution", f"{ref.name}/{_execution_id(ref, view)}")
         default = pipeline.body["request"].get("ParallelismConfiguration") or {}
         given = plain(view.parallelism_configuration) or default
@@ -281,7 +291,7 @@ class Pipelines:
             raise InvalidInput("PipelineDefinition", "not exactly one definition", legal=legal)
         if location is not None:
             text = self._definition_at(location)
-        check(parse(text or ""), self._kinds)
+        check(parse(text or ""), self._kinds, self._known)
         return text or ""
 
     def _definition_at(self, location: Location) -> str:

@@ -102,6 +102,7 @@ def describe_pipeline_definition_for_execution(call: Call) -> JsonObject:
 
 def list_pipeline_executions(call: Call) -> JsonObject:
     """List a pipeline's executions."""
+    _refuse_aliases(call)
     pipelines = call.platform.pipelines
     ref = _pipeline(call)
     pipelines.describe(ref)
