@@ -87,9 +87,10 @@ class Tree:
                 handle = os.open(name, _FILE, dir_fd=parent)
             except OSError as error:
                 raise self._refusal(file.real, error) from None
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise InvalidInput(self._shown(file.real), "is no regular file")
         with os.fdopen(handle, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise InvalidInput(self._shown(file.real), "is no regular file")
             yield stream
 
     def chunks(self, file: File) -> Iterator[bytes]:

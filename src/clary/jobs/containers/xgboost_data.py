@@ -6,9 +6,12 @@ import sys
 
 from job_files import JobError
 
-sys.modules.setdefault("sklearn", None)  # xgboost would spend a second importing what it needs not
+_HIDDEN = sys.modules.setdefault("sklearn", None) is None  # importing it takes xgboost a second
 import numpy as np  # noqa: E402 - after the line above
 import xgboost  # noqa: E402 - after the line above
+
+if _HIDDEN:
+    del sys.modules["sklearn"]
 
 _CSV = {"csv", "text/csv"}
 _LIBSVM = {"libsvm", "text/libsvm", "text/x-libsvm"}
@@ -34,7 +37,7 @@ def load(files, content_type, *, weighted):
 
 def csv_rows(text, name):
     """Read CSV text as a float32 matrix, an empty field as missing."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.splitlines() if line.strip(" ")]
     if not lines:
         raise JobError(f"{name} has no rows")
     delimiter = next((one for one in DELIMITERS if one in lines[0]), ",")
