@@ -58,7 +58,7 @@ class Log:
             self._write(lines)
 
     def _write(self, lines: list[bytes]) -> None:
-        if self._room <= 0:
+        if self._room < 0:
             return
         self._at = max(self._at, time.time_ns() // 1_000_000)
         stamp = b"%d " % self._at
@@ -68,7 +68,7 @@ class Log:
         if len(out) > self._room:
             del out[out.rfind(b"\n", 0, self._room) + 1 :]
             out += stamp + b"clary: this log is full; what follows is not kept\n"
-            self._room = 0
+            self._room = 0  # and below, so that this is said once
         self._room -= len(out)
         self._append(bytes(out))
 
@@ -250,6 +250,7 @@ def execute(plan: Plan) -> NoReturn:
     """Take on the job's rights and execute it."""
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):  # Python ignores them; exec would keep that
         _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     os.umask(0o022)
     program = os.open(plan["bwrap"], os.O_PATH | os.O_CLOEXEC) if plan["sandboxed"] else -1
     os.setsid()
@@ -337,6 +338,14 @@ def write(path: str, text: str, *, durably: bool = False) -> None:
         os.rename(path + ".new", path)
 
 
+def answer(server: _socket.socket, text: str) -> None:
+    """Answer whoever sent the plan, if it still lives."""
+    try:
+        server.send(text.encode() + b"\n")
+    except OSError:
+        return  # a claim that is made holds, whether or not anybody waits for it
+
+
 def persist(path: str, text: str) -> None:
     """Write durably; tries for ten minutes, because a full disk may be emptied again."""
     for _ in range(600):
@@ -350,8 +359,8 @@ def persist(path: str, text: str) -> None:
 def main() -> None:
     """Wait for a plan, claim, run, record."""
     os.closerange(3, 1 << 20)
-    for number in (_signal.SIGUSR1, _signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP):
-        _signal.signal(number, lambda *_: None)
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP))
+    _signal.signal(_signal.SIGUSR1, lambda *_: None)
     server = _socket.socket(fileno=os.dup(0))
     _, sent, *_ = server.recvmsg(1, _socket.CMSG_SPACE(4 * 64), _socket.MSG_CMSG_CLOEXEC)
     with os.fdopen(0, "rb") as pipe:
@@ -366,10 +375,9 @@ def main() -> None:
         log = Log(plan["log"], plan["log_limit"])
         write(plan["directory"] + "/started.json", f"{{{claim}}}", durably=True)
     except OSError as error:
-        server.send(f"{error}\n".encode())
-        raise
-    server.send(b"ok\n")
-    server.close()
+        answer(server, str(error))
+        return
+    answer(server, "ok")
     job = Job(plan, files, log)
     try:
         job.adopt()

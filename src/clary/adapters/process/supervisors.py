@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,16 @@ class Supervisors:
                 socket.send_fds(to.plans, [b"\0"], files)
                 to.plans.sendall(marshal.dumps(plan))
                 to.plans.shutdown(socket.SHUT_WR)
-                return to.plans.makefile("rb").readline().strip()
+                answer = to.plans.makefile("rb").readline().strip()
             except ConnectionError:
-                return b""
+                answer = b""
+        if answer != b"ok":
+            self._await_end(to.pid)
+        return answer
+
+    def _await_end(self, pid: int) -> None:
+        """Let one that refused let go of the lock."""
+        with self._lock:
+            self._children.discard(pid)
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
