@@ -95,6 +95,16 @@ def test_a_model_has_the_platform_s_name(run, models):
     assert models.describe_model(made)["ModelName"] == name
 
 
+def test_a_package_without_a_group_has_the_platform_s_name_unless_it_has_one(run):
+    step = register()
+    del step["Arguments"]["ModelPackageGroupName"]
+    execution, ended, steps = run(step, register("Named", ModelPackageName="single"))
+    assert ended["PipelineExecutionStatus"] == "Succeeded"
+    ours = arn(execution.sibling("model-package", job_name(execution, "Register")))
+    assert steps["Register"]["Metadata"]["RegisterModel"]["Arn"] == ours
+    assert steps["Named"]["Metadata"]["RegisterModel"]["Arn"].endswith(":model-package/single")
+
+
 def test_what_cannot_be_made_fails_the_step_and_leaves_nothing(run, store):
     missing = {"Containers": [container(ModelDataUrl="s3://data/none")]}
     _, ended, _ = run(register(InferenceSpecification=missing))

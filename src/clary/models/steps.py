@@ -56,18 +56,22 @@ class RegisterModelStep(ImmediateStep):
         self._models = models
 
     def check(self, step: Mapping[str, Any]) -> None:
-        """Refuse a step that names neither a group nor a package."""
-        names = {"ModelPackageGroupName", "ModelPackageName"}
-        if len(names & step.get("Arguments", {}).keys()) != 1:
-            raise InvalidInput(
-                "Arguments", "not exactly one name", legal=" or ".join(sorted(names))
-            )
+        """Refuse a step that names a group and a package, or says nothing of how it is served."""
+        members = step.get("Arguments", {}).keys()
+        if {"ModelPackageGroupName", "ModelPackageName"} <= members:
+            legal = "ModelPackageGroupName or ModelPackageName"
+            raise InvalidInput("Arguments", "two names", legal=legal)
+        served = {"InferenceSpecification", "SourceAlgorithmSpecification"}
+        if "ModelPackageGroupName" not in members and not served & members:
+            raise InvalidInput("Arguments.InferenceSpecification", "missing")
 
     def start(self, run: StepRun, transaction: Transaction) -> StepResult:
         """Register the version, in the step's transaction: exactly once."""
         generated = {"GeneratedBy": arn(run.execution)}
         given = run.arguments.get("MetadataProperties") or {}
         request = {**run.arguments, "MetadataProperties": generated | given}
+        if "ModelPackageGroupName" not in request:
+            request.setdefault("ModelPackageName", job_name(run.execution, run.step["Name"]))
         if name := requests.package(request).model_package_group_name:
             self._ensure_group(run, name, transaction)
         made = self._models.create_package(
