@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
 from clary.config import Config
@@ -84,6 +87,61 @@ def test_a_signal_ends_it_cleanly(tmp_path, number):
     assert errors == ""
 
 
+def test_a_signal_ends_it_in_the_middle_of_an_upload(tmp_path, launch):
+    with launch(tmp_path) as running:
+        client = running.client("s3", config=ClientConfig(signature_version="s3v4"))
+        client.create_bucket(Bucket="bucket")
+        url = client.generate_presigned_url("put_object", Params={"Bucket": "bucket", "Key": "k"})
+        target = url.removeprefix(running.endpoint).encode()
+        host = urlsplit(url).netloc.encode()
+        with connect(running) as sock:
+            sock.sendall(b"PUT %s HTTP/1.1\r\nHost: %s\r\n" % (target, host))
+            sock.sendall(b"Content-Length: 9000000\r\n\r\n" + b"a" * 4_000_000)
+            os.kill(running.pid, signal.SIGTERM)
+            while sock.recv(4096):
+                pass
+    assert running_has_ended(running.pid)
+
+
+def running_has_ended(pid):
+    return not Path(f"/proc/{pid}").exists()
+
+
+def test_abandoned_downloads_leave_the_server_well(server, s3):
+    s3.create_bucket(Bucket="abandoned")
+    s3.put_object(Bucket="abandoned", Key="k", Body=bytes(20_000_000))
+    for _ in range(8):
+        body = s3.get_object(Bucket="abandoned", Key="k")["Body"]
+        body.read(1000)
+        body.close()
+    assert s3.get_object(Bucket="abandoned", Key="k")["Body"].read() == bytes(20_000_000)
+
+
+def test_a_large_upload_that_is_refused_gets_its_answer(server):
+    client = server.client("s3", aws_secret_access_key="wrong")
+    with pytest.raises(ClientError) as refused:
+        client.put_object(Bucket="bucket", Key="k", Body=bytes(50_000_000))
+    assert refused.value.response["Error"]["Code"] == "SignatureDoesNotMatch"
+
+
+def test_a_large_object_passes_through_little_memory(server, s3):
+    s3.create_bucket(Bucket="memory")
+    before = peak_bytes(server.pid)
+    size = 256 << 20
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        s3.put_object(Bucket="memory", Key="k", Body=file)
+    got = sum(len(piece) for piece in s3.get_object(Bucket="memory", Key="k")["Body"].iter_chunks())
+    assert got == size
+    assert peak_bytes(server.pid) - before < 64 << 20
+    s3.delete_object(Bucket="memory", Key="k")
+
+
+def peak_bytes(pid):
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
+
+
 def test_stop_from_another_thread_ends_it(tmp_path):
     server = Server(open_platform(Config(home=tmp_path, port=0)))
     ready = threading.Event()
@@ -103,6 +161,7 @@ def test_stop_from_another_thread_ends_it(tmp_path):
         b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
         b"GET http:// HTTP/1.1\r\nHost: x\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /\xff\xfe?\xe9 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-A: \xe9\xff\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )

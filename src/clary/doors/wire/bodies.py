@@ -87,9 +87,10 @@ class Inflow:
             self._loop.call_soon_threadsafe(self._room.release)
 
     async def close(self) -> None:
-        """Stop reading."""
+        """Stop reading; a thread that still waits for more is told so."""
         if self._pump is not None:
             self._pump.cancel()
+            self._batches.put(WireError("IncompleteBody", "The server is stopping", 503))
             await asyncio.gather(self._pump, return_exceptions=True)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from clary.platform import Platform
 
 _THREADS = 64
-_GRACE_S = 10
+_GRACE_S = 5
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Application:
             response = await self._run(self._gateway.handle, request)
         except WireError as error:
             _log.info("%s %s: %s", scope["method"], scope["path"], error.message)
-            return
+            response = Response(408, {"Connection": "close"}, error.message.encode())
         finally:
             await inflow.close()
         await self._respond(scope, receive, send, response)
@@ -107,15 +107,22 @@ class Application:
 def _request(scope: Mapping[str, Any], body: Any) -> Request:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("utf-8", "surrogateescape")
+        name, value = raw_name.decode("latin-1"), _text(raw_value)
         headers[name] = f"{headers[name]},{value}" if name in headers else value
     return Request(
         method=scope["method"],
-        path=scope["raw_path"].decode("ascii"),
-        query=scope["query_string"].decode("ascii"),
+        path=scope["raw_path"].decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
         headers=headers,
         body=body,
     )
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _document(status: int, value: Mapping[str, str]) -> Response:
@@ -124,7 +131,7 @@ def _document(status: int, value: Mapping[str, str]) -> Response:
 
 def _start(response: Response) -> dict[str, Any]:
     headers = [
-        (name.encode("latin-1"), _CONTROL.sub(" ", value).encode("utf-8", "surrogateescape"))
+        (name.encode("latin-1"), _CONTROL.sub(" ", value).encode())
         for name, value in response.headers.items()
     ]
     return {"type": "http.response.start", "status": response.status, "headers": headers}
