@@ -79,6 +79,16 @@ def test_a_session_token_speaks_for_its_caller(governance):
         governance.session_token(governance.owner, duration_s=1)
 
 
+def test_short_lived_keys_do_not_outlive_themselves(governance):
+    role = governance.roles.ref("123456789012", "ClaryRole")
+    guest, _ = governance.assume_role(governance.owner, role, "ada", duration_s=43_200)
+    with pytest.raises(Forbidden, match="may not renew"):
+        governance.session_token(guest)
+    governance.assume_role(guest, role, "chained")
+    with pytest.raises(InvalidInput, match="900 to 3600"):
+        governance.assume_role(guest, role, "chained", duration_s=3601)
+
+
 def test_a_job_acts_in_its_role_and_never_reaches_aws(governance):
     job = Ref("123456789012", "eu-west-1", "processing-job", "pipelines-abc-Prepare-1")
     around = governance.job_environment(job, "team/Trainer")

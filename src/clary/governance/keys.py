@@ -61,7 +61,7 @@ def _make(path: Path, account: str) -> None:
         secrets.token_urlsafe(30),
         secrets.token_hex(32),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{FILE}.{secrets.token_hex(8)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -39,7 +39,7 @@ def hold(home: Path) -> Iterator[None]:
     Conflict
         Another server runs on the home.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(home / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(handle, home)

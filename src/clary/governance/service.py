@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SHORTEST_S = 900
 LONGEST_SESSION_S = 129_600
+LONGEST_CHAINED_S = 3600
 LONGEST_JOB_S = 28 * 86_400
 _NOBODY = "http://127.0.0.1:9"
 
@@ -92,7 +93,7 @@ class Governance:
     ) -> tuple[Identity, Credentials]:
         """Take a role and get short-lived keys for it. An event of the journal.
 
-        The owner may take any role; everybody else those of their own account.
+        The owner may take any role; everybody else those of their own account, for an hour.
 
         Raises
         ------
@@ -108,20 +109,26 @@ class Governance:
             longest = self.roles.get(role).max_session_s
         except NotFound:
             raise Forbidden(caller.name, "assume", role, hint="there is no such role") from None
-        _check_duration(duration_s, longest)
+        _check_duration(duration_s, longest if caller.is_owner else min(longest, LONGEST_CHAINED_S))
         with self._store.begin() as transaction:
             detail = {"session": session, "duration_s": duration_s}
             transaction.append(Event(now(), caller.name, "role.assumed", role, detail))
         return self._issue(role, session, duration_s)
 
     def session_token(self, caller: Identity, *, duration_s: int = 43_200) -> Credentials:
-        """Return short-lived keys for the caller itself.
+        """Return short-lived keys for the caller itself, who must sign with lasting ones.
 
         Raises
         ------
+        Forbidden
+            The caller's own keys are short-lived, and would outlive themselves.
         InvalidInput
             The keys would live too long or too short.
         """
+        if not caller.is_owner:
+            raise Forbidden(
+                caller.name, "renew", "its own short-lived keys", hint="assume a role instead"
+            )
         _check_duration(duration_s, LONGEST_SESSION_S)
         role = self.roles.ref(caller.account, caller.role)
         return self._issue(role, caller.session, duration_s)[1]

@@ -97,6 +97,7 @@ def test_errors_in_other_words():
     assert explain(InvalidInput("port", "is 0", legal="1 to 9")) == (
         "clary: port: is 0; legal: 1 to 9\n"
     )
+    assert explain(OSError(28, "No space left on device")) == "clary: No space left on device\n"
     missing = explain(ModuleNotFoundError("no boto3", name="boto3"))
     assert missing == "clary: this needs the package boto3\n  pip install 'clary[demo]'\n"
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import boto3
 import typer
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 import clary
 from clary.config import Config, default_home
@@ -63,6 +63,9 @@ def demo(
                 _become_client(config)
                 _finish(data)
                 made = _run(source, Path(folder), mse_threshold)
+        except (BotoCoreError, ClientError) as error:
+            log = config.home / "server.log"
+            raise Unavailable(f"the server answered: {error}", hint=f"see {log}") from error
         finally:
             data.kill()
             data.wait()

@@ -65,7 +65,12 @@ def _types(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 def _table(types: Mapping[str, str], steps: Sequence[Mapping[str, Any]]) -> Table:
     table = empty_table()
     for name in ("step", "type", "status", "seconds", "made"):
-        table.add_column(name, justify="right" if name == "seconds" else "left", overflow="fold")
+        table.add_column(
+            name,
+            justify="right" if name == "seconds" else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
     started = {step["StepName"]: step_row(step) for step in steps}
     for name, kind in types.items():
         row = started.get(name)
@@ -117,7 +122,7 @@ def _report_scores(sagemaker: Any, s3: Any, job: str, out: Console) -> None:
     uri = found["TransformOutput"]["S3OutputPath"] + "/batch.csv.out"
     scores = _read(s3, uri).split()
     first = ", ".join(f"{float(score):.1f}" for score in scores[:_FIRST_SCORES])
-    out.print(f"batch scores        {len(scores)} in {uri}")
+    out.print(f"batch scores        {len(scores)} in {uri}", soft_wrap=True)
     out.print(f"                    {first}, … rings\n")
 
 

@@ -84,8 +84,9 @@ def explain(error: Exception) -> str:
         return _lines(error.message, error.hint)
     if isinstance(error, ModuleNotFoundError) and (extra := _EXTRAS.get(error.name or "")):
         return _lines(f"this needs the package {error.name}", f"pip install 'clary[{extra}]'")
-    if isinstance(error, OSError) and error.filename is not None:
-        return _lines(f"{error.filename}: {error.strerror}", "")
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return _lines(f"{where}{error.strerror}", "")
     handle, path = tempfile.mkstemp(prefix="clary-", suffix=".log")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         traceback.print_exception(error, file=file)
