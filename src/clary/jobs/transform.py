@@ -12,7 +12,7 @@ from clary.jobs.images import runtime
 from clary.jobs.model import hosts
 from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput, NotFound, NotSupported
-from clary.kernel.names import parse_arn
+from clary.kernel.names import parse_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -96,7 +96,8 @@ def containers(get: Get, ref: Ref, request: JsonObject) -> tuple[dict[str, Any],
     document = _request(get, model)
     listed = document.get("Containers") or [document.get("PrimaryContainer") or {}]
     if name := listed[0].get("ModelPackageName"):
-        package = _request(get, parse_arn(name, field="ModelPackageName"))
+        where = {"account": ref.account, "region": ref.region, "field": "ModelPackageName"}
+        package = _request(get, parse_name(name, "model-package", **where))
         ours = listed[0].get("Environment") or {}
         listed = (package.get("InferenceSpecification") or {}).get("Containers") or []
         listed = [one | {"Environment": (one.get("Environment") or {}) | ours} for one in listed]
