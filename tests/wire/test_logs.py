@@ -18,8 +18,8 @@ def logs(server):
 
 @pytest.fixture
 def write(platform):
-    def append(stream, *texts, at=START, group=GROUP):
-        path = platform.logs.path("123456789012", "us-east-1", group, stream)
+    def append(stream, *texts, at=START, region="us-east-1"):
+        path = platform.logs.path("123456789012", region, GROUP, stream)
         with path.open("a", encoding="utf-8", newline="") as file:
             for number, text in enumerate(texts):
                 file.write(f"{at + number} {text}\n")
@@ -71,11 +71,11 @@ def test_streams_are_found_by_prefix_in_pages(logs, write, name):
     assert [stream["logStreamName"][-1] for stream in rest["logStreams"]] == ["3", "2"]
 
 
-def test_streams_by_their_last_event(logs, write, name):
-    group = "/aws/sagemaker/TransformJobs"
+def test_streams_by_their_last_event(server, write, name):
+    logs = server.client("logs", region="eu-west-3")  # where no other test writes
     for number, at in enumerate((START + 5, START + 9, START + 7)):
-        write(f"{name}/{number}", "x", at=at, group=group)
-    order = {"logGroupName": group, "orderBy": "LastEventTime", "descending": True}
+        write(f"{name}/{number}", "x", at=at, region="eu-west-3")
+    order = {"logGroupName": GROUP, "orderBy": "LastEventTime", "descending": True}
     first = logs.describe_log_streams(**order, limit=1)
     second = logs.describe_log_streams(**order, limit=5, nextToken=first["nextToken"])
     found = [stream["logStreamName"] for stream in first["logStreams"] + second["logStreams"]]
