@@ -12,19 +12,16 @@ from clary.adapters.file_names import (
     Names,
     check_key,
     folder_names,
-    is_cut,
     object_names,
-    segment_of,
 )
 from clary.kernel.errors import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not block
-_ABSENT = (FileNotFoundError, NotADirectoryError, PermissionError)  # unreadable: no object of ours
+ABSENT = (FileNotFoundError, NotADirectoryError, PermissionError)  # unreadable: no object of ours
 _FOREIGN = (errno.ELOOP, errno.ENXIO)  # a symbolic link, a socket
 
 
@@ -34,19 +31,6 @@ class Place(NamedTuple):
     folders: tuple[str, ...]
     plain: Names | None
     escaped: Names
-
-
-class Entry(NamedTuple):
-    """A key, or (``is_folder``) the prefix of some, and the names that lead there."""
-
-    key: str
-    is_folder: bool
-    names: Names
-
-    @property
-    def is_escaped(self) -> bool:
-        """Say whether its last name is not its segment as it is."""
-        return self.names[-1].startswith("%")
 
 
 def place_of(key: str) -> Place:
@@ -79,7 +63,7 @@ class FileTree:
         """Open an object's file for reading; None when there is none."""
         try:
             folder = self.open_folder(_folder_path(place))
-        except _ABSENT:
+        except ABSENT:
             return None
         try:
             return open_in(folder, place)
@@ -123,99 +107,16 @@ class FileTree:
             return False
         return True
 
-    def walk(self, prefix: str = "", after: str = "") -> Walk:
-        """Go through the objects whose keys begin with ``prefix`` and are above ``after``."""
-        return Walk(self, prefix, after)
-
-    def scan(self, folder: Entry) -> Iterator[Entry]:
-        """Name what is in a folder, in no order; what is no object or folder is left out."""
-        try:
-            handle = self.open_folder(folder.names)
-        except _ABSENT:
-            return
-        try:
-            yield from _scan(handle, folder, ())
-        finally:
-            os.close(handle)
-
     def _open_root(self) -> int:
         return os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
-class Walk:
-    """An iterator over objects in the byte order of their keys, that reads only what it must."""
-
-    def __init__(self, tree: FileTree, prefix: str, after: str) -> None:
-        self._tree = tree
-        self._prefix = prefix
-        self._after = after
-        self._skipped = ""
-        self._stack = [Entry("", is_folder=True, names=())]
-
-    def skip(self, prefix: str) -> None:
-        """Leave out all further keys that begin with ``prefix``."""
-        self._skipped = prefix
-
-    def __iter__(self) -> Iterator[Entry]:
-        """Yield the objects."""
-        while self._stack:
-            entry = self._stack.pop()
-            if not self._wanted(entry):
-                continue
-            if not entry.is_folder:
-                yield entry
-                continue
-            inside = {}
-            for child in self._tree.scan(entry):
-                # an object that is being moved may be seen under both its names
-                if self._wanted(child) and not (child.key in inside and child.is_escaped):
-                    inside[child.key] = child
-            self._stack.extend(inside[key] for key in sorted(inside, reverse=True))
-
-    def _wanted(self, entry: Entry) -> bool:
-        key = entry.key
-        if self._skipped and key.startswith(self._skipped):
-            return False
-        if not entry.is_folder:
-            return key > self._after and key.startswith(self._prefix)
-        return (key > self._after or self._after.startswith(key)) and (
-            key.startswith(self._prefix) or self._prefix.startswith(key)
-        )
-
-
-class EntryReader:
-    """Opens the files of entries; fast for entries of one folder in a row."""
-
-    def __init__(self, tree: FileTree) -> None:
-        self._tree = tree
-        self._names: Names = ()
-        self._folder = -1
-
-    def open(self, entry: Entry) -> int | None:
-        """Open a file for reading; None when it is gone."""
-        *names, name = entry.names
-        if self._folder < 0 or self._names != tuple(names):
-            self.close()
-            try:
-                self._folder = self._tree.open_folder(tuple(names))
-            except _ABSENT:
-                return None
-            self._names = tuple(names)
-        return _open_file(self._folder, (name,))
-
-    def close(self) -> None:
-        """Let go of the last folder."""
-        if self._folder >= 0:
-            os.close(self._folder)
-            self._folder = -1
 
 
 def open_in(folder: int, place: Place) -> int | None:
     """Open the object's file below its opened folder; None when there is none."""
     if place.plain is None:
-        return _open_file(folder, place.escaped)
+        return open_file(folder, place.escaped)
     for names in (place.plain, place.escaped, place.plain):  # it may move while we look
-        file = _open_file(folder, names)
+        file = open_file(folder, names)
         if file is not None:
             return file
     return None
@@ -263,7 +164,7 @@ def _descend(folder: int, names: Names) -> int:
     """Open names below an opened folder, which is closed in any case."""
     for name in names:
         try:
-            inner = os.open(name, _FOLDER, dir_fd=folder)
+            inner = os.open(name, FOLDER, dir_fd=folder)
         finally:
             os.close(folder)
         folder = inner
@@ -274,7 +175,7 @@ def _make(folder: int, name: str) -> int:
     """Open or make a folder; ``folder`` is closed in any case. An object in the way moves aside."""
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            return os.open(name, _FOLDER, dir_fd=folder)
+            return os.open(name, FOLDER, dir_fd=folder)
         try:
             os.mkdir(name, 0o755, dir_fd=folder)
         except FileExistsError:
@@ -284,7 +185,7 @@ def _make(folder: int, name: str) -> int:
             _rename(name, folder, folder, escaped)
             os.mkdir(name, 0o755, dir_fd=folder)
         os.fsync(folder)
-        return os.open(name, _FOLDER, dir_fd=folder)
+        return os.open(name, FOLDER, dir_fd=folder)
     finally:
         os.close(folder)
 
@@ -293,7 +194,7 @@ def _prune(folder: int, names: Names) -> None:
     """Close a folder, and remove it and those above it as far as they are empty."""
     try:
         for name in reversed(names):
-            above = os.open("..", _FOLDER, dir_fd=folder)
+            above = os.open("..", FOLDER, dir_fd=folder)
             os.close(folder)
             folder = above
             os.rmdir(name, dir_fd=folder)
@@ -303,7 +204,8 @@ def _prune(folder: int, names: Names) -> None:
         os.close(folder)
 
 
-def _open_file(folder: int, names: Names) -> int | None:
+def open_file(folder: int, names: Names) -> int | None:
+    """Open a regular file below an opened folder for reading; None when there is none."""
     try:
         if len(names) == 1:
             file = os.open(names[0], _FILE, dir_fd=folder)
@@ -313,7 +215,7 @@ def _open_file(folder: int, names: Names) -> int | None:
                 file = os.open(names[-1], _FILE, dir_fd=inner)
             finally:
                 os.close(inner)
-    except _ABSENT:
+    except ABSENT:
         return None
     except OSError as error:
         if error.errno in _FOREIGN:
@@ -328,35 +230,3 @@ def _open_file(folder: int, names: Names) -> int | None:
 def _unlink(folder: int, name: str) -> None:
     with contextlib.suppress(FileNotFoundError, IsADirectoryError):
         os.unlink(name, dir_fd=folder)
-
-
-def _scan(handle: int, folder: Entry, cut: Names) -> Iterator[Entry]:
-    with os.scandir(handle) as found:
-        entries = [
-            (item.name, item.is_dir(follow_symlinks=False))
-            for item in found
-            if not item.is_symlink()
-            and (item.is_dir(follow_symlinks=False) or item.is_file(follow_symlinks=False))
-        ]
-    for name, is_folder in entries:
-        names = (*cut, name)
-        if is_folder and is_cut(name):
-            with contextlib.suppress(*_ABSENT):
-                inner = os.open(name, _FOLDER, dir_fd=handle)
-                try:
-                    yield from _scan(inner, folder, names)
-                finally:
-                    os.close(inner)
-            continue
-        segment = segment_of(names, folder=is_folder) if _is_text(name) else None
-        if segment is not None:
-            key = folder.key + segment + ("/" if is_folder else "")
-            yield Entry(key, is_folder, folder.names + names)
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -20,7 +20,8 @@ from msgspec.structs import replace
 from clary.adapters.file_buckets import FileBuckets
 from clary.adapters.file_facts import Facts, facts_store, read_facts
 from clary.adapters.file_scratch import FileScratch
-from clary.adapters.file_tree import Entry, EntryReader, FileTree, place_of, rename_into
+from clary.adapters.file_tree import FileTree, place_of, rename_into
+from clary.adapters.file_walk import Descent, Entry, Walk
 from clary.kernel.errors import Conflict, LimitExceeded, NotFound
 from clary.kernel.resource import ObjectInfo, ObjectPage
 
@@ -136,10 +137,9 @@ class FileObjects:
         objects: list[ObjectInfo] = []
         prefixes: list[str] = []
         last = ""
-        tree = self._tree(bucket)
-        with contextlib.closing(EntryReader(tree)) as reader:
-            for entry in _rolled_up(tree, prefix, delimiter, after):
-                info = None if entry.is_folder else self._listed(reader, bucket, entry)
+        with contextlib.closing(Descent(self._tree(bucket))) as descent:
+            for entry in _rolled_up(Walk(descent, prefix, after), prefix, delimiter, after):
+                info = None if entry.is_folder else self._listed(descent, bucket, entry)
                 if info is None and not entry.is_folder:
                     continue  # deleted meanwhile
                 if len(objects) + len(prefixes) >= limit:
@@ -173,7 +173,9 @@ class FileObjects:
         """Remove an empty bucket. Raises NotFound, Conflict when it holds objects."""
         tree = self._tree(name)
         with self._buckets.lock(name):
-            if any(True for _ in tree.walk()):
+            with contextlib.closing(Descent(tree)) as descent:
+                is_empty = not any(True for _ in Walk(descent))
+            if not is_empty:
                 raise Conflict(f"bucket {name} is not empty")
             if not tree.remove_folders():
                 raise Conflict(f"the folder of bucket {name} holds files that are no objects")
@@ -194,8 +196,8 @@ class FileObjects:
             raise NotFound(f"object {_name(bucket, key)}")
         return file
 
-    def _listed(self, reader: EntryReader, bucket: str, entry: Entry) -> ObjectInfo | None:
-        file = reader.open(entry)
+    def _listed(self, descent: Descent, bucket: str, entry: Entry) -> ObjectInfo | None:
+        file = descent.open(entry)
         if file is None:
             return None
         try:
@@ -289,9 +291,8 @@ class Reading:
         self.close()
 
 
-def _rolled_up(tree: FileTree, prefix: str, delimiter: str, after: str) -> Iterator[Entry]:
+def _rolled_up(walk: Walk, prefix: str, delimiter: str, after: str) -> Iterator[Entry]:
     """Yield objects, and common prefixes as folders, that are above ``after``."""
-    walk = tree.walk(prefix, after)
     for entry in walk:
         cut = entry.key.find(delimiter, len(prefix)) if delimiter else -1
         if cut < 0:
