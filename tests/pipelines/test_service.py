@@ -176,6 +176,11 @@ def test_an_execution_can_be_renamed_and_widened(bench):
     assert len(bench.statuses(execution)) == 2
 
 
+def test_no_steps_at_once_are_refused(bench):
+    with pytest.raises(InvalidInput, match=r"MaxParallelExecutionSteps: Expected `int` >= 1"):
+        bench.create(echo("A"), ParallelismConfiguration={"MaxParallelExecutionSteps": 0})
+
+
 def test_a_pipeline_goes_with_all_that_is_below_it(bench):
     bench.create(slow("A"))
     execution = bench.start()

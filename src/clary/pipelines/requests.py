@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 
@@ -16,7 +18,7 @@ class Location(msgspec.Struct, frozen=True, rename="pascal"):
 class Parallelism(msgspec.Struct, frozen=True, rename="pascal"):
     """How many steps may run at once."""
 
-    max_parallel_execution_steps: int
+    max_parallel_execution_steps: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class PipelineRequest(msgspec.Struct, frozen=True, rename="pascal"):
