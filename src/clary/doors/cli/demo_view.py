@@ -68,7 +68,7 @@ def _table(types: Mapping[str, str], steps: Sequence[Mapping[str, Any]]) -> Tabl
         table.add_column(
             name,
             justify="right" if name == "seconds" else "left",
-            no_wrap=True,
+            no_wrap=name != "made",
             overflow="ellipsis",
         )
     started = {step["StepName"]: step_row(step) for step in steps}
