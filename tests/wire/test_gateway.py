@@ -275,16 +275,16 @@ def test_unavailable_says_when_to_come_back():
 
 
 def test_a_second_pipeline_of_a_name_is_what_the_sdk_expects(sagemaker, name):
-    definition = {"Version": "2020-12-01", "Parameters": [], "Steps": []}
+    step = {"Name": "Stop", "Type": "Fail", "Arguments": {"ErrorMessage": "enough"}}
+    definition = {"Version": "2020-12-01", "Parameters": [], "Steps": [step]}
     request = {
         "PipelineName": name,
         "RoleArn": "arn:aws:iam::123456789012:role/ClaryRole",
         "PipelineDefinition": json.dumps(definition),
+        "ClientRequestToken": "t" * 32,
     }
-    try:
-        sagemaker.create_pipeline(**request)
-    except ClientError as refused:  # a pipeline without steps may be refused
-        pytest.skip(str(refused))
+    sagemaker.create_pipeline(**request)
+    request["ClientRequestToken"] = "u" * 32
     with pytest.raises(ClientError, match="already exists") as refused:
         sagemaker.create_pipeline(**request)
     assert refused.value.response["Error"]["Code"] == "ValidationException"

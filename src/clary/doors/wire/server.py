@@ -64,7 +64,7 @@ class Application:
             request = _request(scope, inflow if body is None else body)
             response = await self._run(self._gateway.handle, request)
         except WireError as error:
-            _log.info("%s %s: %s", scope["method"], scope["path"], error.message)
+            _log.info("%s %r: %s", scope["method"], scope["path"], error.message)
             response = Response(408, {"Connection": "close"}, error.message.encode())
         finally:
             await inflow.close()
