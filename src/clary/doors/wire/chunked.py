@@ -5,54 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import zlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from clary.doors.wire.checksums import CHECKSUMS
 from clary.doors.wire.errors import WireError
 from clary.doors.wire.sigv4 import sign
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from clary.doors.wire.checksums import Digest
     from clary.doors.wire.sigv4 import Claim
 
 _LONGEST_LINE = 8192
 _MOST_TRAILERS = 16
 _LARGEST_CHUNK = 1 << 32
 _EMPTY = hashlib.sha256(b"").hexdigest()
-
-
-class Digest(Protocol):
-    """A running checksum."""
-
-    def update(self, data: bytes, /) -> None:
-        """Add bytes."""
-
-    def digest(self) -> bytes:
-        """Return the checksum so far."""
-
-
-class Crc32:
-    """CRC-32 as a running checksum."""
-
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes, /) -> None:
-        """Add bytes."""
-        self._value = zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        """Return the checksum so far, big-endian."""
-        return self._value.to_bytes(4, "big")
-
-
-CHECKSUMS: Mapping[str, Callable[[], Digest]] = {
-    "x-amz-checksum-crc32": Crc32,
-    "x-amz-checksum-sha1": hashlib.sha1,
-    "x-amz-checksum-sha256": hashlib.sha256,
-}
-"""The checksums that are verified, by the header or trailer that carries them."""
 
 
 class ChunkSigner:

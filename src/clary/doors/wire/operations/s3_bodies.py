@@ -7,7 +7,7 @@ import binascii
 import hashlib
 from typing import TYPE_CHECKING
 
-from clary.doors.wire.chunked import CHECKSUMS
+from clary.doors.wire.checksums import CHECKSUMS
 from clary.doors.wire.errors import WireError
 from clary.doors.wire.operations.s3_facts import CHECKSUM_MEMBERS, checksum_header
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from clary.doors.wire.call import Call
-    from clary.doors.wire.chunked import Digest
+    from clary.doors.wire.checksums import Digest
 
 _LARGEST_PUT = 5 << 30
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from clary.doors.wire.chunked import CHECKSUMS
+from clary.doors.wire.checksums import CHECKSUMS
 from clary.doors.wire.errors import WireError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import base64
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
-from clary.doors.wire.chunked import CHECKSUMS
+from clary.doors.wire.checksums import CHECKSUMS
 from clary.doors.wire.errors import WireError
 from clary.doors.wire.operations.s3 import copy_source
 from clary.doors.wire.operations.s3_access import (
