@@ -35,7 +35,7 @@ def watching(processes: Path):
 
     def watch():
         while not over.wait(TICK_S):
-            for end in processes.glob("[a-z]*/exit.json"):
+            for end in processes.glob("[!.]*/exit.json"):
                 name = end.parent.name
                 started, ended = read(end.with_name("started.json")), read(end)
                 if started and ended:
