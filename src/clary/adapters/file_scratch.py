@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import weakref
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -30,11 +31,9 @@ class FileScratch:
                     shutil.rmtree(left)
             self.path = folder / uuid4().hex
             self.path.mkdir()
-            self._held = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            fcntl.flock(self._held, fcntl.LOCK_EX)
-
-    def __del__(self) -> None:
-        os.close(self._held)
+            held = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            weakref.finalize(self, os.close, held)
 
     def name(self) -> str:
         """Return a path that nothing has yet."""

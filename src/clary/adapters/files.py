@@ -12,6 +12,7 @@ import errno
 import hashlib
 import mimetypes
 import os
+import weakref
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from clary.kernel.resource import Bucket
 
 _CHUNK_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 16  # gathers small chunks; large ones go around it
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -73,7 +75,7 @@ class FileObjects:
         self._buckets.check(bucket)
         path = self._scratch.name()
         try:
-            with open(path, "xb", buffering=_CHUNK_BYTES) as out:  # noqa: PTH123 the path is a str
+            with open(path, "xb", buffering=_BUFFER_BYTES) as out:  # noqa: PTH123 the path is a str
                 sha256 = _write(chunks, out)
                 status = os.fstat(out.fileno())
                 facts = Facts(
@@ -265,6 +267,7 @@ class Reading:
 
     def __init__(self, file: int, start: int, end: int | None) -> None:
         self._file = file
+        self._close = weakref.finalize(self, os.close, file)
         self._at = start
         self._end = os.fstat(file).st_size if end is None else end
 
@@ -272,9 +275,8 @@ class Reading:
         return self
 
     def __next__(self) -> bytes:
-        if self._file < 0:
-            raise StopIteration
-        chunk = os.pread(self._file, max(0, min(_CHUNK_BYTES, self._end - self._at)), self._at)
+        size = min(_CHUNK_BYTES, self._end - self._at)
+        chunk = os.pread(self._file, size, self._at) if self._close.alive and size > 0 else b""
         if not chunk:
             self.close()
             raise StopIteration
@@ -283,12 +285,7 @@ class Reading:
 
     def close(self) -> None:
         """Give the file back before its end."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def __del__(self) -> None:
-        self.close()
+        self._close()
 
 
 def _rolled_up(walk: Walk, prefix: str, delimiter: str, after: str) -> Iterator[Entry]:
