@@ -98,7 +98,7 @@ def test_a_running_process_is_looked_after_by_the_next_server(home):
 def started(world, ref):
     process = model.read(world.jobs.get(ref)).process("algo-1")
     status = world.runner.status(process)
-    return status is not None and status.state == "running"
+    return status is not None and status.started_at is not None and status.state == "running"
 
 
 def test_processes_that_vanish_are_started_again_but_not_for_ever(home):

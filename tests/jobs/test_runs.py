@@ -394,15 +394,11 @@ def test_names_are_taken_until_deleted(world):
     assert done["ProcessingJobStatus"] == "Completed"
 
 
-def test_workspaces_are_gone_when_jobs_have_ended(world):
-    run(world, "")
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        left = [path for path in (world.home / "processes").rglob("ml") if path.is_dir()]
-        if not left:
-            return
-        time.sleep(0.01)
-    pytest.fail(f"left behind: {left}")
+def test_workspaces_are_gone_when_jobs_have_ended(bare_world):
+    bare_world.worker.start()
+    run(bare_world, "")
+    assert bare_world.worker.stop()
+    assert [path for path in (bare_world.home / "processes").rglob("ml") if path.is_dir()] == []
 
 
 BAD = [

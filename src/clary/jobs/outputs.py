@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from clary.jobs.archives import packed
 from clary.jobs.contract import join_uri, split_uri
 from clary.jobs.trees import Tree
-from clary.kernel.errors import ClaryError, InvalidInput, NotFound
+from clary.kernel.errors import ClaryError, NotFound
 from clary.lineage.model import FileEntry, of_object, of_tree
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Uploads:
     def sync(self, target: Target) -> None:
         """Upload what has settled since the last time, while the job runs.
 
-        What cannot be read now is left to ``upload``, which says so.
+        What cannot be read or stored now is left to ``upload``, which says so.
         """
         before = time.time_ns() - _SETTLED_NS
         for ml in self.workspaces:
@@ -81,7 +81,7 @@ class Uploads:
                 for file in tree.files():
                     if file.modified_ns < before and file.path == file.real:
                         self._send(target, tree, file)
-            except (InvalidInput, FileNotFoundError):
+            except (ClaryError, OSError):
                 continue
 
     def text(self, path: str, *, most_bytes: int) -> str | None:

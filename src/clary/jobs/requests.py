@@ -12,11 +12,10 @@ from msgspec import Meta, field
 
 from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput, NotSupported
+from clary.kernel.ports import JsonObject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from clary.kernel.ports import JsonObject
 
 DAY_S = 86_400
 MOST_HOSTS = 20
@@ -79,6 +78,7 @@ class Cluster(View, frozen=True):
 
     instance_count: Hosts = 1
     instance_type: str = "ml.m5.large"
+    instance_groups: tuple[JsonObject, ...] = ()
 
 
 class ProcessingResources(View, frozen=True):
@@ -262,6 +262,8 @@ def training(request: JsonObject) -> TrainingRequest:
         if channel.channel_name in {".", ".."}:
             raise InvalidInput(f"{place}.ChannelName", f"{channel.channel_name!r} is no name")
     _refuse_repeated("InputDataConfig", [one.channel_name for one in view.input_data_config])
+    if view.resource_config.instance_groups:
+        raise NotSupported("ResourceConfig.InstanceGroups: clary has hosts of one kind only")
     if not view.algorithm_specification.training_image:
         raise NotSupported("AlgorithmSpecification: clary needs TrainingImage, no AlgorithmName")
     return view

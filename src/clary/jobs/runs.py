@@ -20,6 +20,7 @@ from clary.jobs.outputs import Uploads
 from clary.kernel.clock import now
 from clary.kernel.errors import ClaryError, Conflict, Unavailable
 from clary.kernel.resource import Event
+from clary.lineage.model import of_environment
 
 if TYPE_CHECKING:
     import threading
@@ -126,18 +127,21 @@ class Run:
                 share = one.share(place, len(workspaces))
                 fetch(self._tools.objects, share, one.source, ml, self._check)
         self._change(
-            lambda change: self._record(change, found),
+            lambda change: self._record(change, found, ran),
             stage="Running",
             secondary=("Training", f"Running {self._plan.runtime.asked}"),
             ran=ran,
             started_at=now(),
         )
 
-    def _record(self, change: Transaction, found: list[Found]) -> None:
+    def _record(self, change: Transaction, found: list[Found], ran: Mapping[str, str]) -> None:
+        packages = {name: version for name, version in ran.items() if name != "image"}
+        environment = ("environment", of_environment(ran["image"], packages))
+        data = [(one.source.name, one.artifact) for one in found if not one.source.code]
         self._tools.lineage.record(
             change,
             self._resource.ref,
-            inputs=[(one.source.name, one.artifact) for one in found if not one.source.code],
+            inputs=[*data, environment],
             code=[(one.source.name, one.artifact) for one in found if one.source.code],
         )
 
@@ -161,6 +165,9 @@ class Run:
                 tools.runner.start(specified)
         except Unavailable as error:
             self._lose(error.message)
+        except OSError as error:
+            failure = f"InternalServerError: the job cannot be started: {error}"
+            self._end(Result("Failed", failure=failure))
 
     def _watch(self) -> None:
         """Look after the running processes until all have ended."""

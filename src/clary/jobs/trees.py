@@ -133,7 +133,9 @@ class Tree:
             for part in (*self._parts, *inner):
                 try:
                     below = os.open(part, _DIRECTORY, dir_fd=handle)
-                except NotADirectoryError as error:
+                except FileNotFoundError:
+                    raise
+                except OSError as error:
                     raise self._refusal(folder, error) from None
                 os.close(handle)
                 handle = below

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from clary.kernel.codec import digest
 from clary.kernel.names import Ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from clary.kernel.resource import ObjectInfo
 
@@ -28,16 +29,17 @@ class FileEntry(msgspec.Struct, frozen=True, order=True):
 
 
 class Artifact(msgspec.Struct, frozen=True):
-    """Content that was read or written: one object, or a tree of them.
+    """Content that was read, written or run: an object, a tree of them, or an environment.
 
     Parameters
     ----------
     digest
-        SHA-256 (hex) of the object, or of the tree's sorted (path, digest, size) lines.
+        SHA-256 (hex) of the object, of the tree's sorted (path, digest, size) lines, or of the
+        environment's packages and versions.
     uri
-        Where it was seen first.
+        Where it was seen first; of an environment, what it is.
     type
-        Which of the two it is.
+        Which of the three it is.
     size_bytes
         Of all files together.
     file_count
@@ -46,7 +48,7 @@ class Artifact(msgspec.Struct, frozen=True):
 
     digest: str
     uri: str
-    type: Literal["object", "tree"]
+    type: Literal["object", "tree", "environment"]
     size_bytes: int
     file_count: int = 1
     files: tuple[FileEntry, ...] = ()
@@ -68,13 +70,26 @@ def of_tree(uri: str, entries: Iterable[FileEntry]) -> Artifact:
     True
     """
     files = sorted(entries)
-    digest = hashlib.sha256()
+    whole = hashlib.sha256()
     for file in files:
-        digest.update(msgspec.json.encode([file.path, file.sha256, file.size_bytes]) + b"\n")
+        whole.update(msgspec.json.encode([file.path, file.sha256, file.size_bytes]) + b"\n")
     total = sum(file.size_bytes for file in files)
     return Artifact(
-        digest.hexdigest(), uri, "tree", total, len(files), files=tuple(files[:MOST_FILES])
+        whole.hexdigest(), uri, "tree", total, len(files), files=tuple(files[:MOST_FILES])
     )
+
+
+def of_environment(image: str, packages: Mapping[str, str]) -> Artifact:
+    """Name the packages that a job ran on, and the image it had asked for.
+
+    Examples
+    --------
+    >>> of_environment("sagemaker-xgboost 1.0-1", {"xgboost": "3.2.0"}).uri
+    'sagemaker-xgboost 1.0-1, run on xgboost 3.2.0'
+    """
+    versions = ", ".join(f"{name} {version}" for name, version in packages.items())
+    ran = {"image": image, **packages}
+    return Artifact(digest(ran), f"{image}, run on {versions}", "environment", 0, 0)
 
 
 class Node(msgspec.Struct, frozen=True):
