@@ -59,7 +59,7 @@ class ProcessRunner:
         self._groups = cgroups.find(
             Path("/proc/self/mounts").read_text(), Path("/proc/self/cgroup").read_text()
         )
-        self._supervisors = Supervisors(self._root / ".errors")
+        self._supervisors = Supervisors(self._root)
 
     def workspace(self, process_id: str) -> Path:
         """Make (or find) the empty-at-first host directory for a process's ``/opt/ml``."""
@@ -199,12 +199,13 @@ class ProcessRunner:
             "log": str(spec.log),
             "log_limit": self._log_limit,
             "uid": uid,
-            "cgroups": self._control_groups(spec, folder),
             "memory_bytes": spec.memory_bytes or sys.maxsize,
             "rlimits": self._rlimits(spec, uid),
             "timeout_s": spec.timeout_s,
             "grace_s": _STOP_GRACE_S,
         }
+        # a plain process may leave orphans; those of a sandbox tell how much memory it used
+        plan["reaps_orphans"] = rung.binary is None or "memory" not in self._controllers()
         if rung.binary is None:
             plan |= plain_plan(spec)
         else:
@@ -212,7 +213,10 @@ class ProcessRunner:
         if uid:
             tree.give(spec.ml, uid)
             tree.give(scratch, uid)
-        return plan
+        return plan | {"cgroups": self._control_groups(spec, folder)}
+
+    def _controllers(self) -> set[str]:
+        return {name for group in self._groups for name in group.controllers}
 
     def _control_groups(self, spec: ProcessSpec, folder: Path) -> list[str]:
         """Make them for a process with a memory limit; entering one can take milliseconds."""
@@ -223,7 +227,7 @@ class ProcessRunner:
 
     def _rlimits(self, spec: ProcessSpec, uid: int) -> list[tuple[int, int]]:
         limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, _NOFILE)]
-        controllers = {name for group in self._groups for name in group.controllers}
+        controllers = self._controllers()
         if "memory" not in controllers and spec.memory_bytes is not None:
             limits.append((resource.RLIMIT_AS, spec.memory_bytes + _RLIMIT_SLACK))
         if uid or spec.memory_bytes is None or "pids" not in controllers:

@@ -110,7 +110,7 @@ class Job:
         self.wake, wake = os.pipe()
         os.set_blocking(wake, False)
         _signal.set_wakeup_fd(wake)
-        if not plan["sandboxed"]:
+        if plan["reaps_orphans"]:
             prctl(PR_SET_CHILD_SUBREAPER, 1)
         self.output, output = os.pipe()
         self.info, info = os.pipe()
@@ -214,14 +214,14 @@ class Job:
         if self.initfd:
             self.kill()
             select.select([self.initfd], [], [])
-        kill_orphans()
+        most = max(usage.ru_maxrss, kill_orphans()) * 1024
         kills = leave(self.plan["cgroups"])
         while self.drain():
             pass
         self.log.feed(b"", final=True)
         code = os.waitstatus_to_exitcode(status)
         code = 128 - code if code < 0 else code
-        kills += usage.ru_maxrss * 1024 >= self.plan["memory_bytes"]
+        kills += most >= self.plan["memory_bytes"]
         kills += code == KILLED and memory_kills("/proc/vmstat") > self.kills_before
         if self.ended_by == "itself" and code and kills:
             return KILLED, "memory"
@@ -282,17 +282,19 @@ def signal(target: int, number: int, send: Callable[[int, int], None] = os.kill)
         return
 
 
-def kill_orphans() -> None:
-    """SIGKILL and reap what a plain job left: its orphans become our children, level by level."""
-    me = os.getpid()
+def kill_orphans() -> int:
+    """SIGKILL and reap what became our children, level by level; returns the most KiB of one."""
+    me, most = os.getpid(), 0
     while True:
-        for pid in read(f"/proc/{me}/task/{me}/children").split():
-            signal(int(pid), _signal.SIGKILL)
+        for child in read(f"/proc/{me}/task/{me}/children").split():
+            signal(int(child), _signal.SIGKILL)
         try:
-            if os.waitpid(-1, os.WNOHANG) == (0, 0):
-                time.sleep(0.001)
+            pid, _, usage = os.wait4(-1, os.WNOHANG)
         except ChildProcessError:
-            return
+            return most
+        most = max(most, usage.ru_maxrss)
+        if pid == 0:
+            time.sleep(0.001)
 
 
 def memory_kills(*files: str) -> int:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import marshal
 import os
+import py_compile
 import signal
 import socket
 import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clary.adapters.process import shim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,12 @@ class Supervisors:
 
     Parameters
     ----------
-    errors
-        The file that gets what a supervisor itself has to complain about.
+    folder
+        Where their compiled program lies, and a file of what they have to complain about.
     """
 
-    def __init__(self, errors: Path) -> None:
-        self._errors = errors
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._lock = threading.Lock()
         self._waiting: _Supervisor | None = None
         self._children: set[int] = set()
@@ -85,18 +88,28 @@ class Supervisors:
                 if ended:
                     self._children.discard(pid)
 
+    @cached_property
+    def _program(self) -> Path:
+        """The shim, compiled once a version."""
+        source = Path(shim.__file__)
+        version = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+        program = self._folder / f".shim-{version}.{sys.implementation.cache_tag}.pyc"
+        if not program.exists():
+            py_compile.compile(str(source), cfile=str(program), doraise=True)
+        return program
+
     def _spawn(self) -> _Supervisor:
         ours, theirs = socket.socketpair()
         appending = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         with theirs:
             pid = os.posix_spawn(
                 os.path.realpath(sys.executable),
-                ["clary-job", "-I", "-S", shim.__file__],
+                ["clary-job", "-I", "-S", str(self._program)],
                 {},
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
                     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_RDWR, 0),
-                    (os.POSIX_SPAWN_OPEN, 2, str(self._errors), appending, 0o600),
+                    (os.POSIX_SPAWN_OPEN, 2, str(self._folder / ".errors"), appending, 0o600),
                 ],
                 setsid=True,
                 setsigmask=(),
