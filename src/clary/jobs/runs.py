@@ -165,9 +165,9 @@ class Run:
                 tools.runner.start(specified)
         except Unavailable as error:
             self._lose(error.message)
-        except OSError as error:
+        except (ClaryError, OSError) as error:
             failure = f"InternalServerError: the job cannot be started: {error}"
-            self._end(Result("Failed", failure=failure))
+            self._end(Result("Failed", failure=failure[:LONGEST]))
 
     def _watch(self) -> None:
         """Look after the running processes until all have ended."""
