@@ -61,8 +61,7 @@ def demo(
             with server_of(config.home) as server:
                 note(f"server  {server.endpoint}, home {config.home}")
                 _become_client(config)
-                _finish(data)
-                made = _run(source, Path(folder), mse_threshold)
+                made = _run(source, Path(folder), data, mse_threshold)
         except (BotoCoreError, ClientError) as error:
             log = config.home / "server.log"
             raise Unavailable(f"the server answered: {error}", hint=f"see {log}") from error
@@ -72,14 +71,20 @@ def demo(
     _say_what_next(config, made)
 
 
-def _run(source: Path, data: Path, mse_threshold: float) -> Mapping[str, str]:
-    """Upload, create, start, watch and report; return the names of what was made, by step."""
-    sts, sagemaker = boto3.client("sts"), boto3.client("sagemaker")
+def _run(
+    source: Path, folder: Path, data: subprocess.Popen[str], mse_threshold: float
+) -> Mapping[str, str]:
+    """Upload, create, start, watch and report; return the names of what was made, by step.
+
+    ``data`` writes the data into ``folder``, beside the making of clients: that takes its time too.
+    """
+    sts, sagemaker, s3 = (boto3.client(name) for name in ("sts", "sagemaker", "s3"))
+    _finish(data)
     caller = sts.get_caller_identity()
     role = f"arn:aws:iam::{caller['Account']}:role/{caller['Arn'].split('/')[1]}"
     bucket = f"sagemaker-{sagemaker.meta.region_name}-{caller['Account']}"
-    files = [data / "abalone.csv", data / "batch.csv", *(source / name for name in _SCRIPTS)]
-    _upload(bucket, files)
+    files = [folder / "abalone.csv", folder / "batch.csv", *(source / name for name in _SCRIPTS)]
+    _upload(s3, bucket, files)
 
     text = (source / "definition.json").read_text(encoding="utf-8")
     definition = Template(text).substitute(bucket=bucket, role=role)
@@ -96,7 +101,7 @@ def _run(source: Path, data: Path, mse_threshold: float) -> Mapping[str, str]:
         raise ClaryError(
             f"the pipeline failed: {reason}", hint=f"{program()} executions show {execution}"
         )
-    return report(sagemaker, boto3.client("s3"), arn)
+    return report(sagemaker, s3, arn)
 
 
 def _watch(sagemaker: Any, arn: str, definition: dict[str, Any]) -> dict[str, Any]:
@@ -113,8 +118,7 @@ def _watch(sagemaker: Any, arn: str, definition: dict[str, Any]) -> dict[str, An
             time.sleep(_LOOK_EVERY_S)
 
 
-def _upload(bucket: str, files: list[Path]) -> None:
-    s3 = boto3.client("s3")
+def _upload(s3: Any, bucket: str, files: list[Path]) -> None:
     try:
         s3.head_bucket(Bucket=bucket)
     except ClientError:
