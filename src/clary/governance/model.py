@@ -52,7 +52,7 @@ class Identity:
 
     @property
     def name(self) -> str:
-        """The actor in the journal: ``ClaryRole/owner``."""
+        """Role and session, as a log line says it: ``ClaryRole/owner``."""
         return f"{self.role}/{self.session}"
 
     @property

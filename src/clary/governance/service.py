@@ -112,7 +112,7 @@ class Governance:
         _check_duration(duration_s, longest if caller.is_owner else min(longest, LONGEST_CHAINED_S))
         with self._store.begin() as transaction:
             detail = {"session": session, "duration_s": duration_s}
-            transaction.append(Event(now(), caller.name, "role.assumed", role, detail))
+            transaction.append(Event(now(), caller.principal_arn, "role.assumed", role, detail))
         return self._issue(role, session, duration_s)
 
     def session_token(self, caller: Identity, *, duration_s: int = 43_200) -> Credentials:

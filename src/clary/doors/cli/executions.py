@@ -62,7 +62,7 @@ def stop(name: Name, home: Home = None) -> None:
     """Ask an execution to stop."""
     platform = open_home(home)
     execution = _find(platform, name)
-    platform.pipelines.stop(execution.ref, actor=platform.governance.owner.name)
+    platform.pipelines.stop(execution.ref, actor=platform.governance.owner.principal_arn)
     note(f"{execution.ref} stops")
 
 

@@ -61,7 +61,7 @@ def stop(name: Name, home: Home = None) -> None:
     """Ask a job to stop."""
     platform = open_home(home)
     job = find_job(platform, name)
-    platform.jobs.stop(job.ref, actor=platform.governance.owner.name)
+    platform.jobs.stop(job.ref, actor=platform.governance.owner.principal_arn)
     note(f"{job.ref} stops")
 
 

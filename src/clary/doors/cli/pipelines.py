@@ -61,7 +61,7 @@ def start(
     platform = open_home(home)
     pipeline = _find(platform, name)
     request = {"PipelineParameters": [_parameter(text) for text in parameter]}
-    actor = platform.governance.owner.name
+    actor = platform.governance.owner.principal_arn
     execution = platform.pipelines.start(pipeline.ref, request, actor=actor)
     if as_json:
         show_json({"execution": execution.ref.name})

@@ -88,7 +88,7 @@ class Gateway:
             platform=self._platform,
             account=identity.account,
             region=(claim.region if claim else "") or self._region,
-            actor=identity.name,
+            actor=identity.principal_arn,
             params=self._decode(request, route),
             request_id=request_id,
             identity=identity,
