@@ -27,7 +27,7 @@ demo: setup ## run the Abalone pipeline with live progress
 	@$(BIN)/clary demo
 
 demo-sagemaker: setup $(SDK)/.done ## the same through the unmodified sagemaker SDK
-	@$(BIN)/clary run -- $(SDK)/bin/python examples/abalone_sagemaker/pipeline.py
+	@SAGEMAKER_SUPPRESS_V2_WARNING=1 $(BIN)/clary run -- $(SDK)/bin/python examples/abalone_sagemaker/pipeline.py
 
 test: $(VENV)/.dev $(SDK)/.done ## run the tests
 	@$(BIN)/pytest
