@@ -233,11 +233,16 @@ DESCRIBE = {
 
 
 def log_end(kind, name):
-    """Return the last line that a job has logged."""
+    """Return the last line that a job has logged; empty if it failed before its program began."""
     group = f"/aws/sagemaker/{kind}s"
     streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")
-    stream = streams["logStreams"][0]["logStreamName"]
-    events = logs.get_log_events(logGroupName=group, logStreamName=stream)["events"]
+    events = [
+        event
+        for stream in streams["logStreams"]
+        for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])[
+            "events"
+        ]
+    ]
     return events[-1]["message"].rstrip() if events else ""
 
 
