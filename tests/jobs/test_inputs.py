@@ -142,6 +142,11 @@ def test_fetch_copies_and_never_links(objects, tmp_path):
     assert copy.stat().st_nlink == 1
 
 
+def test_a_host_without_a_shard_finds_an_empty_directory(objects, tmp_path):
+    fetch(objects, [], source("s3://any/thing"), tmp_path, lambda: None)
+    assert list((tmp_path / source("s3://any/thing").path).iterdir()) == []
+
+
 def test_an_object_that_goes_away_is_named(objects, tmp_path):
     bucket(objects, "gone", ["d/a"])
     found = find(objects, source("s3://gone/d"))

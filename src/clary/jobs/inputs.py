@@ -89,6 +89,7 @@ def fetch(
     ClaryError
         An object is gone or damaged, or the disk is full; names the URI.
     """
+    (ml / source.path).mkdir(parents=True, exist_ok=True)  # also where no object falls to this host
     for item in items:
         uri = f"s3://{item.info.bucket}/{item.info.key}"
         try:
