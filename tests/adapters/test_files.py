@@ -186,6 +186,38 @@ def test_listing_opens_only_what_it_shows(store, folder, monkeypatch):
     assert "01" not in opened
 
 
+def test_a_large_folder_shows_every_change(store, folder):
+    large = folder / "large"
+    large.mkdir()
+    for number in range(2100):
+        (large / f"{number:04}").touch()
+    os.utime(large, ns=(0, 0))
+    expected = {f"large/{number:04}" for number in range(2100)}
+    cut = "large/" + "x" * 300
+    for change in (
+        lambda: (store.put("bucket", "large/new", [b""]), expected.add("large/new")),
+        lambda: (store.delete("bucket", "large/0007"), expected.remove("large/0007")),
+        lambda: ((large / "0100").unlink(), expected.remove("large/0100")),
+        lambda: (store.put("bucket", cut, [b""]), expected.add(cut)),
+        lambda: (store.put("bucket", cut + "y", [b""]), expected.add(cut + "y")),
+        lambda: (store.delete("bucket", cut), expected.remove(cut)),
+    ):
+        for _ in range(2):
+            assert everything(store, "large/") == sorted(expected)
+        change()
+        assert everything(store, "large/") == sorted(expected)
+        os.utime(large, ns=(0, large.stat().st_mtime_ns - 10**9))  # as if it had rested since
+
+
+def everything(store, prefix):
+    page = store.list("bucket", prefix=prefix)
+    found = [info.key for info in page.objects]
+    while page.next_after:
+        page = store.list("bucket", prefix=prefix, after=page.next_after)
+        found += [info.key for info in page.objects]
+    return found
+
+
 def test_keys_as_deep_as_they_can_be(store):
     deep = ["/" * 1024, "a/" * 512, "a/" * 511 + "a", "x" * 1024, "é" * 512]
     for key in deep:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from clary.adapters.file_names import Names, is_cut, segment_of
 from clary.adapters.file_tree import ABSENT, FOLDER, FileTree, open_file
+from clary.kernel.clock import now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _MOST_HELD = 32
+_REST_S = 0.1
+_FEWEST_KEPT = 2_000
+_MOST_KEPT = 200_000
+_FOLDERS_KEPT = 4
 
 
 class Entry(NamedTuple):
@@ -28,6 +34,37 @@ class Entry(NamedTuple):
         return self.names[-1].startswith("%")
 
 
+class Listings:
+    """What is in folders, by key; large ones that do not change are read once for many pages.
+
+    A folder's own time tells whether a name in it came or went. As clocks tick, a change may show
+    no new time shortly after another; so a folder is kept only if it was at rest when it was read.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, Names], tuple[int, Sequence[Entry]]] = {}
+
+    def read(self, handle: int, folder: Entry) -> Sequence[Entry]:
+        """List an opened folder."""
+        status = os.fstat(handle)
+        place = (status.st_ino, folder.names)
+        changed_ns, entries = self._kept.get(place, (-1, ()))
+        if changed_ns == status.st_mtime_ns:
+            return entries
+        rested_s = now().timestamp() - status.st_mtime_ns / 1e9
+        found: dict[str, Entry] = {}
+        for entry in _scan(handle, folder, ()):
+            # an object that is being moved may be seen under both its names
+            if not (entry.key in found and entry.is_escaped):
+                found[entry.key] = entry
+        entries = [found[key] for key in sorted(found)]
+        if rested_s > _REST_S and _FEWEST_KEPT <= len(entries) <= _MOST_KEPT and _is_flat(handle):
+            self._kept[place] = (status.st_mtime_ns, entries)
+            for oldest in list(self._kept)[:-_FOLDERS_KEPT]:
+                self._kept.pop(oldest, None)
+        return entries
+
+
 class Descent:
     """Opens folders and files of a tree; cheap for those near the one before.
 
@@ -35,8 +72,9 @@ class Descent:
     folder about once however deep it lies.
     """
 
-    def __init__(self, tree: FileTree) -> None:
+    def __init__(self, tree: FileTree, listings: Listings) -> None:
         self._tree = tree
+        self._listings = listings
         self._held: list[tuple[Names, int]] = []
 
     def open(self, entry: Entry) -> int | None:
@@ -47,13 +85,13 @@ class Descent:
             return None
         return open_file(folder, entry.names[-1:])
 
-    def scan(self, folder: Entry) -> Iterator[Entry]:
-        """Name what is in a folder, in no order; what is no object or folder is left out."""
+    def inside(self, folder: Entry) -> Sequence[Entry]:
+        """List what is in a folder by key; what is no object or folder is left out."""
         try:
             handle = self._folder(folder.names)
         except ABSENT:
-            return
-        yield from _scan(handle, folder, ())
+            return ()
+        return self._listings.read(handle, folder)
 
     def close(self) -> None:
         """Let go of the folders."""
@@ -96,19 +134,20 @@ class Walk:
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield the objects."""
+        lowest = max(self._prefix, self._after)
         while self._stack:
             entry = self._stack.pop()
+            if entry.key > self._prefix and not entry.key.startswith(self._prefix):
+                return
             if not self._wanted(entry):
                 continue
             if not entry.is_folder:
                 yield entry
                 continue
-            inside = {}
-            for child in self._descent.scan(entry):
-                # an object that is being moved may be seen under both its names
-                if self._wanted(child) and not (child.key in inside and child.is_escaped):
-                    inside[child.key] = child
-            self._stack.extend(inside[key] for key in sorted(inside, reverse=True))
+            inside = self._descent.inside(entry)
+            # the one before may be the folder that the lowest key lies in
+            first = max(0, bisect_left(inside, lowest, key=_key) - 1)
+            self._stack.extend(reversed(inside[first:]))
 
     def _wanted(self, entry: Entry) -> bool:
         key = entry.key
@@ -119,6 +158,10 @@ class Walk:
         return (key > self._after or self._after.startswith(key)) and (
             key.startswith(self._prefix) or self._prefix.startswith(key)
         )
+
+
+def _key(entry: Entry) -> str:
+    return entry.key
 
 
 def _scan(handle: int, folder: Entry, cut: Names) -> Iterator[Entry]:
@@ -143,6 +186,12 @@ def _scan(handle: int, folder: Entry, cut: Names) -> Iterator[Entry]:
         if segment is not None:
             key = folder.key + segment + ("/" if is_folder else "")
             yield Entry(key, is_folder, folder.names + names)
+
+
+def _is_flat(handle: int) -> bool:
+    """Say whether a folder's own time tells all; the rests of long segments change below it."""
+    with os.scandir(handle) as found:
+        return not any(is_cut(item.name) for item in found)
 
 
 def _is_text(name: str) -> bool:

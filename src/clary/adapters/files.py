@@ -21,8 +21,8 @@ from msgspec.structs import replace
 from clary.adapters.file_buckets import FileBuckets
 from clary.adapters.file_facts import Facts, facts_store, read_facts
 from clary.adapters.file_scratch import FileScratch
-from clary.adapters.file_tree import FileTree, place_of, rename_into
-from clary.adapters.file_walk import Descent, Entry, Walk
+from clary.adapters.file_tree import FileTree, open_in, place_of, rename_into
+from clary.adapters.file_walk import Descent, Entry, Listings, Walk
 from clary.kernel.errors import Conflict, LimitExceeded, NotFound
 from clary.kernel.resource import ObjectInfo, ObjectPage
 
@@ -58,6 +58,7 @@ class FileObjects:
         self._scratch = FileScratch(own / "scratch")
         self._buckets = FileBuckets(own / "buckets", self._scratch.path)
         self._facts = facts(own / "facts")
+        self._listings = Listings()
 
     def put(  # noqa: PLR0913 the port's signature
         self,
@@ -109,12 +110,10 @@ class FileObjects:
     ) -> Iterator[bytes]:
         """Yield bytes ``[start, end)`` in chunks; the object as it was at this call."""
         file = self._open(bucket, key)
-        try:
-            self._check(file, bucket, key, expected)
-        except BaseException:
-            os.close(file)
-            raise
-        return Reading(file, start, end)
+        content = Reading(file, start, end)
+        if expected is not None:
+            _check_version(_name(bucket, key), self._facts_of(file, key).etag, expected)
+        return content
 
     def stat(self, bucket: str, key: str) -> ObjectInfo:
         """Describe an object. Raises NotFound (of the key or of the bucket)."""
@@ -139,7 +138,7 @@ class FileObjects:
         objects: list[ObjectInfo] = []
         prefixes: list[str] = []
         last = ""
-        with contextlib.closing(Descent(self._tree(bucket))) as descent:
+        with contextlib.closing(Descent(self._tree(bucket), self._listings)) as descent:
             for entry in _rolled_up(Walk(descent, prefix, after), prefix, delimiter, after):
                 info = None if entry.is_folder else self._listed(descent, bucket, entry)
                 if info is None and not entry.is_folder:
@@ -175,7 +174,7 @@ class FileObjects:
         """Remove an empty bucket. Raises NotFound, Conflict when it holds objects."""
         tree = self._tree(name)
         with self._buckets.lock(name):
-            with contextlib.closing(Descent(tree)) as descent:
+            with contextlib.closing(Descent(tree, self._listings)) as descent:
                 is_empty = not any(True for _ in Walk(descent))
             if not is_empty:
                 raise Conflict(f"bucket {name} is not empty")
@@ -213,26 +212,26 @@ class FileObjects:
         tree = self._tree(bucket)
         with contextlib.ExitStack() as handles:
             with self._buckets.lock(bucket):
-                old = tree.open_object(place)
-                if old is not None:
-                    handles.callback(os.close, old)
-                self._check(old, bucket, key, expected)
+                if expected is not None:
+                    self._check_before(tree, place, _name(bucket, key), expected)
                 folder = tree.make_folder(place)
                 handles.callback(os.close, folder)
+                old = open_in(folder, place)
+                if old is not None:
+                    handles.callback(os.close, old)
                 rename_into(path, folder, place)
             os.fsync(folder)
             if old is not None:
                 self._facts.forget(os.fstat(old))
 
-    def _check(self, file: int | None, bucket: str, key: str, expected: str | None) -> None:
-        if expected is None:
-            return
-        etag = "" if file is None else self._facts_of(file, key).etag
-        if etag != expected:
-            raise Conflict(
-                f"{_name(bucket, key)} has etag {etag or '(none, it does not exist)'},"
-                f" not {expected or '(none)'}"
-            )
+    def _check_before(self, tree: FileTree, place: Place, name: str, expected: str) -> None:
+        file = tree.open_object(place)
+        try:
+            etag = "" if file is None else self._facts_of(file, name).etag
+        finally:
+            if file is not None:
+                os.close(file)
+        _check_version(name, etag, expected)
 
     def _facts_of(self, file: int, key: str) -> Facts:
         """Return what is recorded, else what shows without reading the file."""
@@ -299,6 +298,13 @@ def _rolled_up(walk: Walk, prefix: str, delimiter: str, after: str) -> Iterator[
         walk.skip(common)
         if common > after:
             yield Entry(common, is_folder=True, names=())
+
+
+def _check_version(name: str, etag: str, expected: str) -> None:
+    if etag != expected:
+        present = f"has etag {etag}" if etag else "does not exist"
+        wanted = f"etag {expected} was expected" if expected else "none was expected"
+        raise Conflict(f"{name} {present}, but {wanted}")
 
 
 def _write(chunks: Iterable[bytes], out: BinaryIO) -> str:
