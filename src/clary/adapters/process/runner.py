@@ -9,10 +9,11 @@ import resource
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clary.adapters.process import cgroups, records, tree
+from clary.adapters.process import cgroups, etc, records, tree
 from clary.adapters.process.sandbox import Rung, plain_plan, rungs, sandbox_plan, uid_map
 from clary.adapters.process.supervisors import Supervisors
 from clary.jobs.ports import ProcessSpec, ProcessStatus
@@ -60,6 +61,10 @@ class ProcessRunner:
             Path("/proc/self/mounts").read_text(), Path("/proc/self/cgroup").read_text()
         )
         self._supervisors = Supervisors(self._root)
+
+    @cached_property
+    def _etc(self) -> Path:
+        return etc.shared(self._root)
 
     def workspace(self, process_id: str) -> Path:
         """Make (or find) the empty-at-first host directory for a process's ``/opt/ml``."""
@@ -209,7 +214,9 @@ class ProcessRunner:
         if rung.binary is None:
             plan |= plain_plan(spec)
         else:
-            plan |= sandbox_plan(rung, spec, folder, self._root) | {"uid_map": uid_map(uid)}
+            plan |= sandbox_plan(rung, spec, folder, self._root, self._etc) | {
+                "uid_map": uid_map(uid)
+            }
         if uid:
             tree.give(spec.ml, uid)
             tree.give(scratch, uid)

@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clary.adapters.process import seccomp
+from clary.adapters.process import etc, seccomp
+from clary.adapters.process.etc import INSIDE_UID
 from clary.adapters.process.interpreters import SYSTEM, closure, own_prefixes
 from clary.kernel.errors import InvalidInput, NotSupported
 
@@ -19,18 +20,11 @@ if TYPE_CHECKING:
 
     from clary.jobs.ports import ProcessSpec
 
-INSIDE_UID = 1000
 ML = "/opt/ml"
 # the host's user ids below 65,000 keep their numbers inside, so that bwrap (not the job, which has
 # no capabilities) may pass folders that only their owners may; the host's 1000 becomes 70000
 _UID_MAP = "0 0 1000\n1000 {uid} 1\n1001 1001 64000\n70000 1000 1\n"
 _INFO, _BLOCK, _FIRST = 100, 101, 102  # numbers of open files that bwrap is told of
-_ETC = (
-    *("alternatives", "ca-certificates", "crypto-policies", "fonts", "gai.conf", "host.conf"),
-    *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "nsswitch.conf"),
-    *("os-release", "pki/ca-trust", "pki/tls/certs", "protocols", "resolv.conf", "services"),
-    *("ssl/certs", "ssl/openssl.cnf", "timezone"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,44 +76,30 @@ def rungs(*, root: bool) -> Iterator[Rung]:
         yield Rung(None, own_uid)
 
 
-def write_etc(spec: ProcessSpec, folder: Path) -> None:
-    """Write the files of ``/etc`` that differ from the host's: users, groups, hosts."""
-    folder.mkdir(mode=0o755, exist_ok=True)
-    ids = f"x:{INSIDE_UID}:"
-    nobody = "nobody:x:65534:"
-    users = f"root:x:0:0::/:/bin/sh\nsagemaker:{ids}{INSIDE_UID}::/tmp:/bin/sh\n"
-    lines = ["127.0.0.1 localhost", "::1 localhost"]
-    for number, name in enumerate(sorted({spec.hostname, *spec.peers})):
-        lines.append(f"127.0.{1 + number // 250}.{1 + number % 250} {name}")
-    for name, text in (
-        ("passwd", f"{users}{nobody}65534::/:/bin/false\n"),
-        ("group", f"root:x:0:\nsagemaker:{ids}\nnogroup:x:65534:\n"),
-        ("hosts", "\n".join([*lines, ""])),
-    ):
-        file = folder / name
-        file.write_text(text)
-        file.chmod(0o644)
-
-
-def sandbox_plan(rung: Rung, spec: ProcessSpec, folder: Path, hidden: Path) -> dict[str, Any]:
+def sandbox_plan(
+    rung: Rung, spec: ProcessSpec, folder: Path, root: Path, etc_folder: Path
+) -> dict[str, Any]:
     """Plan for the shim to run bwrap.
 
     Parameters
     ----------
     folder
         The process's directory, with ``tmp`` in it.
-    hidden
+    root
         The runner's root: nothing above it may become visible.
+    etc_folder
+        What ``etc.shared`` made.
 
     Raises
     ------
     InvalidInput
         A readable path is missing or would show the runner's own files; a word holds a NUL.
     """
-    write_etc(spec, folder / "etc")
-    words = [*_isolation(spec), *_system(spec, folder)]
-    for path in _readable(spec, hidden):
-        words += ["--ro-bind", str(path), str(path)]
+    words = [*_isolation(spec), *_system(folder)]
+    shown = etc.mounts(spec, etc_folder, folder)
+    shown += [(path, str(path)) for path in _readable(spec, root)]
+    for outside, inside in shown:
+        words += ["--ro-bind", str(outside), inside]
     words += ["--perms", "0755", "--dir", "/opt", "--bind", str(spec.ml), ML, "--remount-ro", "/"]
     for name, value in spec.environment.items():
         words += ["--setenv", name, value]
@@ -152,31 +132,25 @@ def _isolation(spec: ProcessSpec) -> list[str]:
     return [*words, "--die-with-parent"]
 
 
-def _system(spec: ProcessSpec, folder: Path) -> list[str]:
+def _system(folder: Path) -> list[str]:
     words = ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]  # noqa: S108 - inside
     words += ["--remount-ro", "/dev", "--bind", str(folder / "tmp"), "/tmp"]  # noqa: S108 - inside
-    words += ["--perms", "0755", "--dir", "/etc"]
     for path in map(Path, SYSTEM):
         if path.is_symlink():
             words += ["--symlink", str(path.readlink()), str(path)]
         elif path.exists():
             words += ["--ro-bind", str(path), str(path)]
-    for name in _ETC:
-        if Path("/etc", name).exists() and (spec.network or name != "resolv.conf"):
-            words += ["--ro-bind", f"/etc/{name}", f"/etc/{name}"]
-    for name in ("passwd", "group", "hosts"):
-        words += ["--ro-bind", str(folder / "etc" / name), f"/etc/{name}"]
     return words
 
 
-def _readable(spec: ProcessSpec, hidden: Path) -> Sequence[Path]:
+def _readable(spec: ProcessSpec, root: Path) -> Sequence[Path]:
     for path in spec.readable:
         if not path.exists():
             raise InvalidInput("readable", f"{path} does not exist")
     paths = closure((*own_prefixes(), *spec.readable))
     for path in paths:
-        if path in hidden.parents or path == hidden:
-            problem = f"{path} would make {hidden} visible to the process"
+        if path in root.parents or path == root:
+            problem = f"{path} would make {root} visible to the process"
             raise InvalidInput("readable", problem, legal="folders that do not hold clary's home")
     return paths
 

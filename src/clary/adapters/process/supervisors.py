@@ -66,27 +66,25 @@ class Supervisors:
             waiting = self._waiting
             self._waiting = None
         answer = self._hand(waiting, plan, files) if waiting else b""
-        if not answer:  # none waited, or it died waiting; without an answer nothing was claimed
-            answer = self._hand(self._spawn(), plan, files)
+        if not answer:  # none waited, or it died waiting; without an answer nothing was run
+            with self._lock:
+                waiting = self._spawn()
+            answer = self._hand(waiting, plan, files)
         if answer != b"ok":
             raise OSError(answer.decode("utf-8", "replace") or "its supervisor died")
-        fresh = self._spawn()
-        with self._lock:
-            unused = self._waiting
-            self._waiting = fresh
-        if unused is not None:
-            unused.plans.close()
 
     def reap(self) -> None:
-        """Take leave of supervisors that have ended, so that they are no zombies."""
+        """Take leave of supervisors that have ended, so that they are no zombies.
+
+        Where one has ended the next job is near, and this moment is quieter than its start: the
+        supervisor that it will find waiting is started here.
+        """
         with self._lock:
-            for pid in list(self._children):
-                try:
-                    ended, _ = os.waitpid(pid, os.WNOHANG)
-                except ChildProcessError:
-                    ended = pid
-                if ended:
-                    self._children.discard(pid)
+            ended = [pid for pid in self._children if _has_ended(pid)]
+            self._children.difference_update(ended)
+            if ended and self._waiting is None:
+                with suppress(OSError):  # then the next start will say why
+                    self._waiting = self._spawn()
 
     @cached_property
     def _program(self) -> Path:
@@ -115,8 +113,7 @@ class Supervisors:
                 setsigmask=(),
                 setsigdef=(signal.SIGCHLD,),
             )
-        with self._lock:
-            self._children.add(pid)
+        self._children.add(pid)
         return _Supervisor(pid, ours)
 
     def _hand(self, to: _Supervisor, plan: dict[str, Any], files: Sequence[int]) -> bytes:
@@ -139,3 +136,10 @@ class Supervisors:
             self._children.discard(pid)
         with suppress(ChildProcessError):
             os.waitpid(pid, 0)
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True
