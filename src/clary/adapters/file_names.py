@@ -62,7 +62,7 @@ def segment_of(names: Names, *, folder: bool) -> str | None:
     Examples
     --------
     >>> segment_of(("%=a%00b",), folder=False), segment_of(("%-ordinary",), folder=True)
-    ('a\\x00b', None)
+    ('a\x00b', None)
     """
     if len(names) == 1 and _is_plain(names[0]):
         return names[0]
