@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.live import Live
 from rich.spinner import Spinner
 
-from clary.doors.cli.executions import step_row
 from clary.doors.cli.output import cell, console, empty_table, show
+from clary.doors.cli.step_rows import step_row
 from clary.kernel.clock import now
 
 if TYPE_CHECKING:

@@ -1,13 +1,13 @@
 """clary executions."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from clary.doors.cli.homes import find_one, open_home
 from clary.doors.cli.options import Home, Json, Limit, new_app
 from clary.doors.cli.output import note, show_document, show_json, show_rows
+from clary.doors.cli.step_rows import step_row
 from clary.kernel.resource import Query, Resource
 from clary.platform import Platform
 
@@ -64,26 +64,6 @@ def stop(name: Name, home: Home = None) -> None:
     execution = _find(platform, name)
     platform.pipelines.stop(execution.ref, actor=platform.governance.owner.principal_arn)
     note(f"{execution.ref} stops")
-
-
-def step_row(step: Mapping[str, Any]) -> dict[str, Any]:
-    """Say what a step was, how long it took and what it made."""
-    metadata = step.get("Metadata") or {}
-    kind, made = next(iter(metadata.items()), ("", {}))
-    start, end = step.get("StartTime"), step.get("EndTime")
-    return {
-        "step": step["StepName"],
-        "type": kind,
-        "status": step["StepStatus"],
-        "seconds": round((end - start).total_seconds(), 1) if start and end else None,
-        "made": _made(made) or step.get("FailureReason", ""),
-    }
-
-
-def _made(made: dict[str, Any]) -> str:
-    if "Arn" in made:
-        return str(made["Arn"]).rpartition(":")[2].partition("/")[2]
-    return str(made.get("Outcome") or made.get("ErrorMessage") or "")
 
 
 def _find(platform: Platform, name: str) -> Resource:

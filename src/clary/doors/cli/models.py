@@ -86,7 +86,9 @@ def _decide(version: str, decision: str, reason: str, platform: Platform) -> Non
     request: dict[str, Any] = {"ModelApprovalStatus": decision}
     if reason:
         request["ApprovalDescription"] = reason
-    platform.models.update_package(found.ref, request, actor=platform.governance.owner.principal_arn)
+    platform.models.update_package(
+        found.ref, request, actor=platform.governance.owner.principal_arn
+    )
     note(f"{found.ref} is {decision}")
 
 

@@ -19,7 +19,7 @@ from clary.doors.cli.settings import settings
 from clary.doors.wire.server import serve
 from clary.governance.presence import Presence, announce, hold
 from clary.kernel.clock import now
-from clary.kernel.errors import InvalidInput
+from clary.kernel.errors import ClaryError, InvalidInput
 from clary.platform import Platform, emptied, open_platform
 
 app = new_app()
@@ -72,6 +72,7 @@ def run(config: Config) -> None:
     def ready(endpoint: str) -> None:
         announce(config.home, Presence(_reachable(endpoint), os.getpid(), now()))
         platform.worker.start()
+        threading.Thread(target=_probe, args=(platform,), daemon=True).start()
         typer.echo(f"clary serves {config.home} at {endpoint}")
         typer.echo(f'  eval "$(clary env --home {config.home})"')
         sys.stdout.flush()
@@ -86,6 +87,14 @@ def run(config: Config) -> None:
         serve(platform, ready=ready, reset=reset)
     finally:
         platform.worker.stop()
+
+
+def _probe(platform: Platform) -> None:
+    """Find out how jobs are isolated here before the first of them waits for it."""
+    try:
+        platform.runner.report()
+    except ClaryError:
+        logging.getLogger(__name__).exception("no job can run here")
 
 
 def _reachable(endpoint: str) -> str:
