@@ -214,7 +214,8 @@ def test_s3_documents_have_their_names_and_namespace():
     assert body == (
         b'<?xml version="1.0" encoding="UTF-8"?>\n'
         b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
-        b"<Contents><Key>a&lt;b&gt;&#xD;&#x1;</Key></Contents><Name>b</Name></ListBucketResult>"
+        b"<Contents><Key>a&lt;b&gt;&#xD;\xef\xbf\xbd</Key></Contents><Name>b</Name>"
+        b"</ListBucketResult>"
     )
     body = encode("s3", "GetBucketLocation", {"LocationConstraint": None}).body
     assert body.endswith(

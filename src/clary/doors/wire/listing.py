@@ -61,7 +61,7 @@ def query(
         modified_after=params.get("LastModifiedTimeAfter"),
         modified_before=params.get("LastModifiedTimeBefore"),
         where=where or {},
-        sort_by=_SORTS[params.get("SortBy", "CreationTime")],
+        sort_by=_sort(params.get("SortBy", "CreationTime")),
         descending=params.get("SortOrder", "Descending" if descending else "") == "Descending",
         limit=params.get("MaxResults", _PAGE),
         token=params.get("NextToken", ""),
@@ -100,6 +100,12 @@ def tags(call: Call) -> dict[str, str]:
             raise InvalidInput("Tags", f"{key!r} is given twice")
         found[key] = tag["Value"]
     return found
+
+
+def _sort(word: str) -> SortKey:
+    if word not in _SORTS:  # a lenient server lets any word come here
+        raise InvalidInput("SortBy", f"{word!r} is no order", legal=", ".join(_SORTS))
+    return _SORTS[word]
 
 
 def _first(params: JsonObject, *members: str) -> Any:

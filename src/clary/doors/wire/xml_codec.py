@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     Write = Callable[[Any, list[str]], None]
 
 _DEEPEST = 64
-# \r and what XML 1.0 has no character for would not survive as themselves
 _SPECIAL = re.compile('[&<>"\x00-\x08\x0b-\x1f\ufffe\uffff]')
-_NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+_WRITTEN = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#xD;"}
+_NO_CHARACTER = "\ufffd"
 
 
 class Element:
@@ -175,8 +175,8 @@ def flat_tag(name: str, member: ShapeDocument, shape: ShapeDocument) -> str:
 
 
 def escape(text: str) -> str:
-    """Write text as XML character data."""
-    return _SPECIAL.sub(lambda match: _NAMED.get(match[0]) or f"&#x{ord(match[0]):X};", text)
+    """Write text as XML character data; what XML 1.0 has no character for, as U+FFFD."""
+    return _SPECIAL.sub(lambda match: _WRITTEN.get(match[0], _NO_CHARACTER), text)
 
 
 class XmlWriter:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from clary.doors.wire.listing import answer, query, tags
 from clary.jobs import describe
 from clary.jobs.model import PROCESSING, TRAINING, TRANSFORM
-from clary.kernel.names import Ref, arn
+from clary.kernel.names import arn, parse_name
 
 if TYPE_CHECKING:
     from clary.doors.wire.call import Call
+    from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject
 
 
@@ -88,8 +89,10 @@ def stop_transform_job(call: Call) -> JsonObject:
 
 
 def _ref(call: Call, kind: str) -> Ref:
-    name = call.params[f"{describe.prefix(kind)}Name"]
-    return Ref(call.account, call.region, kind, name)
+    member = f"{describe.prefix(kind)}Name"
+    return parse_name(
+        call.params[member], kind, account=call.account, region=call.region, field=member
+    )
 
 
 def _create(call: Call, kind: str) -> JsonObject:
