@@ -35,13 +35,16 @@ def copy(source: Path, target: Path) -> None:
 
 
 def write(number: int, folder: Path) -> None:
-    """Write a small file durably."""
+    """Write a small file as durably as a PUT is when it has been answered."""
     draft = folder / ".draft"
     with draft.open("wb") as file:
         file.write(SMALL)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(folder / str(number))
+    handle = os.open(folder, os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)
 
 
 def put(served, url: str, source: Path) -> None:
@@ -125,7 +128,7 @@ def small(served, folder: Path) -> Figure:
         SMALL_COUNT / ours_s,
         "1/s",
         500,
-        "write, fsync and rename",
+        "write, fsync, rename, fsync the folder",
         SMALL_COUNT / plain_s,
         ">=",
     )

@@ -29,11 +29,16 @@ def main(names: list[str]) -> int:
     count = missed = 0
     for name in names or NAMES:
         print(f"measuring {name} …", flush=True)
+        load = round(os.getloadavg()[0], 1)
         figures = importlib.import_module(f"bench_{name}").figures()
         results = HERE / "results"
         results.mkdir(exist_ok=True)
         machine = f"{platform.machine()}, Python {platform.python_version()}"
-        document = {"machine": machine, "figures": [asdict(figure) for figure in figures]}
+        document = {
+            "machine": machine,
+            "load before": load,
+            "figures": [asdict(figure) for figure in figures],
+        }
         (results / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
         for figure in figures:
             count += 1
