@@ -23,6 +23,7 @@ from clary.doors.wire.operations import (
     s3_listing,
     s3_multipart,
     s3_tags,
+    search,
     sts,
     tags,
 )
@@ -38,7 +39,7 @@ MODULES: Mapping[str, tuple[ModuleType, ...]] = {
     "iam": (iam,),
     "logs": (logs,),
     "s3": (s3, s3_buckets, s3_listing, s3_multipart, s3_tags),
-    "sagemaker": (jobs, models, pipelines, tags),
+    "sagemaker": (jobs, models, pipelines, search, tags),
     "sts": (sts,),
 }
 
