@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -115,7 +116,8 @@ def emptied(platform: Platform) -> Platform:
             platform.runner.discard(process)
     for path in list(home.iterdir()):
         if path.is_dir():
-            shutil.rmtree(path)
+            gone = path.rename(home / f".removed-{secrets.token_hex(8)}")
+            shutil.rmtree(gone, ignore_errors=True)  # something may still be writing there
         elif path.name.startswith("metadata."):
-            path.unlink()
+            path.unlink(missing_ok=True)
     return open_platform(platform.config)
