@@ -12,10 +12,9 @@ ROOT = Path("/opt/ml/processing")
 
 
 def load_model():
-    """Unpack and unpickle; XGBoost images up to 1.2 pickle the Booster they trained."""
+    """Unpickle from the archive; XGBoost images up to 1.2 pickle the Booster they trained."""
     with tarfile.open(ROOT / "model" / "model.tar.gz") as archive:
-        archive.extractall(filter="data")
-    return pickle.loads(Path("xgboost-model").read_bytes())
+        return pickle.load(archive.extractfile("xgboost-model"))
 
 
 def main():

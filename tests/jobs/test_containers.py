@@ -267,16 +267,13 @@ def test_a_script_that_raises_is_quoted(world):
             "cannot be checked here",
         ),
         ({"train.py": "", "../../evil": "x"}, "the member '../../evil' is refused"),
-        ({"train.py": "", "/etc/evil/": ""}, ""),
+        ({"train.py": "", "/etc/evil": "x"}, "the member '/etc/evil' is refused"),
     ],
 )
 def test_bad_sources_fail_with_the_place(world, files, reason):
     done = script_job(world, "bad", files)
-    if not reason:  # absolute names are taken as relative ones
-        assert done["TrainingJobStatus"] == "Completed"
-    else:
-        assert done["TrainingJobStatus"] == "Failed"
-        assert reason in done["FailureReason"]
+    assert done["TrainingJobStatus"] == "Failed"
+    assert reason in done["FailureReason"]
 
 
 def test_a_broken_archive_is_named(world):

@@ -300,6 +300,45 @@ def test_json_lines_join():
     ]
 
 
+def tar_of(path, *members):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, kind, target in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            member.size = 1 if kind == tarfile.REGTYPE else 0
+            archive.addfile(member, io.BytesIO(b"x"))
+    return path
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("../x", tarfile.REGTYPE, "")],
+        [("/x", tarfile.REGTYPE, "")],
+        [("a/../../x", tarfile.REGTYPE, "")],
+        [("a", tarfile.SYMTYPE, "..")],
+        [("d/a", tarfile.SYMTYPE, "../../x")],
+        [("a", tarfile.SYMTYPE, "/etc")],
+        [("a", tarfile.LNKTYPE, "../x")],
+        [("d", tarfile.SYMTYPE, "."), ("d/../../x", tarfile.REGTYPE, "")],
+        [("fifo", tarfile.FIFOTYPE, "")],
+        [("device", tarfile.CHRTYPE, "")],
+    ],
+)
+def test_members_that_leave_their_folder_are_refused_by_name(tmp_path, members):
+    archive = tar_of(tmp_path / "m.tar.gz", *members)
+    (tmp_path / "inside").mkdir()
+    with pytest.raises(job_files.JobError, match=r"m\.tar\.gz: the member .* is refused"):
+        job_files.extract(archive, tmp_path / "inside")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["inside", "m.tar.gz"]
+
+
+def test_links_inside_an_archive_are_unpacked(tmp_path):
+    members = [("d/a", tarfile.REGTYPE, ""), ("b", tarfile.SYMTYPE, "d/a")]
+    job_files.extract(tar_of(tmp_path / "m.tar.gz", *members), tmp_path / "inside")
+    assert (tmp_path / "inside" / "b").read_text() == "x"
+
+
 def test_answers_that_do_not_match_are_refused():
     one = batch(lambda *_: (b"1\n", "text/csv"), JoinSource="Input")
     with pytest.raises(job_files.JobError, match="answered 1 records to 2"):

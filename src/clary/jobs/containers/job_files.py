@@ -62,13 +62,34 @@ def run(program):
 
 
 def extract(archive, folder):
-    """Unpack a tar archive; a member that leaves ``folder`` or is no file is refused by name."""
+    """Unpack a tar archive; a member that leaves ``folder`` or is no file is refused by name.
+
+    The check is our own, because Python before 3.11.4 has no extraction filters.
+    """
+    root = Path(folder).resolve()
     try:
         with tarfile.open(archive) as opened:
-            opened.extractall(folder, filter="data")
-    except tarfile.FilterError as error:
-        raise JobError(
-            f"{Path(archive).name}: the member {error.tarinfo.name!r} is refused: {error}"
-        ) from None
+            opened.extraction_filter = getattr(tarfile, "data_filter", None)
+            for member in opened:
+                if problem := _problem(member, root):
+                    raise JobError(
+                        f"{Path(archive).name}: the member {member.name!r} is refused: {problem}"
+                    )
+                opened.extract(member, root)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         raise JobError(f"{Path(archive).name} is no whole tar archive: {error}") from None
+
+
+def _problem(member, root):
+    """Say why a member may not be unpacked below ``root``; empty when it may."""
+    places = [Path(member.name)]
+    if member.issym():
+        places.append(places[0].parent / member.linkname)
+    elif member.islnk():
+        places.append(Path(member.linkname))
+    elif not (member.isreg() or member.isdir()):
+        return "it is no file, folder or link"
+    # resolved on disk, so that a link unpacked before leads nobody out either
+    if all((root / place).resolve().is_relative_to(root) for place in places):
+        return ""
+    return "it leads out of the archive's folder"
