@@ -209,8 +209,6 @@ class ProcessRunner:
             "timeout_s": spec.timeout_s,
             "grace_s": _STOP_GRACE_S,
         }
-        # a plain process may leave orphans; those of a sandbox tell how much memory it used
-        plan["reaps_orphans"] = rung.binary is None or "memory" not in self._controllers()
         if rung.binary is None:
             plan |= plain_plan(spec)
         else:
@@ -222,9 +220,6 @@ class ProcessRunner:
             tree.give(scratch, uid)
         return plan | {"cgroups": self._control_groups(spec, folder)}
 
-    def _controllers(self) -> set[str]:
-        return {name for group in self._groups for name in group.controllers}
-
     def _control_groups(self, spec: ProcessSpec, folder: Path) -> list[str]:
         """Make them for a process with a memory limit; entering one can take milliseconds."""
         if spec.memory_bytes is None:
@@ -234,7 +229,7 @@ class ProcessRunner:
 
     def _rlimits(self, spec: ProcessSpec, uid: int) -> list[tuple[int, int]]:
         limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, _NOFILE)]
-        controllers = self._controllers()
+        controllers = {name for group in self._groups for name in group.controllers}
         if "memory" not in controllers and spec.memory_bytes is not None:
             limits.append((resource.RLIMIT_AS, spec.memory_bytes + _RLIMIT_SLACK))
         if uid or spec.memory_bytes is None or "pids" not in controllers:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # the module signal costs as much as all else
 import _socket
 import codecs
+import ctypes
 import marshal
 import os
 import resource
@@ -110,8 +111,6 @@ class Job:
         self.wake, wake = os.pipe()
         os.set_blocking(wake, False)
         _signal.set_wakeup_fd(wake)
-        if plan["reaps_orphans"]:
-            prctl(PR_SET_CHILD_SUBREAPER, 1)
         self.output, output = os.pipe()
         self.info, info = os.pipe()
         block, self.block = os.pipe()
@@ -267,9 +266,7 @@ def execute(plan: Plan) -> NoReturn:
 
 
 def prctl(option: int, value: int) -> None:
-    """Call prctl(2), for plain processes: bwrap does it for sandboxed ones. Raises OSError."""
-    import ctypes  # noqa: PLC0415 - a third of the cost of starting, needed by plain ones only
-
+    """Call prctl(2). Raises OSError."""
     if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
         raise OSError(ctypes.get_errno(), f"prctl({option}, {value}) failed")
 
@@ -363,6 +360,7 @@ def main() -> None:
     os.closerange(3, 1 << 20)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP))
     _signal.signal(_signal.SIGUSR1, lambda *_: None)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     server = _socket.socket(fileno=os.dup(0))
     _, sent, *_ = server.recvmsg(1, _socket.CMSG_SPACE(4 * 64), _socket.MSG_CMSG_CLOEXEC)
     with os.fdopen(0, "rb") as pipe:
