@@ -93,7 +93,16 @@ def test_pipelines(clary, pipeline):
     assert shown["PipelineArn"] == arn(pipeline.ref)
     assert '"Get": "Parameters.Why"' in clary("pipelines", "show", arn(pipeline.ref)).out
     missing = clary("pipelines", "show", "Land")
-    assert (missing.code, missing.err) == (1, "clary: pipeline Land does not exist\n")
+    hint = "  `clary pipelines list` names what there is\n"
+    assert (missing.code, missing.err) == (1, f"clary: pipeline Land does not exist\n{hint}")
+
+
+@pytest.mark.parametrize("what", ["pipelines", "executions", "jobs", "models"])
+def test_an_arn_of_another_kind_is_refused(clary, platform, pipeline, what):
+    other = ref("model" if what == "pipelines" else "pipeline", "Sea")
+    said = clary(what, "show", arn(other))
+    assert said.code == 1
+    assert f"{arn(other)} is a {other.kind}; legal: " in said.err
 
 
 def test_an_execution_from_start_to_its_reason(clary, platform, pipeline):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clary.doors.cli.settings import settings
-from clary.kernel.errors import NotFound
+from clary.kernel.errors import InvalidInput, NotFound
 from clary.kernel.names import parse_arn
 from clary.kernel.resource import Query
 from clary.platform import open_platform
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
     from clary.kernel.resource import Page, Resource
     from clary.platform import Platform
+
+_COMMANDS = {
+    "pipeline": "pipelines",
+    "pipeline-execution": "executions",
+    "model-package-group": "models",
+}
 
 
 def open_home(home: Path | None) -> Platform:
@@ -45,9 +51,14 @@ def find_one(
     ------
     NotFound
         No kind of ``kinds`` has one.
+    InvalidInput
+        ``name`` is an ARN of another kind.
     """
     if name.startswith("arn:"):
         ref = parse_arn(name, field="name")
+        if ref.kind not in kinds:
+            legal = f"the ARN of a {' or '.join(kinds)}"
+            raise InvalidInput("name", f"{name} is a {ref.kind}", legal=legal)
         query = Query(ref.kind, ref.account, ref.region, name=ref.name)
         found = list(select(query).items)
     else:
@@ -58,7 +69,8 @@ def find_one(
             if item.ref.name == name or item.ref.name.endswith(f"/{name}")
         ]
     if not found:
-        raise NotFound(f"{' or '.join(kinds)} {name}")
+        hint = f"`clary {_COMMANDS.get(kinds[0], 'jobs')} list` names what there is"
+        raise NotFound(f"{' or '.join(kinds)} {name}", hint=hint)
     return max(found, key=lambda item: item.created_at)
 
 

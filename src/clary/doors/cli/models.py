@@ -7,7 +7,7 @@ import typer
 from clary.doors.cli.homes import find_one, open_home
 from clary.doors.cli.options import Home, Json, Limit, new_app
 from clary.doors.cli.output import note, show_document, show_rows
-from clary.kernel.errors import NotFound
+from clary.kernel.errors import InvalidInput, NotFound
 from clary.kernel.names import parse_arn
 from clary.kernel.resource import Query, Resource
 from clary.platform import Platform
@@ -62,9 +62,16 @@ def reject(version: Version, reason: Note = "", home: Home = None) -> None:
 
 
 def find_version(platform: Platform, text: str) -> Resource:
-    """Find a model version by GROUP/VERSION, by GROUP (its newest) or by ARN. Raises NotFound."""
+    """Find a model version by GROUP/VERSION, by GROUP (its newest) or by ARN.
+
+    Raises NotFound, and InvalidInput for the ARN of something else.
+    """
     if text.startswith("arn:"):
         ref = parse_arn(text, field="version")
+        if ref.kind != "model-package":
+            raise InvalidInput(
+                "version", f"{text} is a {ref.kind}", legal="GROUP/VERSION or its ARN"
+            )
         group, number = ref.sibling("model-package-group", ref.name), str(ref.version)
     else:
         name, _, number = text.partition("/")
