@@ -56,6 +56,8 @@ def open_platform(config: Config) -> Platform:
     """
     home = config.home
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in ("buckets", "logs"):  # private even in a home that is not
+        (home / name).mkdir(exist_ok=True, mode=0o700)
     store = SqliteStore(home / "metadata.db")
     objects = FileObjects(home / "buckets")
     logs = LogFiles(home / "logs")

@@ -53,6 +53,7 @@ def hold(home: Path) -> Iterator[None]:
 def announce(home: Path, presence: Presence) -> None:
     """Write where the server of a home answers, for ``find``; the caller holds the home."""
     draft = home / f".{RECORD}.{presence.pid}"
+    draft.touch(mode=0o600)
     draft.write_bytes(msgspec.json.encode(presence))
     draft.replace(home / RECORD)
 

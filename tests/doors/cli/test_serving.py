@@ -36,6 +36,20 @@ def gone(home):
     return True
 
 
+def test_what_a_server_writes_is_its_owner_s_alone(home):
+    home.mkdir(mode=0o755)  # as somebody else may have made it
+    process = subprocess.Popen(
+        [*CLARY, "up", "--port", "0"], stdout=subprocess.PIPE, text=True, umask=0o022
+    )
+    try:
+        process.stdout.readline()
+        open_to_others = [path.name for path in home.iterdir() if path.stat().st_mode & 0o077]
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+    assert open_to_others == []
+
+
 def test_it_answers_and_is_found_and_ends_when_told(server, home):
     there = find(home)
     with urllib.request.urlopen(f"{there.endpoint}/_clary/health") as answer:

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from dataclasses import replace
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Annotated
@@ -109,8 +110,16 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+class _PrivateLog(RotatingFileHandler):
+    """A rotating log that only its owner can read."""
+
+    def _open(self) -> TextIOWrapper:
+        Path(self.baseFilename).touch(mode=0o600)
+        return super()._open()
+
+
 def _log_to(path: Path) -> None:
-    handler = RotatingFileHandler(path, maxBytes=10_000_000, backupCount=3, encoding="utf-8")
+    handler = _PrivateLog(path, maxBytes=10_000_000, backupCount=3, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("alembic").setLevel(logging.WARNING)
