@@ -46,4 +46,6 @@ registered.append(
         model_package_group_name="registered-by-model",
     ).model_package_arn
 )
+for _ in range(2):  # a notebook's cell run again
+    session.create_model("again", sagemaker.get_execution_role(), model.prepare_container_def())
 print("REGISTERED", *registered)

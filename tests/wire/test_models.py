@@ -60,11 +60,12 @@ def test_a_model_lives(sagemaker, container, name):
     code, message = refused(
         sagemaker.create_model, ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE
     )
-    assert "already exists" in message
+    assert message == f"Cannot create already existing model: model {name} already exists"
     assert code == "ValidationException"
     sagemaker.delete_model(ModelName=name)
     code, message = refused(sagemaker.describe_model, ModelName=name)
-    assert (code, message) == ("ValidationException", f"model {name} does not exist")
+    assert code == "ValidationException"
+    assert message == f"Could not find model: model {name} does not exist"
 
 
 def test_a_model_of_files_that_are_not_there_names_them(sagemaker, container, name):
@@ -126,7 +127,8 @@ def test_a_group_goes_when_it_is_empty(sagemaker, container, group):
 def test_another_account_s_names_are_not_found(sagemaker, container, group):
     theirs = register(sagemaker, group, container).replace("123456789012", "210987654321")
     code, message = refused(sagemaker.describe_model_package, ModelPackageName=theirs)
-    assert (code, message) == ("ValidationException", f"{theirs} does not exist")
+    assert code == "ValidationException"
+    assert message == f"Could not find model package: {theirs} does not exist"
 
 
 def test_packages_without_a_group(sagemaker, container, name):

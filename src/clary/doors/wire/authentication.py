@@ -84,6 +84,8 @@ class Authenticator:
             There is no signature, or it is unknown, expired or wrong; in the service's words.
         """
         if not self._required:
+            if "origin" in request.headers:
+                raise _refusal(_MISSING, service, "No web page may use a server without keys")
             return self._guess(claim)
         if claim is None:
             raise _refusal(_MISSING, service, "The request has no signature")

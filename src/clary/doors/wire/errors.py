@@ -146,6 +146,13 @@ _STATUS: dict[type[ClaryError], int] = {
 _EXISTS_IS_VALIDATION = frozenset(
     {"CreatePipeline", "CreateExperiment", "CreateTrial", "CreateTrialComponent"}
 )
+# The official SDK goes by these words of the service.
+_PHRASES: dict[tuple[str, type[ClaryError]], str] = {
+    ("CreateModel", AlreadyExists): "Cannot create already existing model",
+    ("CreateModelPackage", AlreadyExists): "ModelPackage already exists",
+    ("DescribeModel", NotFound): "Could not find model",
+    ("DescribeModelPackage", NotFound): "Could not find model package",
+}
 _JSON = frozenset({"sagemaker", "logs"})
 
 
@@ -160,6 +167,8 @@ def translate(error: ClaryError, service: str, operation: Operation | None) -> W
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     message = f"{error.message}; {error.hint}" if error.hint else error.message
+    if operation and (phrase := _PHRASES.get((operation.name, kind))):
+        message = f"{phrase}: {message}"
     return WireError(code, message, status, headers=headers)
 
 
