@@ -107,10 +107,8 @@ def small(served, folder: Path) -> Figure:
     """Measure small PUTs on one connection, in turns with the same number of plain files."""
     plain = folder / "plain"
     plain.mkdir()
-    urls = [served.presigned("PUT", f"/{BUCKET}/small/{number}") for number in range(SMALL_COUNT)]
-    host = "{}:{}".format(*served.address)
-    tail = f" HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(SMALL)}\r\n\r\n".encode() + SMALL
-    requests = [f"PUT {url}".encode() + tail for url in urls]
+    numbers = range(SMALL_COUNT)
+    requests = [served.signed_put(f"/{BUCKET}/small/{number}", SMALL) for number in numbers]
     ours_s = plain_s = 0.0
     step = SMALL_COUNT // TURNS
     with closing(Line(served.address)) as line:

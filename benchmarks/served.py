@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import socket
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.auth import S3SigV4QueryAuth, SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -56,6 +57,13 @@ class Served:
         headers["Content-Type"] = "application/x-amz-json-1.1"
         request = AWSRequest("POST", f"{self.endpoint}/", headers, json.dumps(document))
         SigV4Auth(self.credentials, "sagemaker", DEFAULT_REGION).add_auth(request)
+        return written(request.prepare())
+
+    def signed_put(self, path: str, body: bytes) -> bytes:
+        """Return the bytes of a PUT, signed in its headers as boto3 does it."""
+        headers = {"X-Amz-Content-SHA256": hashlib.sha256(body).hexdigest()}
+        request = AWSRequest("PUT", f"{self.endpoint}{path}", headers, body)
+        S3SigV4Auth(self.credentials, "s3", DEFAULT_REGION).add_auth(request)
         return written(request.prepare())
 
     def presigned(self, method: str, path: str) -> str:
