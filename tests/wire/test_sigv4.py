@@ -226,6 +226,8 @@ def test_unsigned_amz_headers_are_refused_by_s3():
         "AWS4-HMAC-SHA256 Credential=a/20240101/r/s/aws4_request, SignedHeaders=host",
         "AWS4-HMAC-SHA256 Credential=a/20240101/r/s/aws4_request, SignedHeaders=x, Signature=b",
         "AWS4-HMAC-SHA256 Credential=////aws4_request, SignedHeaders=host, Signature=b",
+        "AWS4-HMAC-SHA256 Credential=a/20240101/../s/aws4_request, SignedHeaders=host, Signature=",
+        "AWS4-HMAC-SHA256 Credential=a/20240101/A/s/aws4_request, SignedHeaders=host, Signature=b",
         "AWS4-HMAC-SHA256 ,,,===",
     ],
 )

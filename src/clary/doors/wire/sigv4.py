@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -22,6 +23,7 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 SKEW = timedelta(minutes=15)
 _LONGEST_EXPIRY_S = 604_800
 _STAMP = "%Y%m%dT%H%M%SZ"
+_REGION = re.compile(r"[a-z0-9-]{1,63}")  # it becomes a part of every name
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,9 @@ def _credential(text: str) -> tuple[str, str, str, str]:
         raise _malformed(
             f"names the credential {text[:200]!r}; legal: KEY/DATE/REGION/SERVICE/aws4_request"
         )
+    if not _REGION.fullmatch(parts[2]):
+        legal = "at most 63 lowercase letters, digits and '-'"
+        raise _malformed(f"names the region {parts[2][:64]!r}; legal: {legal}")
     return parts[0], parts[1], parts[2], parts[3]
 
 
