@@ -77,7 +77,15 @@ class JobRunner(Protocol):
         """Make (or find) the empty-at-first host directory for a process's ``/opt/ml``."""
 
     def start(self, spec: ProcessSpec) -> None:
-        """Start it unless it has been started before. Raises Unavailable when it cannot be."""
+        """Start it unless it has been started before.
+
+        Raises
+        ------
+        InvalidInput, NotSupported
+            It never can be: something it names is missing, or this machine cannot isolate it so.
+        Unavailable
+            It cannot be now.
+        """
 
     def status(self, process_id: str) -> ProcessStatus | None:
         """Say how it is; None when it was never started."""
