@@ -1,6 +1,7 @@
 import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 import msgspec
 import pytest
@@ -30,6 +31,16 @@ class Job(msgspec.Struct, frozen=True, rename="pascal"):
     channels: list[Channel]
 
 
+class Mode(msgspec.Struct, frozen=True, rename="pascal"):
+    upload_mode: Literal["EndOfJob", "Continuous"] | None = None
+
+
+class Modes(msgspec.Struct, frozen=True, rename="pascal"):
+    one: Mode | None = None
+    many: tuple[Mode, ...] = ()
+    by_name: dict[str, Mode] = {}
+
+
 @dataclass(frozen=True)
 class Moment:
     at: datetime
@@ -39,6 +50,21 @@ def shuffled(value):
     if isinstance(value, dict):
         return {key: shuffled(value[key]) for key in reversed(value)}
     return [shuffled(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    ("holder", "path"),
+    [
+        ({"One": {"UploadMode": "Never"}}, "Modes.One.UploadMode"),
+        ({"Many": [{}, {"UploadMode": "Never"}]}, "Modes.Many[1].UploadMode"),
+        ({"ByName": {"a": {"UploadMode": "Never"}}}, "Modes.ByName[...].UploadMode"),
+    ],
+)
+def test_a_word_that_is_none_is_refused_with_those_that_are(holder, path):
+    with pytest.raises(InvalidInput) as refused:
+        build(Modes, holder, field="Modes")
+    message = f"{path}: Invalid enum value 'Never'; legal: Continuous, EndOfJob"
+    assert refused.value.message == message
 
 
 @given(DOCUMENTS)

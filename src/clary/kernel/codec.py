@@ -7,11 +7,13 @@ import re
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import inspect
 
 from clary.kernel.errors import InvalidInput
 
 T = TypeVar("T")
 _PLACE = re.compile(r"(.*) - at `\$\.?(.*)`")
+_STEP = re.compile(r"\[[^\]]*\]|[^.\[]+")
 
 
 def build(kind: type[T], document: Any, *, field: str = "") -> T:
@@ -20,7 +22,8 @@ def build(kind: type[T], document: Any, *, field: str = "") -> T:
     Raises
     ------
     InvalidInput
-        A member is missing or of the wrong type; names its path below ``field``.
+        A member is missing, of the wrong type or none of its legal words; names its path below
+        ``field``.
     """
     try:
         return msgspec.convert(document, kind, strict=False)
@@ -28,7 +31,36 @@ def build(kind: type[T], document: Any, *, field: str = "") -> T:
         match = _PLACE.fullmatch(str(error))
         problem, place = match.groups() if match else (str(error), "")
         path = ".".join(part for part in (field, place) if part)
-        raise InvalidInput(path, problem) from None
+        raise InvalidInput(path, problem, legal=_words_at(kind, place, problem)) from None
+
+
+def _words_at(kind: type, place: str, problem: str) -> str:
+    """Name the words that are legal where another was found; empty where any text is."""
+    if not problem.startswith("Invalid enum value"):
+        return ""
+    found = _options(inspect.type_info(kind))
+    for step in _STEP.findall(place):
+        found = [option for one in found for option in _inside(one, step)]
+    return ", ".join(
+        str(word) for one in found if isinstance(one, inspect.LiteralType) for word in one.values
+    )
+
+
+def _inside(outer: inspect.Type, step: str) -> list[inspect.Type]:
+    match outer:
+        case inspect.StructType(fields=fields) | inspect.DataclassType(fields=fields):
+            inner = [field.type for field in fields if field.encode_name == step]
+        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
+            inner = [item]
+        case inspect.DictType(value_type=item):
+            inner = [item]
+        case _:
+            inner = []
+    return [option for one in inner for option in _options(one)]
+
+
+def _options(one: inspect.Type) -> list[inspect.Type]:
+    return list(one.types) if isinstance(one, inspect.UnionType) else [one]
 
 
 def plain(value: Any) -> Any:
