@@ -253,7 +253,8 @@ def run(path: Path, kills: list[Kill], *, killed_while_starting: bool = False) -
         check_metadata(home, store)
     except BaseException as error:
         error.add_note(f"kills: {home.kills}")
-        error.add_note((home.path / "server.log").read_text()[-5000:])
+        for log in (path / "up.log", *home.path.glob("server.log")):
+            error.add_note(log.read_text()[-5000:])
         for e in store.events(limit=10_000) if store else ():
             error.add_note(f"{e.id} {e.at:%H:%M:%S.%f} {e.action} {e.ref} {e.detail}")
         raise
@@ -334,9 +335,8 @@ def objects(home: Home) -> dict[str, str]:
 def check_metadata(home: Home, store: SqliteStore) -> None:
     """Check the journal (each thing made once, ended once), and that no work is left over."""
     events = store.events(limit=10_000)
-    lines = Counter(
-        (e.action, e.ref, e.detail.get("attempt"), e.detail.get("stage")) for e in events
-    )
+    facts = [(e.action, e.ref, e.detail.get("attempt"), e.detail.get("stage")) for e in events]
+    lines = Counter(facts)
     assert not [line for line, count in lines.items() if count > 1]
     actions = [action for action, *_ in lines]
     for kind, count in JOBS.items():
