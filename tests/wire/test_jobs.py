@@ -242,3 +242,20 @@ def test_bad_requests(sagemaker, name):
     ):
         code, message = refused(call, **{member: "no-such-job"})
         assert (code, "no-such-job does not exist" in message) == ("ResourceNotFound", True)
+
+
+def test_the_servers_memory_limit_holds_for_its_jobs(launch, tmp_path):
+    with launch(tmp_path, "--job-memory-mib", "200") as running:
+        sagemaker = running.client("sagemaker")
+        request = processing("hog")
+        request["AppSpecification"]["ContainerEntrypoint"] = [
+            "python3",
+            "-c",
+            "whole = bytearray(4 << 30)\nfor at in range(0, len(whole), 4096): whole[at] = 1",
+        ]
+        del request["ProcessingInputs"], request["ProcessingOutputConfig"]
+        sagemaker.create_processing_job(**request)
+        describe = sagemaker.describe_processing_job
+        done = ended(describe, "ProcessingJobStatus", ProcessingJobName="hog")
+    assert done["ProcessingJobStatus"] == "Failed"
+    assert "OutOfMemory" in done["FailureReason"] or "MemoryError" in done["FailureReason"]

@@ -44,6 +44,12 @@ def up(  # noqa: PLR0917 - each is a named option on the command line
     allow_reset: Annotated[
         bool, typer.Option("--allow-reset", help="Offer POST /_clary/reset, which empties it.")
     ] = False,
+    parallel_jobs: Annotated[
+        int, typer.Option(min=1, max=1000, help="How many jobs of each kind run at once.")
+    ] = _DEFAULTS.parallel_jobs,
+    job_memory_mib: Annotated[
+        int | None, typer.Option(min=64, help="Memory limit of a job's process.", metavar="MIB")
+    ] = None,
     attached: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Serve a home until it is told to stop."""
@@ -58,6 +64,8 @@ def up(  # noqa: PLR0917 - each is a named option on the command line
         strict=not lenient,
         authenticate=not no_auth,
         allow_reset=allow_reset,
+        parallel_jobs=parallel_jobs,
+        job_memory_bytes=job_memory_mib and job_memory_mib << 20,
     )
     if attached:
         threading.Thread(target=_stop_with_stdin, daemon=True).start()
