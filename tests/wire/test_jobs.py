@@ -251,7 +251,7 @@ def test_the_servers_memory_limit_holds_for_its_jobs(launch, tmp_path):
         request["AppSpecification"]["ContainerEntrypoint"] = [
             "python3",
             "-c",
-            "whole = bytearray(4 << 30)\nfor at in range(0, len(whole), 4096): whole[at] = 1",
+            "print(sum(bytearray(range(1, 256)) * (16 << 20)))",
         ]
         del request["ProcessingInputs"], request["ProcessingOutputConfig"]
         sagemaker.create_processing_job(**request)
