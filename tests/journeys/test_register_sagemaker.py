@@ -8,7 +8,7 @@ START = "arn:aws:sagemaker:us-east-1:123456789012:model-package"
 
 
 def test_an_estimator_and_a_model_register_versions(sdk, home):
-    done = sdk(Path(__file__).with_name("register_sagemaker.py"))
+    done = sdk(Path(__file__).parent / "sdk" / "register.py")
     assert done.returncode == 0, done.stderr
     arns = done.stdout.rpartition("REGISTERED ")[2].split()
     by_estimator = [f"{START}/registered-by-estimator/{version}" for version in (1, 2)]
