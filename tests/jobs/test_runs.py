@@ -91,6 +91,7 @@ def test_processing_that_takes_too_long_is_stopped(world):
         StoppingCondition={"MaxRuntimeInSeconds": 1},
     )
     assert done["ProcessingJobStatus"] == "Stopped"
+    assert done["FailureReason"] == "stopped: it ran longer than MaxRuntimeInSeconds, 1 s"
 
 
 SLOW_TRAINING = """

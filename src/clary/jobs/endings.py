@@ -102,6 +102,8 @@ def conclude(job: Job, plan: Plan, uploads: Uploads, log: JobLog, memory: int | 
     failure = ""
     if status == "Failed":
         failure = reason(ending, said, log.tail(ending.host), memory_bytes=memory)
+    elif _ran_out(job, ending):
+        failure = f"stopped: it ran longer than MaxRuntimeInSeconds, {plan.limit_s:.0f} s"
     kept: Mapping[str, str] = {}
     try:
         for target in plan.targets:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from clary.jobs.service import Jobs
     from clary.kernel.names import Ref
     from clary.kernel.ports import Transaction
-    from clary.kernel.resource import Resource
     from clary.kernel.steps import StepRun
 
 _STATES: Mapping[str, Literal["Executing", "Succeeded", "Failed"]] = {
@@ -85,7 +84,7 @@ class JobStep:
             properties=plain(describe(resource)),
             files=dict(state.kept),
             metadata=self._metadata(job),
-            reason=_reason(resource),
+            reason=read(resource).failure,
         )
 
     def stop(self, job: Ref) -> None:
@@ -157,10 +156,3 @@ def _check_files(files: Sequence[Any], outputs: Sequence[str]) -> None:
                 f"{one['OutputName']!r} is no output of the step",
                 legal=", ".join(outputs) or "none",
             )
-
-
-def _reason(resource: Resource) -> str:
-    job = read(resource)
-    if resource.status == "Stopped" and not job.stop_asked:
-        return "the job was stopped because it ran longer than MaxRuntimeInSeconds allows"
-    return job.failure
