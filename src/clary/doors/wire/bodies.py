@@ -54,7 +54,9 @@ class Inflow:
         more = True
         while more and size < BATCH_BYTES:
             try:
-                message = await asyncio.wait_for(self._receive(), _SLOWEST_S)
+                # not wait_for, which in 3.11 swallows a cancellation that comes with a message
+                async with asyncio.timeout(_SLOWEST_S):
+                    message = await self._receive()
             except TimeoutError:
                 raise WireError(
                     "RequestTimeout", f"No data of the body came for {_SLOWEST_S:.0f} s", 400
