@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clary.platform import Platform
 
 _LARGEST_DOCUMENT = 16 << 20
+_REST_JSON = "sagemaker-runtime"
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +73,8 @@ class Gateway:
         scope = claim.service if claim else None
         if not _may_stream(request, scope):
             request = replace(request, body=(_read_all(request.body),))
+        if place.service == "s3" and scope not in (None, *model.SERVICES):
+            place.service = _REST_JSON  # what most services that are not offered speak
         place.service = routing.choose_service(request, scope)
         identity = self._authenticator.identify(request, claim, place.service)
         place.actor = identity.name
