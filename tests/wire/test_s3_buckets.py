@@ -2,6 +2,10 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.handlers import validate_bucket_name
 
+from clary.kernel.names import Ref
+
+OWNER = "arn:aws:sts::123456789012:assumed-role/ClaryRole/owner"
+
 
 def refusal(call, *args, **kwargs):
     with pytest.raises(ClientError) as caught:
@@ -21,6 +25,14 @@ def test_a_bucket_comes_and_goes(s3, name):
     s3.delete_bucket(Bucket=name)
     assert refusal(s3.head_bucket, Bucket=name) == ("404", 404)
     assert refusal(s3.delete_bucket, Bucket=name) == ("NoSuchBucket", 404)
+
+
+def test_the_journal_has_buckets(s3, platform, name):
+    s3.create_bucket(Bucket=name)
+    s3.delete_bucket(Bucket=name)
+    lines = platform.store.events(ref=Ref("123456789012", "", "bucket", name))
+    assert [line.action for line in lines] == ["bucket.created", "bucket.deleted"]
+    assert {line.actor for line in lines} == {OWNER}
 
 
 def test_regions(server, s3, name):

@@ -144,6 +144,7 @@ def test_a_running_execution_is_stopped(clary, platform, pipeline):
 def test_jobs(clary, job):
     [row] = clary("jobs", "list", "--json").json
     assert (row["job"], row["kind"], row["status"]) == ("prepare", "processing", "InProgress")
+    assert "working on  1 processing-job\n" in clary("status").out
     assert clary("jobs", "list", "--kind", "training", "--json").json == []
     assert clary("jobs", "list", "--status", "Failed", "--json").json == []
     assert clary("jobs", "list", "--kind", "other").code == 2

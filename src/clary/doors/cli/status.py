@@ -1,6 +1,7 @@
 """clary status."""
 
 from collections import Counter
+from typing import Any
 
 from clary.doors.cli.homes import open_home
 from clary.doors.cli.options import Home, Json, new_app
@@ -22,16 +23,19 @@ def status(home: Home = None, as_json: Json = False) -> None:
     """Show a home's server and what it works on."""
     platform = open_home(home)
     server = find(platform.config.home)
-    document = {
+    work = _work(platform)
+    document: dict[str, Any] = {
         "home": str(platform.config.home),
         "account": platform.governance.owner.account,
         "server": server.endpoint if server else None,
         "pid": server.pid if server else None,
         "since": server.since if server else None,
-        "working on": _work(platform),
+        "working on": work,
     }
-    if server is None and not as_json:
-        document["server"] = "none runs; `clary up` starts it"
+    if not as_json:
+        going_on = ", ".join(f"{count} {kind}" for kind, count in work.items() if count)
+        document["working on"] = going_on or "nothing"
+        document["server"] = server.endpoint if server else "none runs; `clary up` starts it"
     show_document(document, as_json=as_json)
 
 

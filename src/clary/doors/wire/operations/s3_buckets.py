@@ -15,8 +15,9 @@ from clary.doors.wire.operations.s3_access import (
 from clary.doors.wire.operations.s3_uploads import forget_uploads
 from clary.kernel.clock import now
 from clary.kernel.errors import AlreadyExists, Conflict
+from clary.kernel.names import Ref
 from clary.kernel.paging import decode_token, encode_token
-from clary.kernel.resource import Bucket
+from clary.kernel.resource import Bucket, Event
 
 if TYPE_CHECKING:
     from clary.doors.wire.call import Call
@@ -70,6 +71,7 @@ def create_bucket(call: Call) -> JsonObject:
         )
     except AlreadyExists:
         return _existing(call, name)
+    _record(call, name, "created")
     return _location(name)
 
 
@@ -98,6 +100,14 @@ def delete_bucket(call: Call) -> None:
             "BucketNotEmpty", error.message, 409, members={"BucketName": name}
         ) from None
     forget_uploads(call.platform.objects, name)
+    _record(call, name, "deleted")
+
+
+def _record(call: Call, name: str, what: str) -> None:
+    """Write the journal's line, after the change: buckets are folders, not metadata."""
+    ref = Ref(call.account, "", "bucket", name)
+    with call.platform.store.begin() as change:
+        change.append(Event(now(), call.actor, f"bucket.{what}", ref))
 
 
 def _existing(call: Call, name: str) -> JsonObject:
