@@ -5,8 +5,11 @@ The file is in WAL mode and every commit reaches the disk before it returns.
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,8 @@ from clary.kernel.codec import from_json, to_json
 from clary.kernel.errors import InvalidInput, NotSupported, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import Connection, Engine
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
@@ -28,6 +33,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _PATIENCE_S = 30.0
 """How long another process may hold the right to write."""
 _READERS = 32
+_RESERVE_BYTES = 4 << 20
 
 
 class SqliteStore(SqlStore):
@@ -55,6 +61,18 @@ class SqliteStore(SqlStore):
         except BaseException:
             self.close()
             raise
+        self._reserve = _Reserve(path.with_suffix(".reserve"))
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        try:
+            with super()._write() as connection:
+                yield connection
+        except Unavailable:
+            self._reserve.spend_if_full()
+            raise
+        if self._reserve.is_spent:
+            self._reserve.fill()
 
     def _bring_up_to_date(self, path: Path) -> None:
         try:
@@ -68,6 +86,35 @@ class SqliteStore(SqlStore):
             raise Unavailable(f"{path} cannot be opened: {error.orig}") from error
         except DatabaseError as error:
             raise InvalidInput("home", f"{path} is not clary's: {error.orig}") from error
+
+
+class _Reserve:
+    """Room held back on the disk, so that the end of the job that filled it can be written down.
+
+    Without it the job could not end, and what it left could not be removed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.fill()
+
+    def fill(self) -> None:
+        """Take the room, if there is plenty."""
+        self.is_spent = not self._path.exists()
+        if self.is_spent and self._free_bytes() > 4 * _RESERVE_BYTES:
+            self._path.touch(mode=0o600)
+            with self._path.open("r+b") as file, suppress(OSError):
+                os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
+            self.is_spent = False
+
+    def spend_if_full(self) -> None:
+        """Give the room back when the disk is full: what could not be written is tried again."""
+        if self._free_bytes() < _RESERVE_BYTES:
+            self._path.unlink(missing_ok=True)
+            self.is_spent = True
+
+    def _free_bytes(self) -> int:
+        return shutil.disk_usage(self._path.parent).free
 
 
 def _writer(path: Path) -> Engine:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KEPT_BYTES = 1 << 20
 _PAGE = 2_000
 _TAIL = 60
+_FULL_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,13 @@ def conclude(job: Job, plan: Plan, uploads: Uploads, log: JobLog, memory: int | 
     outputs: list[tuple[str, Artifact]] = []
     failure = ""
     if status == "Failed":
-        failure = reason(ending, said, log.tail(ending.host), memory_bytes=memory)
+        failure = reason(
+            ending,
+            said,
+            log.tail(ending.host),
+            memory_bytes=memory,
+            disk_is_full=uploads.free_bytes() < _FULL_BYTES,
+        )
     elif _ran_out(job, ending):
         failure = f"stopped: it ran longer than MaxRuntimeInSeconds, {plan.limit_s:.0f} s"
     kept: Mapping[str, str] = {}

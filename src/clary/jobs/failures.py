@@ -14,7 +14,14 @@ _FALLBACK_LINES = 3
 _KNOWN = ("AlgorithmError:", "ClientError:", "InternalServerError:")
 
 
-def reason(ending: Ending, said: str, log: Sequence[str], *, memory_bytes: int | None) -> str:
+def reason(
+    ending: Ending,
+    said: str,
+    log: Sequence[str],
+    *,
+    memory_bytes: int | None,
+    disk_is_full: bool = False,
+) -> str:
     """Compose the FailureReason of a job whose program ended badly.
 
     Parameters
@@ -27,6 +34,8 @@ def reason(ending: Ending, said: str, log: Sequence[str], *, memory_bytes: int |
         The last lines of its log.
     memory_bytes
         The limit it ran under.
+    disk_is_full
+        Whether there is no room left; then its last words may be lost.
 
     Examples
     --------
@@ -40,6 +49,8 @@ def reason(ending: Ending, said: str, log: Sequence[str], *, memory_bytes: int |
         text = f"OutOfMemory: the process exceeded its memory limit{limit}"
     elif ending.exit_code == 137 and not said.strip():
         text = "OutOfMemory: the process was killed, as by want of memory"
+    elif disk_is_full:
+        text = f"the disk is full; {text}" if text else "the disk is full"
     if not text.startswith(_KNOWN):
         text = f"AlgorithmError: {text or 'the program said nothing'}"
     tail = f", exit code: {ending.exit_code}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -48,6 +49,10 @@ class Uploads:
     workspaces: Sequence[Path]
     check: Callable[[], None]
     _sent: dict[tuple[str, str], tuple[int, int, ObjectInfo]] = field(default_factory=dict)
+
+    def free_bytes(self) -> int:
+        """Say how much room the workspaces' disk has."""
+        return shutil.disk_usage(self.workspaces[0]).free
 
     def upload(self, target: Target) -> list[Used]:
         """Upload a target whole; what it was, as lineage names it, and nothing for no files.

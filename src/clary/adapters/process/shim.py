@@ -8,7 +8,7 @@ else what went wrong. A socket closed without a plan ends it.
 
 Files in the process's directory: ``lock`` (locked while this program lives), ``started.json``
 (the claim: from here on the process counts as started), ``stop`` (a request, grace in seconds),
-``exit.json`` (how it ended).
+``exit.json`` (how it ended), ``reserve`` (room for that when the disk is full).
 """
 
 from __future__ import annotations
@@ -103,9 +103,7 @@ class Job:
     def __init__(self, plan: Plan, files: list[int], log: Log) -> None:
         self.plan, self.log = plan, log
         self.init = self.initfd = 0  # the sandbox's first process
-        self.ended_by = "itself"
-        self.terminated = False
-        self.kill_at = NEVER
+        self.ended_by, self.terminated, self.kill_at = "itself", False, NEVER
         self.deadline = time.monotonic() + plan["timeout_s"]
         self.kills_before = memory_kills("/proc/vmstat")
         self.wake, wake = os.pipe()
@@ -345,12 +343,19 @@ def answer(server: _socket.socket, text: str) -> None:
         return  # a claim that is made holds, whether or not anybody waits for it
 
 
-def persist(path: str, text: str) -> None:
-    """Write durably; tries for ten minutes, because a full disk may be emptied again."""
+def start(directory: str, claim: str) -> None:
+    """Write the claim, and hold back room for the record of the end."""
+    write(directory + "/reserve", " " * CHUNK)
+    write(directory + "/started.json", claim, durably=True)
+
+
+def finish(directory: str, record: str) -> None:
+    """Write how it ended; a full disk first gives back the reserve, then has ten minutes."""
     for _ in range(600):
         try:
-            return write(path, text, durably=True)
+            return write(directory + "/exit.json", record, durably=True)
         except OSError:
+            write(directory + "/reserve", "")
             time.sleep(1)
     return None
 
@@ -373,7 +378,7 @@ def main() -> None:
     claim = f'"pid": {os.getpid()}, "started_at": {time.time():.6f}, "cgroups": [{groups}]'
     try:
         log = Log(plan["log"], plan["log_limit"])
-        write(plan["directory"] + "/started.json", f"{{{claim}}}", durably=True)
+        start(plan["directory"], f"{{{claim}}}")
     except OSError as error:
         answer(server, str(error))
         return
@@ -387,7 +392,7 @@ def main() -> None:
         job.kill()
     code, ended_by = job.end()
     record = f'{{"exit_code": {code}, "ended_by": "{ended_by}", "ended_at": {time.time():.6f}}}'
-    persist(plan["directory"] + "/exit.json", record)
+    finish(plan["directory"], record)
 
 
 if __name__ == "__main__":
