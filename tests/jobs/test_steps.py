@@ -20,9 +20,7 @@ def start(world, kind, step, arguments):
     with world.store.begin() as change:
         if change.get(EXECUTION) is None:
             change.insert(Resource(EXECUTION, {}, now(), now()))
-        return kind.start(
-            StepRun(EXECUTION, step, arguments, "tester", lambda value: value), change
-        )
+        return kind.start(StepRun(EXECUTION, step, arguments, "tester"), change)
 
 
 def test_a_processing_step_runs_its_job(world):

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clary.jobs import describe, images, model, plans, transform
+from clary.jobs import describe, model, plans, transform
 from clary.jobs.runs import Run, Tools
 from clary.kernel.clock import now
 from clary.kernel.errors import Conflict, InvalidInput, NotFound
@@ -201,11 +201,6 @@ class Jobs:
     def run(self, resource: Resource, stopping: threading.Event) -> datetime | None:
         """Drive a job to its end: the worker's handler of the three kinds."""
         return Run(self._tools, resource, stopping).go()
-
-    @staticmethod
-    def known_images() -> Mapping[str, images.Framework]:
-        """Return the repositories that have a runtime here."""
-        return images.REPOSITORIES
 
 
 def _transforms(ref: Ref) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from clary.kernel.names import Ref
     from clary.kernel.ports import Transaction
@@ -45,15 +45,12 @@ class StepRun:
         ``step["Arguments"]`` with every expression resolved.
     actor
         Who started the execution, for the journal.
-    evaluate
-        Resolves an expression of the definition; for kinds whose arguments are evaluated late.
     """
 
     execution: Ref
     step: Mapping[str, Any]
     arguments: Mapping[str, Any]
     actor: str
-    evaluate: Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)

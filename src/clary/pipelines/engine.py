@@ -176,7 +176,6 @@ class Engine:
                     step.document,
                     arguments,
                     run.execution.body["actor"],
-                    lambda value: resolve(value, scope),
                 ),
                 transaction,
             )

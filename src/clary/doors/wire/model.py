@@ -40,8 +40,6 @@ class Operation:
         Names of its shapes; None when it has none.
     output_wrapper
         The element around a query protocol's result.
-    input_tag
-        The element name of an XML request body that is the input shape itself.
     errors
         The codes it declares, with the HTTP status of those that have one.
     deprecated
@@ -56,7 +54,6 @@ class Operation:
     input: str | None = None
     output: str | None = None
     output_wrapper: str = ""
-    input_tag: str = ""
     errors: Mapping[str, int | None] = field(default_factory=dict)
     deprecated: bool = False
 
@@ -70,7 +67,6 @@ class Service:
         self.name = name
         self.protocol: str = metadata["protocol"]
         self.json_version: str = metadata.get("jsonVersion", "1.0")
-        self.target_prefix: str = metadata.get("targetPrefix", "")
         self.namespace: str = metadata.get("xmlNamespace", "")
         self.version: str = metadata["apiVersion"]
         self.shapes: Mapping[str, ShapeDocument] = document["shapes"]
@@ -96,7 +92,6 @@ class Service:
             input=given.get("shape"),
             output=result.get("shape"),
             output_wrapper=result.get("resultWrapper", ""),
-            input_tag=given.get("locationName", ""),
             errors=dict(map(self._error, spec.get("errors", ()))),
             deprecated=bool(spec.get("deprecated")),
         )
