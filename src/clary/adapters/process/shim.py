@@ -345,8 +345,8 @@ def answer(server: _socket.socket, text: str) -> None:
 
 def start(directory: str, claim: str) -> None:
     """Write the claim, and hold back room for the record of the end."""
-    write(directory + "/reserve", " " * CHUNK)
     write(directory + "/started.json", claim, durably=True)
+    write(directory + "/reserve", " " * 4096)
 
 
 def finish(directory: str, record: str) -> None:
