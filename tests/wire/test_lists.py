@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -210,6 +211,15 @@ def test_small_pages_hold_what_one_large_page_does(client, middles, listed):
     assert len(whole) >= 3
     assert values(client, listed, MaxResults=1) == whole
     assert values(client, listed, MaxResults=2) == whole
+
+
+@every
+def test_the_order_without_a_word_is_the_documented_one(client, middles, listed):
+    offered = members(client, listed)
+    text = offered["SortOrder"].documentation if "SortOrder" in offered else ""
+    documented = re.search(r"default is <code>(Ascending|Descending)</code>", text)
+    if documented:
+        assert values(client, listed) == values(client, listed, SortOrder=documented[1])
 
 
 @every

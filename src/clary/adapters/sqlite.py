@@ -9,7 +9,7 @@ import os
 import shutil
 import sqlite3
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,13 +99,17 @@ class _Reserve:
         self.fill()
 
     def fill(self) -> None:
-        """Take the room, if there is plenty."""
+        """Take the room, if there is plenty; else it counts as spent and is tried for again."""
         self.is_spent = not self._path.exists()
-        if self.is_spent and self._free_bytes() > 4 * _RESERVE_BYTES:
+        if not self.is_spent or self._free_bytes() <= 4 * _RESERVE_BYTES:
+            return
+        try:
             self._path.touch(mode=0o600)
-            with self._path.open("r+b") as file, suppress(OSError):
+            with self._path.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
             self.is_spent = False
+        except OSError:
+            self._path.unlink(missing_ok=True)
 
     def spend_if_full(self) -> None:
         """Give the room back when the disk is full: what could not be written is tried again."""

@@ -107,7 +107,9 @@ def _describe(call: Call, kind: str) -> JsonObject:
 
 def _list(call: Call, kind: str) -> JsonObject:
     status = call.params.get("StatusEquals")
-    asked = replace(query(call, kind), statuses=(status,) if status else ())
+    # as documented: only transform jobs come newest first when no SortOrder is given
+    asked = query(call, kind, descending=kind == TRANSFORM)
+    asked = replace(asked, statuses=(status,) if status else ())
     page = call.platform.jobs.list(asked)
     items = map(describe.summary, page.items)
     return answer(f"{describe.prefix(kind)}Summaries", items, page.token)
