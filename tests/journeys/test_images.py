@@ -26,7 +26,8 @@ who = boto3.client("sts", endpoint_url="https://sts.us-east-1.amazonaws.com").ge
 body = boto3.client("s3").get_object(Bucket="journey", Key="code/boto.py")["Body"].read()
 text = f"{who['Arn']} {len(body)} {boto3.session.Session().region_name}"
 boto3.client("s3").put_object(Bucket="journey", Key="said.txt", Body=text.encode())
-jobs = boto3.client("sagemaker").list_processing_jobs(SortOrder="Descending")["ProcessingJobSummaries"]
+newest = {"SortOrder": "Descending"}
+jobs = boto3.client("sagemaker").list_processing_jobs(**newest)["ProcessingJobSummaries"]
 print("jobs:", [job["ProcessingJobName"] for job in jobs])
 """
 
