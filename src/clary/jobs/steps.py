@@ -11,7 +11,7 @@ from clary.jobs.model import PROCESSING, TRAINING, TRANSFORM, read
 from clary.kernel.codec import plain, to_json
 from clary.kernel.errors import Conflict, InvalidInput, NotFound
 from clary.kernel.names import arn
-from clary.kernel.steps import StepResult, job_name
+from clary.kernel.steps import StepResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,9 +53,13 @@ class JobStep:
         names = [str(one.get("OutputName")) for one in outputs if isinstance(one, dict)]
         _check_files(step.get("PropertyFiles") or [], names)
 
+    def key(self, run: StepRun) -> Mapping[str, Any] | None:  # noqa: ARG002 - port
+        """Say that its result is never reused."""
+        return None
+
     def start(self, run: StepRun, transaction: Transaction) -> StepResult:
         """Create the job in the transaction that marks the step as started."""
-        name = job_name(run.execution, run.step["Name"])
+        name = run.name
         ref = run.execution.sibling(self.kind, name)
         arguments = _as_texts(run.arguments)
         tags = {tag["Key"]: tag["Value"] for tag in arguments.pop("Tags", None) or []}

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from clary.kernel.ports import Transaction
 
 
-def job_name(execution: Ref, step: str) -> str:
-    """Name what a step makes: legal for jobs and models, the same at every try.
+def job_name(execution: Ref, step: str, attempt: int = 0) -> str:
+    """Name what a step makes: legal for jobs and models, the same whoever starts the attempt.
 
     ``Execution.TrainingJobName`` and ``Execution.ProcessingJobName`` read it too, before the job
-    exists.
+    exists. ``attempt`` counts the retries that the step's policies allowed; 0 is the first try.
 
     Examples
     --------
@@ -27,7 +27,8 @@ def job_name(execution: Ref, step: str) -> str:
     'pipelines-4r83jejmhorv-Abalone-Train-6fdee99b00'
     """
     made_by = execution.name.partition("/")[2]
-    suffix = hashlib.sha256(f"{execution.name}/{step}".encode()).hexdigest()[:10]
+    whole = f"{execution.name}/{step}" + (f"/{attempt}" if attempt else "")
+    suffix = hashlib.sha256(whole.encode()).hexdigest()[:10]
     return f"pipelines-{made_by}-{step.replace('_', '-')[:29]}-{suffix}"
 
 
@@ -45,12 +46,20 @@ class StepRun:
         ``step["Arguments"]`` with every expression resolved.
     actor
         Who started the execution, for the journal.
+    attempt
+        0 at first; counts the retries that the step's policies allowed.
     """
 
     execution: Ref
     step: Mapping[str, Any]
     arguments: Mapping[str, Any]
     actor: str
+    attempt: int = 0
+
+    @property
+    def name(self) -> str:
+        """What this attempt makes is named so."""
+        return job_name(self.execution, self.step["Name"], self.attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,9 @@ class StepResult:
         The list of child steps to run (``IfSteps`` or ``ElseSteps``); the other is skipped.
     reason
         Why it failed.
+    error
+        The sort of failure, as RetryPolicies name it (``SageMaker.JOB_INTERNAL_ERROR``); empty
+        when trying again would not help.
     """
 
     status: Literal["Executing", "Succeeded", "Failed", "Stopped"]
@@ -80,6 +92,7 @@ class StepResult:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     branch: str = ""
     reason: str = ""
+    error: str = ""
 
 
 class StepKind(Protocol):
@@ -92,6 +105,14 @@ class StepKind(Protocol):
     def check(self, step: Mapping[str, Any]) -> None:
         """Refuse a step document that can never run; InvalidInput names the member in it."""
 
+    def key(self, run: StepRun) -> Mapping[str, Any] | None:
+        """Name everything that the step's result depends on; None when it is never reused.
+
+        Equal keys mean equal results: arguments without what only names outputs, digests of the
+        content that is read, the code, the environment. Values are plain JSON, so that two keys
+        can be compared part by part.
+        """
+
     def start(self, run: StepRun, transaction: Transaction) -> StepResult:
         """Begin (or do) the step's work, in the same transaction that marks it as started."""
 
@@ -103,7 +124,11 @@ class StepKind(Protocol):
 
 
 class ImmediateStep:
-    """The part of a ``StepKind`` whose ``start`` does all of the work."""
+    """The part of a ``StepKind`` whose ``start`` does all of the work, at every execution."""
+
+    def key(self, run: StepRun) -> Mapping[str, Any] | None:  # noqa: ARG002 - port
+        """Say that its result is never reused."""
+        return None
 
     def poll(self, job: Ref) -> StepResult:
         """Refuse: nothing is left running."""

@@ -8,7 +8,7 @@ from clary.kernel.codec import plain
 from clary.kernel.errors import InvalidInput
 from clary.kernel.names import arn, parse_name
 from clary.kernel.resource import Link
-from clary.kernel.steps import ImmediateStep, StepResult, job_name
+from clary.kernel.steps import ImmediateStep, StepResult
 from clary.models import documents, requests
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ModelStep(ImmediateStep):
 
     def start(self, run: StepRun, transaction: Transaction) -> StepResult:
         """Make the model, in the step's transaction."""
-        name = job_name(run.execution, run.step["Name"])
+        name = run.name
         request = {**run.arguments, "ModelName": name}
         made = self._models.create_model(
             run.execution.sibling("model", name),
@@ -71,7 +71,7 @@ class RegisterModelStep(ImmediateStep):
         given = run.arguments.get("MetadataProperties") or {}
         request = {**run.arguments, "MetadataProperties": generated | given}
         if "ModelPackageGroupName" not in request:
-            request.setdefault("ModelPackageName", job_name(run.execution, run.step["Name"]))
+            request.setdefault("ModelPackageName", run.name)
         if name := requests.package(request).model_package_group_name:
             self._ensure_group(run, name, transaction)
         made = self._models.create_package(
