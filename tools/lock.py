@@ -25,8 +25,7 @@ def main() -> None:
         "demo.txt": ["pyproject.toml", "--extra", "demo", "--no-emit-package", "clary"],
         "dev.txt": [
             "pyproject.toml",
-            "--extra",
-            "demo",
+            *("--extra", "demo", "--extra", "tuning", "--extra", "environments"),
             "--group",
             "dev",
             "--no-emit-package",
