@@ -16,6 +16,7 @@ from clary.governance.service import Governance
 from clary.jobs.model import KINDS
 from clary.jobs.service import Jobs
 from clary.jobs.steps import ProcessingStep, TrainingStep, TransformStep
+from clary.kernel.journal import FOLLOWER, Journal
 from clary.kernel.work import Worker
 from clary.lineage.service import Lineage
 from clary.models.service import Models
@@ -84,10 +85,20 @@ def open_platform(config: Config) -> Platform:
         "Fail": FailStep(),
     }
     pipelines = Pipelines(store, objects, kinds, known=check_property)
+    journal = Journal(store, followers=[], senders=[])
+    journal.install()
     worker = Worker(
         store,
-        {"pipeline-execution": pipelines.run, **dict.fromkeys(KINDS, jobs.run)},
-        {"pipeline-execution": _PARALLEL_EXECUTIONS, **dict.fromkeys(KINDS, config.parallel_jobs)},
+        {
+            "pipeline-execution": pipelines.run,
+            FOLLOWER: journal.run,
+            **dict.fromkeys(KINDS, jobs.run),
+        },
+        {
+            "pipeline-execution": _PARALLEL_EXECUTIONS,
+            FOLLOWER: max(1, journal.readers),
+            **dict.fromkeys(KINDS, config.parallel_jobs),
+        },
         lease_s=config.lease_s,
     )
     return Platform(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, case, delete, or_, select, update
@@ -31,6 +32,7 @@ from clary.adapters.sql_schema import (
 from clary.adapters.sql_select import SELECT, select_page, token_after
 from clary.kernel.clock import now
 from clary.kernel.errors import AlreadyExists, Conflict, NotFound, Unavailable
+from clary.kernel.journal import DELAY_S, FOLLOWER
 from clary.kernel.resource import Claim, Page
 
 if TYPE_CHECKING:
@@ -74,6 +76,14 @@ _WAKE = (
             (or_(_C.lease_owner.is_not(None), _C.due_at <= bindparam("woken_at")), _C.due_at),
             else_=bindparam("woken_at"),
         ),
+    )
+)
+_CALL_FOLLOWERS = (
+    update(RESOURCE)
+    .where(_C.kind == FOLLOWER)
+    .values(
+        wakes=_C.wakes + 1,
+        due_at=case((_C.due_at.is_(None), bindparam("call_at")), else_=_C.due_at),
     )
 )
 _CLAIMABLE = and_(
@@ -132,7 +142,9 @@ class SqlStore:
     def begin(self) -> Iterator[SqlTransaction]:
         """Open a write transaction. An exception inside rolls it back."""
         with self._write() as connection:
-            yield SqlTransaction(connection, self._insert)
+            transaction = SqlTransaction(connection, self._insert)
+            yield transaction
+            transaction.call_followers()
         self._note_change()
 
     def get(self, ref: Ref) -> Resource | None:
@@ -264,6 +276,7 @@ class SqlTransaction:
     def __init__(self, connection: Connection, insert: Callable[[Table], Any]) -> None:
         self._connection = connection
         self._insert = insert
+        self._appended = False
 
     def insert(self, resource: Resource, *, due: bool = False) -> Resource:
         """Store a new resource; ``due`` puts it on the work queue. Raises AlreadyExists."""
@@ -351,7 +364,8 @@ class SqlTransaction:
             )
 
     def append(self, event: Event) -> None:
-        """Write a line of the journal."""
+        """Write a line of the journal; who follows it becomes due shortly after the commit."""
+        self._appended = True
         self._connection.execute(
             self._insert(EVENT),
             {
@@ -362,6 +376,12 @@ class SqlTransaction:
                 "detail": event.detail,
             },
         )
+
+    def call_followers(self) -> None:
+        """Make due who follows the journal, if it has grown."""
+        if self._appended:
+            call_at = micros(now() + timedelta(seconds=DELAY_S))
+            self._connection.execute(_CALL_FOLLOWERS, {"call_at": call_at})
 
 
 def _lease_end(lease_s: float) -> int:

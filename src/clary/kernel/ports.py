@@ -62,7 +62,7 @@ class Transaction(Protocol):
         """Set tags, whether or not the ref is a stored resource; None removes one."""
 
     def append(self, event: Event) -> None:
-        """Write a line of the journal."""
+        """Write a line of the journal; its followers (``kernel.journal``) become due shortly."""
 
 
 class MetadataStore(Protocol):
