@@ -48,6 +48,8 @@ class StepRun:
         Who started the execution, for the journal.
     attempt
         0 at first; counts the retries that the step's policies allowed.
+    experiment
+        The execution's ``ExperimentName`` and ``TrialName``, if it has them.
     """
 
     execution: Ref
@@ -55,6 +57,7 @@ class StepRun:
     arguments: Mapping[str, Any]
     actor: str
     attempt: int = 0
+    experiment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -69,7 +72,9 @@ class StepResult:
     Parameters
     ----------
     status
-        ``Executing`` is polled again when the job named by ``job`` wakes its execution.
+        ``Executing`` is polled again when ``job`` has changed and its execution was woken.
+    job
+        The resource whose changes say how far the step is.
     properties
         What ``Steps.<name>.<path>`` reads: the public describe document of what was made.
     files
@@ -122,6 +127,13 @@ class StepKind(Protocol):
     def stop(self, job: Ref) -> None:
         """Ask a started step to stop; idempotent."""
 
+    def made(self, job: Ref) -> Mapping[str, str]:
+        """Name what a succeeded step's result refers to: digests by S3 URI.
+
+        The result is reused only while all of it is what it was. A URI that ends with a slash
+        stands for the tree below it, any other for an object.
+        """
+
 
 class ImmediateStep:
     """The part of a ``StepKind`` whose ``start`` does all of the work, at every execution."""
@@ -137,3 +149,7 @@ class ImmediateStep:
     def stop(self, job: Ref) -> None:
         """Refuse: nothing is left running."""
         raise TypeError(f"{type(self).__name__} leaves nothing running, and so not {job}")
+
+    def made(self, job: Ref) -> Mapping[str, str]:  # noqa: ARG002 - port
+        """Say that its result refers to nothing that could change."""
+        return {}
