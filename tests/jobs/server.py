@@ -25,10 +25,10 @@ def arm_transactions(store, side, number):
     count = 0
 
     @contextmanager
-    def counting():
+    def counting(**durability):
         nonlocal count
         count += 1
-        with begin() as change:
+        with begin(**durability) as change:
             yield change
             if (side, number) == ("before", count):
                 die()

@@ -1,6 +1,6 @@
 """Metadata and the work queue in one SQLite file, which threads and processes share.
 
-The file is in WAL mode and every commit reaches the disk before it returns.
+The file is in WAL mode and every durable commit reaches the disk before it returns.
 """
 
 from __future__ import annotations
@@ -64,15 +64,21 @@ class SqliteStore(SqlStore):
         self._reserve = _Reserve(path.with_suffix(".reserve"))
 
     @contextmanager
-    def _write(self) -> Iterator[Connection]:
+    def _write(self, *, durable: bool) -> Iterator[Connection]:
         try:
-            with super()._write() as connection:
+            with super()._write(durable=durable) as connection:
                 yield connection
         except Unavailable:
             self._reserve.spend_if_full()
             raise
         if self._reserve.is_spent:
             self._reserve.fill()
+
+    def _make_durable(self, connection: Connection, *, durable: bool) -> None:
+        if connection.info.setdefault("durable", True) != durable:
+            level = "FULL" if durable else "NORMAL"
+            connection.connection.cursor().execute(f"PRAGMA synchronous = {level}")
+            connection.info["durable"] = durable
 
     def _bring_up_to_date(self, path: Path) -> None:
         try:

@@ -58,6 +58,9 @@ class Transaction(Protocol):
     def link(self, link: Link) -> None:
         """Add an edge; adding it again changes nothing."""
 
+    def unlink(self, link: Link) -> None:
+        """Remove an edge; removing an absent one is no error."""
+
     def tag(self, ref: Ref, tags: Mapping[str, str | None]) -> None:
         """Set tags, whether or not the ref is a stored resource; None removes one."""
 
@@ -68,11 +71,19 @@ class Transaction(Protocol):
 class MetadataStore(Protocol):
     """Resources, links, tags and the journal, in one transactional store."""
 
-    def begin(self) -> AbstractContextManager[Transaction]:
-        """Open a write transaction. An exception inside rolls it back."""
+    def begin(self, *, durable: bool = True) -> AbstractContextManager[Transaction]:
+        """Open a write transaction. An exception inside rolls it back.
+
+        One that is not ``durable`` costs no wait for the disk: it survives the death of this
+        process, but a power failure may undo it, unless a durable one was committed after it.
+        For progress that nobody was told of and that can be made again.
+        """
 
     def get(self, ref: Ref) -> Resource | None:
         """Read one resource, or None."""
+
+    def get_all(self, refs: Iterable[Ref]) -> Mapping[Ref, Resource]:
+        """Read those of many resources that there are, in the order of ``refs``."""
 
     def select(self, query: Query) -> Page:
         """List resources, one page.
@@ -86,8 +97,8 @@ class MetadataStore(Protocol):
             The token is not one that the same query gave, or the limit is out of bounds.
         """
 
-    def links(self, ref: Ref, *, incoming: bool) -> Sequence[Link]:
-        """Edges that end (``incoming``) or start at ``ref``, in the order they were added."""
+    def links(self, *refs: Ref, incoming: bool) -> Sequence[Link]:
+        """Edges that end (``incoming``) or start at any of ``refs``, in the order of adding."""
 
     def tags(self, ref: Ref) -> Mapping[str, str]:
         """Tags of a resource; empty when it has none."""

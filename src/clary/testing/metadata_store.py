@@ -247,7 +247,7 @@ def _commit_for_ever(opener: Opener, kind: str, number: int, done: Connection) -
     store = opener()
     while True:
         resource = a_resource(a_ref(str(number), kind=kind))
-        with store.begin() as transaction:
+        with store.begin(durable=number % 2 == 0) as transaction:
             transaction.insert(resource)
             transaction.append(an_event(resource.ref))
         number += 1
