@@ -18,6 +18,7 @@ from clary.jobs.service import Jobs
 from clary.jobs.steps import ProcessingStep, TrainingStep, TransformStep
 from clary.kernel.journal import FOLLOWER, Journal
 from clary.kernel.work import Worker
+from clary.lineage.registrations import Registrations
 from clary.lineage.service import Lineage
 from clary.models.service import Models
 from clary.models.steps import ModelStep, RegisterModelStep
@@ -85,7 +86,7 @@ def open_platform(config: Config) -> Platform:
         "Fail": FailStep(),
     }
     pipelines = Pipelines(store, objects, kinds, known=check_property)
-    journal = Journal(store, followers=[], senders=[])
+    journal = Journal(store, followers=[Registrations()], senders=[])
     journal.install()
     worker = Worker(
         store,

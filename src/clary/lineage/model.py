@@ -37,7 +37,7 @@ class Artifact(msgspec.Struct, frozen=True):
         SHA-256 (hex) of the object, of the tree's sorted (path, digest, size) lines, or of the
         environment's packages and versions.
     uri
-        Where it was seen first; of an environment, what it is.
+        Where it was seen; of an environment, what it is.
     type
         Which of the three it is.
     size_bytes

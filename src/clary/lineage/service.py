@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from clary.kernel.clock import now
 from clary.kernel.codec import build, plain
-from clary.kernel.errors import NotFound
-from clary.kernel.resource import Link, Resource
+from clary.kernel.errors import AlreadyExists, NotFound
+from clary.kernel.resource import Link, Query, Resource
+from clary.lineage.associations import Associations
+from clary.lineage.entities import Entities, artifact_name, place_of
+from clary.lineage.graph import Graph
 from clary.lineage.model import ARTIFACT, Artifact, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from clary.kernel.names import Ref
@@ -30,10 +33,18 @@ class Lineage:
     ----------
     store
         Where artifacts and links are.
+
+    Attributes
+    ----------
+    entities, associations, graph
+        The public lineage API: its nodes, the edges made by hand, and the walks along all edges.
     """
 
     def __init__(self, store: MetadataStore) -> None:
         self._store = store
+        self.entities = Entities(store)
+        self.graph = Graph(store)
+        self.associations = Associations(store, self.graph)
 
     def record(
         self,
@@ -56,13 +67,13 @@ class Lineage:
             Pairs of role and artifact; code's role is always ``code``.
         """
         for role, artifact in inputs:
-            ref = self._keep(transaction, subject, artifact)
+            ref = self._keep(transaction, subject, artifact, role)
             transaction.link(Link(ref, "ContributedTo", subject, role))
         for _, artifact in code:
-            ref = self._keep(transaction, subject, artifact)
+            ref = self._keep(transaction, subject, artifact, CODE)
             transaction.link(Link(ref, "ContributedTo", subject, CODE))
         for role, artifact in outputs:
-            ref = self._keep(transaction, subject, artifact)
+            ref = self._keep(transaction, subject, artifact, role)
             transaction.link(Link(subject, "Produced", ref, role))
 
     def artifact(self, ref: Ref) -> Artifact:
@@ -89,13 +100,61 @@ class Lineage:
             raise NotFound(ref)
         return _Walk(self._store).node(start, "")
 
+    def used(self, subject: Ref) -> list[Used]:
+        """Give what a job or a model version used, by role, in the order it was recorded."""
+        links = self._store.links(subject, incoming=True)
+        return self._content((x.role, x.source) for x in links if x.kind == "ContributedTo")
+
+    def made(self, subject: Ref) -> list[Used]:
+        """Give what a job made, by role, in the order it was recorded."""
+        links = self._store.links(subject, incoming=False)
+        return self._content((x.role, x.target) for x in links if x.kind == "Produced")
+
+    def elsewhere(self, near: Ref, content: str) -> list[Artifact]:
+        """Give every place in an account and region where a content was seen, newest first."""
+        found = self._store.select(_of_content(near, content)).items
+        return [build(Artifact, one.body) for one in found]
+
+    def _content(self, named: Iterable[tuple[str, Ref]]) -> list[Used]:
+        pairs = list(named)
+        stored = self._store.get_all(ref for _, ref in pairs)
+        return [
+            (role, build(Artifact, stored[ref].body))
+            for role, ref in pairs
+            if ref.kind == ARTIFACT and ref in stored
+        ]
+
     @staticmethod
-    def _keep(transaction: Transaction, subject: Ref, artifact: Artifact) -> Ref:
-        ref = subject.sibling(ARTIFACT, artifact.digest)
-        if transaction.get(ref) is None:
-            moment = now()
-            transaction.insert(Resource(ref, plain(artifact), moment, moment))
+    def _keep(transaction: Transaction, subject: Ref, artifact: Artifact, role: str) -> Ref:
+        ref = subject.sibling(ARTIFACT, artifact_name(artifact.uri, artifact.digest))
+        moment = now()
+        body = {**plain(artifact), "entity": _word(artifact, role)}
+        place = place_of(ref, artifact.uri)
+        try:
+            transaction.insert(Resource(ref, body, moment, moment, artifact.digest, place))
+        except AlreadyExists:  # the same content was seen at the same place before
+            return ref
         return ref
+
+
+_WORDS = {
+    "model": "Model",
+    "checkpoints": "Checkpoint",
+    CODE: "Code",
+    "ModelMetrics": "ModelMetrics",
+    "DriftCheckBaselines": "ModelMetrics",
+}
+
+
+def _word(artifact: Artifact, role: str) -> str:
+    """Say what an artifact is in the words of the public API, by the role it was first seen in."""
+    if artifact.type == "environment":
+        return "Image"
+    return _WORDS.get(role.partition("/")[0].partition(".")[0], "DataSet")
+
+
+def _of_content(near: Ref, content: str) -> Query:
+    return Query(ARTIFACT, near.account, near.region, statuses=[content], limit=1000)
 
 
 class _Walk:
@@ -125,11 +184,22 @@ class _Walk:
         links = self._store.links(resource.ref, incoming=True)
         used = [link for link in links if link.kind == "ContributedTo"]
         found = [(self._store.get(link.source), link.role) for link in used]
-        made = [self._store.get(link.source) for link in links if link.kind == "Produced"]
-        makers = [maker for maker in made if maker is not None]
+        makers = self._makers(resource, links)
         if makers:
             found.append((_maker(makers, consumer), ""))
         return [(source, role) for source, role in found if source is not None]
+
+    def _makers(self, resource: Resource, links: Sequence[Link]) -> list[Resource]:
+        """Read who made it; of content nobody made at its place, who made it elsewhere."""
+        makers = self._read(link.source for link in links if link.kind == "Produced")
+        if makers or resource.ref.kind != ARTIFACT or not resource.status:
+            return makers
+        same = self._store.select(_of_content(resource.ref, resource.status)).items
+        found = self._store.links(*(one.ref for one in same), incoming=True)
+        return self._read(link.source for link in found if link.kind == "Produced")
+
+    def _read(self, refs: Iterable[Ref]) -> list[Resource]:
+        return list(self._store.get_all(refs).values())
 
 
 def _maker(makers: list[Resource], consumer: Resource | None) -> Resource:

@@ -15,6 +15,8 @@ from clary.doors.wire import model
 from clary.doors.wire.operations import (
     iam,
     jobs,
+    lineage,
+    lineage_graph,
     logs,
     models,
     pipelines,
@@ -39,7 +41,7 @@ MODULES: Mapping[str, tuple[ModuleType, ...]] = {
     "iam": (iam,),
     "logs": (logs,),
     "s3": (s3, s3_buckets, s3_listing, s3_multipart, s3_tags),
-    "sagemaker": (jobs, models, pipelines, search, tags),
+    "sagemaker": (jobs, lineage, lineage_graph, models, pipelines, search, tags),
     "sts": (sts,),
 }
 

@@ -1,0 +1,152 @@
+"""Nodes of the public graph for what the journal tells: packages, approvals, groups, executions.
+
+Jobs have no part in this: what they used and made is recorded in their own transactions, and their
+trial components are shown for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from clary.kernel.errors import AlreadyExists
+from clary.kernel.names import arn
+from clary.kernel.resource import Link, Resource
+from clary.lineage.entities import (
+    ACTION,
+    ARTIFACT,
+    EXECUTION,
+    GROUP,
+    PACKAGE,
+    artifact_name,
+    body,
+    entity_of,
+    place_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from clary.kernel.names import Ref
+    from clary.kernel.ports import JsonObject, Transaction
+    from clary.kernel.resource import Event
+
+_STATUS = {
+    "Executing": "InProgress",
+    "Stopping": "Stopping",
+    "Stopped": "Stopped",
+    "Failed": "Failed",
+    "Succeeded": "Completed",
+}
+
+
+class Registrations:
+    """Follows the journal; implements ``kernel.journal.Follower``."""
+
+    name = "lineage"
+
+    def follow(self, events: Sequence[Event], transaction: Transaction) -> None:
+        """Make the nodes and edges that the next lines call for."""
+        for event in events:
+            if event.ref.kind == EXECUTION:
+                _execution(event, transaction)
+            elif event.action == "model-package-group.created":
+                _group(event.ref, event, transaction)
+            elif event.action == "model-package.created":
+                _package(event, transaction)
+                _approval(event, event.detail, transaction)
+            elif event.action == "model-package.updated":
+                _approval(event, event.detail.get("after") or {}, transaction)
+
+
+def _execution(event: Event, transaction: Transaction) -> None:
+    """Show an execution as an action with the status it has now."""
+    execution = transaction.get(event.ref)
+    if execution is None:
+        return
+    pipeline = event.ref.name.partition("/")[0]
+    known = {"PipelineName": pipeline, "PipelineExecutionArn": arn(event.ref)}
+    request = _request(event.ref, "PipelineExecution", known)
+    request["Status"] = _STATUS.get(execution.status, "Unknown")
+    action = _node(event.ref, "PipelineExecution", request, event)
+    present = transaction.get(action.ref)
+    if present is None:
+        transaction.insert(action)
+    elif present.body["request"].get("Status") != request["Status"]:
+        after = {**present.body["request"], "Status": request["Status"]}
+        transaction.update(replace(present, body={**present.body, "request": after}))
+
+
+def _group(ref: Ref, event: Event, transaction: Transaction) -> Ref:
+    context = _node(ref, "ModelGroup", _request(ref, "ModelGroup", {}), event)
+    return _once(context, transaction).ref
+
+
+def _package(event: Event, transaction: Transaction) -> None:
+    """Show a model package as an artifact of its group, made of its images beside its files."""
+    package = transaction.get(event.ref)
+    if package is None:
+        return
+    artifact = _artifact(event, transaction)
+    for uri in _images(package.body["request"]):
+        ref = event.ref.sibling(ARTIFACT, artifact_name(uri))
+        image = {"Source": {"SourceUri": uri}}
+        _once(_of(ref, body(image, "Image", event.actor), uri, event), transaction)
+        transaction.link(Link(ref, "ContributedTo", artifact))
+    if package.parent is not None:
+        group = _group(package.parent, event, transaction)
+        transaction.link(Link(artifact, "AssociatedWith", group))
+
+
+def _approval(event: Event, said: JsonObject | Any, transaction: Transaction) -> None:
+    """Show a decision on a package as an action that contributed to it."""
+    decision = said.get("ModelApprovalStatus")
+    if not decision:
+        return
+    artifact = _artifact(event, transaction)
+    name = f"{event.ref.name}-{event.ref.version}-{decision}-{event.id}-aws-model-package"
+    ref = event.ref.sibling(ACTION, name[-120:].lstrip("-"))
+    known = {"ModelPackageArn": arn(event.ref), "ModelApprovalStatus": decision}
+    if reason := said.get("ApprovalDescription"):
+        known["ApprovalDescription"] = str(reason)[:2500]
+    request = {**_request(event.ref, "ModelPackage", known), "Status": "Completed"}
+    _once(_of(ref, body(request, "Approval", event.actor), arn(event.ref), event), transaction)
+    transaction.link(Link(ref, "ContributedTo", artifact))
+
+
+def _artifact(event: Event, transaction: Transaction) -> Ref:
+    known = {"ModelPackageVersion": str(event.ref.version)} if event.ref.version else {}
+    request = _request(event.ref, "ModelPackage", known)
+    return _once(_node(event.ref, "Model", request, event), transaction).ref
+
+
+def _images(request: JsonObject) -> Iterator[str]:
+    specification = request.get("InferenceSpecification") or {}
+    for container in specification.get("Containers") or ():
+        if container.get("Image"):
+            yield container["Image"]
+
+
+def _request(ref: Ref, kind: str, known: JsonObject) -> JsonObject:
+    return {"Source": {"SourceUri": arn(ref), "SourceType": kind}, "Properties": known}
+
+
+def _node(ref: Ref, word: str, request: JsonObject, event: Event) -> Resource:
+    """Make the node that stands for a stored thing."""
+    name = entity_of(ref)
+    if name is None or ref.kind not in (PACKAGE, GROUP, EXECUTION):
+        raise TypeError(f"{ref} is shown as no node")
+    if name.kind == ARTIFACT:
+        request = {**request, "Source": {"SourceUri": arn(ref)}}
+    return _of(name, body(request, word, event.actor, ref), arn(ref), event)
+
+
+def _of(ref: Ref, document: JsonObject, uri: str, event: Event) -> Resource:
+    return Resource(ref, document, event.at, event.at, parent=place_of(ref, uri))
+
+
+def _once(node: Resource, transaction: Transaction) -> Resource:
+    try:
+        return transaction.insert(node)
+    except AlreadyExists:
+        return node
