@@ -12,7 +12,11 @@ from clary.adapters.logfiles import LogFiles
 from clary.adapters.process.runner import ProcessRunner
 from clary.adapters.property_shapes import check_property
 from clary.adapters.sqlite import SqliteStore
+from clary.adapters.sqlite_metrics import SqliteMetrics
+from clary.experiments.service import Experiments
+from clary.adapters.uv import UvEnvironments
 from clary.governance.service import Governance
+from clary.jobs.environments import Environments
 from clary.jobs.model import KINDS
 from clary.jobs.service import Jobs
 from clary.jobs.steps import ProcessingStep, TrainingStep, TransformStep
@@ -24,6 +28,9 @@ from clary.models.service import Models
 from clary.models.steps import ModelStep, RegisterModelStep
 from clary.pipelines.service import Pipelines
 from clary.pipelines.steps import ConditionStep, FailStep
+from clary.queues.callbacks import CALLBACK, Callbacks
+from clary.queues.service import Queues
+from clary.queues.steps import CallbackStep
 
 if TYPE_CHECKING:
     from clary.config import Config
@@ -45,9 +52,13 @@ class Platform:
     runner: JobRunner
     governance: Governance
     lineage: Lineage
+    environments: Environments
     jobs: Jobs
     pipelines: Pipelines
     models: Models
+    queues: Queues
+    callbacks: Callbacks
+    experiments: Experiments
     worker: Worker
 
 
@@ -66,6 +77,9 @@ def open_platform(config: Config) -> Platform:
     runner = ProcessRunner(home / "processes")
     governance = Governance(store, home, account=config.account)
     lineage = Lineage(store)
+    environments = Environments(
+        store, UvEnvironments(home / "environments"), strict=config.strict_versions
+    )
     jobs = Jobs(
         store,
         objects,
@@ -73,9 +87,13 @@ def open_platform(config: Config) -> Platform:
         logs,
         lineage,
         environment=governance.job_environment,
+        environments=environments,
         memory_bytes=config.job_memory_bytes,
     )
     models = Models(store, objects, lineage)
+    queues = Queues(store, store)
+    callbacks = Callbacks(store, queues.messages)
+    experiments = Experiments(store, objects, SqliteMetrics(home / "metrics.db"))
     kinds: dict[str, StepKind] = {
         "Processing": ProcessingStep(jobs),
         "Training": TrainingStep(jobs),
@@ -84,6 +102,7 @@ def open_platform(config: Config) -> Platform:
         "RegisterModel": RegisterModelStep(models),
         "Condition": ConditionStep(),
         "Fail": FailStep(),
+        "Callback": CallbackStep(callbacks),
     }
     pipelines = Pipelines(store, objects, kinds, known=check_property)
     journal = Journal(store, followers=[Registrations()], senders=[])
@@ -93,6 +112,7 @@ def open_platform(config: Config) -> Platform:
         {
             "pipeline-execution": pipelines.run,
             FOLLOWER: journal.run,
+            CALLBACK: callbacks.run,
             **dict.fromkeys(KINDS, jobs.run),
         },
         {
@@ -110,9 +130,13 @@ def open_platform(config: Config) -> Platform:
         runner=runner,
         governance=governance,
         lineage=lineage,
+        environments=environments,
         jobs=jobs,
         pipelines=pipelines,
         models=models,
+        queues=queues,
+        callbacks=callbacks,
+        experiments=experiments,
         worker=worker,
     )
 
@@ -132,6 +156,6 @@ def emptied(platform: Platform) -> Platform:
         if path.is_dir():
             gone = path.rename(home / f".removed-{secrets.token_hex(8)}")
             shutil.rmtree(gone, ignore_errors=True)  # something may still be writing there
-        elif path.name.startswith("metadata."):
+        elif path.name.startswith(("metadata.", "metrics.")):
             path.unlink(missing_ok=True)
     return open_platform(platform.config)

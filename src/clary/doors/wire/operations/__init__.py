@@ -13,11 +13,14 @@ import botocore
 
 from clary.doors.wire import model
 from clary.doors.wire.operations import (
+    callbacks,
+    experiments,
     iam,
     jobs,
     lineage,
     lineage_graph,
     logs,
+    metrics,
     models,
     pipelines,
     s3,
@@ -26,6 +29,7 @@ from clary.doors.wire.operations import (
     s3_multipart,
     s3_tags,
     search,
+    sqs,
     sts,
     tags,
 )
@@ -41,7 +45,9 @@ MODULES: Mapping[str, tuple[ModuleType, ...]] = {
     "iam": (iam,),
     "logs": (logs,),
     "s3": (s3, s3_buckets, s3_listing, s3_multipart, s3_tags),
-    "sagemaker": (jobs, lineage, lineage_graph, models, pipelines, search, tags),
+    "sqs": (sqs,),
+    "sagemaker": (callbacks, experiments, jobs, lineage, lineage_graph, models, pipelines, search, tags),
+    "sagemaker-metrics": (metrics,),
     "sts": (sts,),
 }
 
