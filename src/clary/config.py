@@ -45,6 +45,9 @@ class Config:
         Seconds until the work of a process that died is taken over.
     job_memory_bytes
         Memory limit of a job's process; None takes the machine's memory.
+    strict_versions
+        Give jobs the exact framework versions that their images' tags stand for, in environments
+        built for it; else they run with the server's own packages.
     """
 
     home: Path = field(default_factory=default_home)
@@ -58,3 +61,4 @@ class Config:
     parallel_jobs: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
     lease_s: float = 5.0
     job_memory_bytes: int | None = None
+    strict_versions: bool = False

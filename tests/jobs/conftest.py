@@ -14,6 +14,8 @@ from clary.adapters.files import FileObjects
 from clary.adapters.logfiles import LogFiles
 from clary.adapters.process.runner import ProcessRunner
 from clary.adapters.sqlite import SqliteStore
+from clary.adapters.uv import UvEnvironments
+from clary.jobs.environments import Environments
 from clary.jobs.model import ENDED, KINDS
 from clary.jobs.service import Jobs
 from clary.kernel.clock import now
@@ -49,6 +51,8 @@ class World:
         self.logs = LogFiles(self.home / "logs")
         self.runner = ProcessRunner(self.home / "processes")
         self.lineage = Lineage(self.store)
+        builder = UvEnvironments(self.home / "environments")
+        self.environments = Environments(self.store, builder)
         self.jobs = Jobs(
             self.store,
             self.objects,
@@ -56,6 +60,7 @@ class World:
             self.logs,
             self.lineage,
             environment=environment,
+            environments=self.environments,
             memory_bytes=self.memory_bytes,
         )
         self.worker = self.new_worker()

@@ -255,16 +255,8 @@ def test_a_script_that_raises_is_quoted(world):
     [
         ({"other.py": ""}, "ClientError: the entry point 'train.py' is not in the source"),
         (
-            {"train.py": "", "requirements.txt": "no-such-package==1.0\n"},
-            "ClientError: requirements.txt, line 1: 'no-such-package==1.0' is not installed",
-        ),
-        (
-            {"train.py": "", "requirements.txt": "\nnumpy<1.0\n"},
-            "ClientError: requirements.txt, line 2: 'numpy<1.0': version",
-        ),
-        (
-            {"train.py": "", "requirements.txt": "git+https://example.org/x.git\n"},
-            "cannot be checked here",
+            {"train.py": "", "requirements.txt": "\ngit+https://example.org/x.git\n"},
+            "ClientError: requirements.txt, line 2: 'git+https://example.org/x.git' is no",
         ),
         ({"train.py": "", "../../evil": "x"}, "the member '../../evil' is refused"),
         ({"train.py": "", "/etc/evil": "x"}, "the member '/etc/evil' is refused"),

@@ -17,6 +17,7 @@ from clary.jobs.archives import packed
 from clary.jobs.contract import below_root, split_uri
 from clary.jobs.failures import LONGEST, reason
 from clary.jobs.images import ran, runtime
+from clary.jobs.installed import holds
 from clary.jobs.launch import CONTAINERS
 from clary.jobs.metrics import last_values
 from clary.jobs.model import Ending
@@ -370,7 +371,7 @@ def test_a_model_that_answers_nothing_writes_nothing():
     ],
 )
 def test_versions_compare_by_their_numbers(found, relation, wanted, expected):
-    assert script_mode.holds(found, relation, wanted) is expected
+    assert holds(found, relation, wanted) is expected
 
 
 @given(st.dictionaries(st.text("ab-_c", min_size=1), st.integers() | st.text() | st.booleans()))

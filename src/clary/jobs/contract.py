@@ -13,6 +13,7 @@ from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from clary.jobs.images import Runtime
     from clary.kernel.ports import JsonObject
@@ -125,6 +126,9 @@ class Plan:
         Metric names and the patterns that find their values in the log.
     exit_message
         Path below ``/opt/ml`` of the file with its last words.
+    python, readable
+        The interpreter of the environment it runs in, and that environment's folder; empty: the
+        server's own.
     """
 
     runtime: Runtime
@@ -143,6 +147,8 @@ class Plan:
     role: str = ""
     patterns: Sequence[tuple[str, str]] = ()
     exit_message: str = "output/failure"
+    python: str = ""
+    readable: Sequence[Path] = ()
 
 
 def below_root(path: str, *, field: str) -> str:

@@ -1,4 +1,9 @@
-"""Container images as runtimes of this machine: repository name and tag, nothing else, decide."""
+"""Container images as runtimes of this machine: repository name and tag, nothing else, decide.
+
+What the tags hold is what the Dockerfiles of aws/sagemaker-xgboost-container and
+aws/sagemaker-scikit-learn-container install: the framework's version and the Python are theirs; the
+bounds on what they need are those within which that version still works.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +23,9 @@ REPOSITORIES: dict[str, Framework] = {
     "xgboost": "xgboost",
     "python": "python",
     "sagemaker-base-python": "python",
-    "sagemaker-base-python-310": "python",
+    **{f"sagemaker-base-python-3{minor}": "python" for minor in range(8, 15)},
     "sagemaker-distribution-prod": "python",
+    "clary-environment": "python",
 }
 _PACKAGES: dict[Framework, tuple[str, ...]] = {
     "xgboost": ("xgboost", "scikit-learn", "pandas", "numpy"),
@@ -27,7 +33,29 @@ _PACKAGES: dict[Framework, tuple[str, ...]] = {
     "python": (),
 }
 _DISTRIBUTIONS = {"xgboost": ("xgboost-cpu", "xgboost")}
+_OLD = ("numpy<1.24", "pandas<2", "scipy<1.12", "scikit-learn<1.3")
+_CONTENTS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
+    "sagemaker-xgboost": {
+        "1.0-1": ("3.7", ("xgboost==1.0.0", *_OLD)),
+        "1.2-1": ("3.7", ("xgboost==1.2.0", *_OLD)),
+        "1.2-2": ("3.7", ("xgboost==1.2.0", *_OLD)),
+        "1.3-1": ("3.7", ("xgboost==1.3.3", *_OLD)),
+        "1.5-1": ("3.8", ("xgboost==1.5.2", *_OLD)),
+        "1.7-1": ("3.8", ("xgboost==1.7.4", "numpy<2", "pandas<2.2", "scikit-learn<1.6")),
+        "3.0-5": ("3.10", ("xgboost-cpu==3.0.5", "numpy", "pandas<3", "scikit-learn")),
+    },
+    "sagemaker-scikit-learn": {
+        "0.20.0": ("3.7", ("scikit-learn==0.20.0", "numpy<1.24", "pandas<1.4", "scipy<1.9")),
+        "0.23-1": ("3.7", ("scikit-learn==0.23.2", "numpy<1.24", "pandas<1.4", "scipy<1.9")),
+        "1.0-1": ("3.7", ("scikit-learn==1.0.2", "numpy<1.24", "pandas<2", "scipy<1.11")),
+        "1.2-1": ("3.9", ("scikit-learn==1.2.1", "numpy<2", "pandas<2.2", "scipy<1.12")),
+        "1.4-2": ("3.10", ("scikit-learn==1.4.2", "numpy<2.2", "pandas<2.3", "scipy<1.15")),
+    },
+}
+_DISTRIBUTION_PYTHONS = {"1": "3.10", "2": "3.11", "3": "3.12"}
 _TAG = re.compile(r"(\d+)\.(\d+)")
+_BASE = re.compile(r"sagemaker-base-python-3(\d+)")
+_ENVIRONMENT = re.compile(r"[0-9a-f]{24}")
 _FIRST_SAVED = (1, 3)
 """From this XGBoost image on the model file is the library's own format; before, a pickle."""
 
@@ -44,11 +72,14 @@ class Runtime:
         Repository and tag as the request has them: ``sagemaker-xgboost 1.0-1``.
     pickles_model
         Whether the built-in XGBoost stores a pickled Booster, as its images up to 1.2 do.
+    environment
+        The id of the environment that it is, which ``Environments.define`` gave.
     """
 
     framework: Framework
     asked: str
     pickles_model: bool = False
+    environment: str = ""
 
 
 def runtime(image: str, *, field: str) -> Runtime:
@@ -61,8 +92,9 @@ def runtime(image: str, *, field: str) -> Runtime:
 
     Examples
     --------
-    >>> runtime("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.0-1", field="")
-    Runtime(framework='xgboost', asked='sagemaker-xgboost 1.0-1', pickles_model=True)
+    >>> one = runtime("1.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.0-1", field="")
+    >>> one.framework, one.asked, one.pickles_model
+    ('xgboost', 'sagemaker-xgboost 1.0-1', True)
     """
     path, _, _ = image.partition("@")
     repository, _, tag = path.rpartition("/")[2].partition(":")
@@ -74,7 +106,66 @@ def runtime(image: str, *, field: str) -> Runtime:
             legal=", ".join(sorted(REPOSITORIES)),
         )
     asked = f"{repository} {tag}" if tag else repository
+    if repository == "clary-environment":
+        if not _ENVIRONMENT.fullmatch(tag):
+            legal = "what platform.environments.define gave, or `clary environments list` lists"
+            raise InvalidInput(field, f"{tag!r} is no environment", legal=legal)
+        return Runtime(framework, asked, environment=tag)
     return Runtime(framework, asked, framework == "xgboost" and _pickles(repository, tag))
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What an image holds: requirements, and its Python's minor version where that is known."""
+
+    requirements: tuple[str, ...]
+    python: str = ""
+
+
+def exact(asked: Runtime) -> Contents:
+    """Say what exactly the image of a runtime holds.
+
+    Raises
+    ------
+    InvalidInput
+        The tag is none whose contents are known; says which are.
+
+    Examples
+    --------
+    >>> exact(runtime("sagemaker-scikit-learn:1.2-1-cpu-py3", field="")).requirements[0]
+    'scikit-learn==1.2.1'
+    """
+    repository, _, tag = asked.asked.partition(" ")
+    if asked.framework == "python":
+        return Contents((), _python(repository, tag))
+    known = _CONTENTS.get(repository, {})
+    for version, (python, requirements) in known.items():
+        if tag == version or tag.startswith(f"{version}-"):
+            return Contents(requirements, python)
+    legal = ", ".join(f"{name}:{tag}" for name, tags in _CONTENTS.items() for tag in tags)
+    raise InvalidInput("image", f"the versions in {asked.asked!r} are not known here", legal=legal)
+
+
+def usual(asked: Runtime) -> Contents:
+    """Say what the image of a runtime holds when its exact versions do not matter.
+
+    The framework is the server's own where it has it.
+    """
+    repository, _, tag = asked.asked.partition(" ")
+    packages = [_DISTRIBUTIONS.get(name, (name,))[0] for name in _PACKAGES[asked.framework]]
+    if packages and (version := _version(_PACKAGES[asked.framework][0])):
+        packages[0] = f"{packages[0]}=={version}"
+    return Contents(tuple(packages), _python(repository, tag))
+
+
+def _python(repository: str, tag: str) -> str:
+    """Read the Python that an image's name promises; empty where it promises none."""
+    if base := _BASE.fullmatch(repository):
+        return f"3.{base[1]}"
+    if repository == "sagemaker-distribution-prod":
+        return _DISTRIBUTION_PYTHONS.get(tag.partition(".")[0], "")
+    version = _TAG.match(tag) if repository == "python" else None
+    return f"{version[1]}.{version[2]}" if version else ""
 
 
 def _pickles(repository: str, tag: str) -> bool:

@@ -48,7 +48,7 @@ def specification(  # noqa: PLR0913 - a process is one host of a plan and five f
     ``given`` holds the platform's variables; they go before the request's own, because a job
     reaches the platform by them, except for PYTHONPATH, which is joined.
     """
-    python = Path(sys.executable)
+    python = Path(plan.python or sys.executable)
     argv = list(plan.argv)
     if plan.program:
         program, *arguments = plan.program
@@ -71,7 +71,7 @@ def specification(  # noqa: PLR0913 - a process is one host of a plan and five f
         ml=ml,
         cwd=plan.cwd,
         log=log,
-        readable=(CONTAINERS, *_readable(given)),
+        readable=(CONTAINERS, *plan.readable, *_readable(given)),
         hostname=host,
         peers=[one for one in plan.hosts if one != host],
         network=plan.network,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -170,3 +170,74 @@ class LogStore(Protocol):
         before: int | None = None,
     ) -> LogPage:
         """Read the last ``limit`` lines before an offset, about 1 MiB at most. Raises NotFound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A Python of this machine; ``version`` is whole: ``3.11.7``."""
+
+    path: Path
+    version: str
+
+    @property
+    def minor(self) -> tuple[int, int]:
+        """Major and minor version."""
+        major, minor = self.version.split(".")[:2]
+        return int(major), int(minor)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An environment that lies on this machine, and when it was built."""
+
+    id: str
+    size_bytes: int
+    built_at: datetime
+
+
+class EnvironmentBuilder(Protocol):
+    """Makes Python environments of exactly pinned packages, and runs no code of any of them.
+
+    ``check`` is called again and again while something is under way; what it raises ends that.
+    """
+
+    def interpreters(self) -> Sequence[Interpreter]:
+        """Find the Pythons of this machine, the server's own first."""
+
+    def lock(
+        self, requirements: Sequence[str], interpreter: Interpreter, check: Callable[[], None]
+    ) -> str:
+        """Pin every package that ``requirements`` need, each with the digests of its files.
+
+        Raises
+        ------
+        InvalidInput
+            There is no such set of packages for this Python; says which requirement, and why.
+        NotSupported
+            Nothing on this machine can build environments.
+        Unavailable
+            The package index does not answer.
+        """
+
+    def build(self, lock: str, interpreter: Interpreter, check: Callable[[], None]) -> str:
+        """Install a lock unless that has been done, and return the environment's id.
+
+        The id is the digest of the lock and the interpreter. Whoever dies on the way leaves no
+        environment, and of several who build the same one does.
+
+        Raises
+        ------
+        ClaryError
+            A package cannot be installed, or the environment grows too large; says which.
+        Unavailable
+            The package index does not answer, or it takes too long.
+        """
+
+    def folder(self, environment: str) -> Path | None:
+        """Where an environment lies; None when it is not built."""
+
+    def built(self) -> Sequence[Built]:
+        """Every environment, the newest first."""
+
+    def remove(self, environment: str) -> None:
+        """Remove an environment; removing an absent one is no error."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from clary.jobs import images, model, plans
+from clary.jobs import model, plans
 from clary.jobs.endings import JobLog, Result, conclude, worst
 from clary.jobs.failures import LONGEST
 from clary.jobs.inputs import fetch, find, require_space
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from clary.jobs.environments import Environments
     from clary.jobs.inputs import Found
     from clary.jobs.model import Stage
     from clary.jobs.ports import JobRunner, LogStore, ProcessStatus
@@ -52,6 +53,7 @@ class Tools:
     logs: LogStore
     lineage: Lineage
     environment: Environment
+    environments: Environments
     memory_bytes: int | None
 
 
@@ -113,7 +115,6 @@ class Run:
         for attempt in range(1, self._job.attempt):
             self._discard(attempt)
         self._check()
-        ran = images.ran(self._plan.runtime)
         found = [
             one
             for source in self._plan.sources
@@ -126,6 +127,9 @@ class Run:
             for one in found:
                 share = one.share(place, len(workspaces))
                 fetch(self._tools.objects, share, one.source, ml, self._check)
+        self._plan, ran = self._tools.environments.prepare(
+            self._plan, workspaces[0], say=self._say, check=self._check
+        )
         self._change(
             lambda change: self._record(change, found, ran),
             stage="Running",
@@ -314,6 +318,12 @@ class Run:
         ref = self._resource.ref
         name = model.stream(self._resource, host)
         return self._tools.logs.path(ref.account, ref.region, model.LOG_GROUPS[ref.kind], name)
+
+    def _say(self, text: str) -> None:
+        """Write a line of the first host's log."""
+        line = f"{int(now().timestamp() * 1000)} {' '.join(text.split())}\n"
+        with self._log(self._plan.hosts[0]).open("ab") as log:
+            log.write(line.encode())
 
     def _discard(self, attempt: int) -> None:
         old = model.changed(self._job, attempt=attempt)

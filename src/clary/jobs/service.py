@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from clary.jobs.environments import Environments
     from clary.jobs.ports import JobRunner, LogStore
     from clary.jobs.runs import Environment
     from clary.kernel.names import Ref
@@ -38,6 +39,8 @@ class Jobs:
     environment
         Gives a job's process the variables it needs to reach the platform: credentials of the
         named role, endpoint, plugin. Directories on its PYTHONPATH become readable inside.
+    environments
+        Give a job the packages that it runs with.
     memory_bytes
         What one host of a job may use; None: no limit.
     """
@@ -51,11 +54,14 @@ class Jobs:
         lineage: Lineage,
         *,
         environment: Environment,
+        environments: Environments,
         memory_bytes: int | None = None,
     ) -> None:
         self._store = store
         self._runner = runner
-        self._tools = Tools(store, objects, runner, logs, lineage, environment, memory_bytes)
+        self._tools = Tools(
+            store, objects, runner, logs, lineage, environment, environments, memory_bytes
+        )
 
     def create(  # noqa: PLR0913 - a job is a request and five things about it
         self,

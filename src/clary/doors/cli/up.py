@@ -50,6 +50,10 @@ def up(  # noqa: PLR0917 - each is a named option on the command line
     job_memory_mib: Annotated[
         int | None, typer.Option(min=64, help="Memory limit of a job's process.", metavar="MIB")
     ] = None,
+    strict_versions: Annotated[
+        bool,
+        typer.Option("--strict-versions", help="Run jobs with the versions their images name."),
+    ] = False,
     attached: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Serve a home until it is told to stop."""
@@ -66,6 +70,7 @@ def up(  # noqa: PLR0917 - each is a named option on the command line
         allow_reset=allow_reset,
         parallel_jobs=parallel_jobs,
         job_memory_bytes=job_memory_mib and job_memory_mib << 20,
+        strict_versions=strict_versions,
     )
     if attached:
         threading.Thread(target=_stop_with_stdin, daemon=True).start()

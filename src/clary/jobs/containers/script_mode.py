@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import signal
 import subprocess
 import sys
 from collections import deque
-from importlib import metadata
 
 from job_files import MODEL, ROOT, JobError, extract, read_json, run
 
@@ -22,10 +20,6 @@ _RESERVED = (
     *("sagemaker_job_name", "sagemaker_region", "sagemaker_enable_cloudwatch_metrics"),
     *("sagemaker_instance_type", "sagemaker_instance_count", "_tuning_objective_metric"),
 )
-_REQUIREMENT = re.compile(
-    r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^]]*\])?\s*((?:[<>=!~]=?=?[^,;#\s]+\s*,?\s*)*)"
-)
-_CLAUSE = re.compile(r"([<>=!~]=?=?)\s*([0-9][0-9a-zA-Z.*]*)")
 _TAIL = 8
 _KEPT_LINES = 64
 _LONGEST = 700
@@ -43,7 +37,6 @@ def main():
     arguments = argv({k: v for k, v in hyperparameters.items() if not reserved(k)})
     environment = variables(hyperparameters, resources, channels, arguments)
     os.environ.update(environment)
-    require(CODE / "requirements.txt")
     execute(command(program, arguments))
 
 
@@ -192,57 +185,6 @@ def failed(code, complaint, words):
         said = f"{said}\nOutOfMemory: the process was killed".strip()
     head = f'ExecuteUserScriptError:\nExitCode {code}\nErrorMessage "'
     return f'{head}{said[-_LONGEST:]}"\nCommand "{shlex.join(words)}"'
-
-
-def require(path):
-    """Check that what requirements.txt asks for is installed; nothing is ever installed here."""
-    if not path.is_file():
-        return
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        text = line.partition(" #")[0].strip()
-        if text and not text.startswith("#"):
-            check_requirement(text, number)
-
-
-def check_requirement(text, number):
-    """Refuse one requirement that the environment does not meet."""
-    match = _REQUIREMENT.fullmatch(text)
-    place = f"requirements.txt, line {number}: {text!r}"
-    if match is None:
-        raise JobError(f"{place} cannot be checked here; clary installs nothing into a job")
-    try:
-        found = metadata.version(match[1])
-    except metadata.PackageNotFoundError:
-        raise JobError(f"{place} is not installed; install it beside clary") from None
-    for relation, wanted in _CLAUSE.findall(match[2]):
-        if not holds(found, relation, wanted):
-            raise JobError(f"{place}: version {found} is installed; install another beside clary")
-
-
-def holds(found, relation, wanted):
-    """Compare two versions by their release numbers."""
-    have, want = release(found), release(wanted)
-    width = max(len(have), len(want))
-    have, want = have + [0] * (width - len(have)), want + [0] * (width - len(want))
-    prefix = len(release(wanted))
-    same = have[:prefix] == want[:prefix] if wanted.endswith("*") else have == want
-    compared = {
-        "==": same,
-        "===": found == wanted,
-        "!=": not same,
-        ">=": have >= want,
-        "<=": have <= want,
-        ">": have > want,
-        "<": have < want,
-        "~=": have >= want and have[: prefix - 1] == want[: prefix - 1],
-    }
-    return compared.get(relation, False)
-
-
-def release(version):
-    """Read the leading numbers of a version."""
-    match = re.match(r"\d+(?:\.\d+)*", version)
-    return [int(part) for part in match[0].split(".")] if match else []
 
 
 if __name__ == "__main__":
