@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _PREFIX = {PROCESSING: "ProcessingJob", TRAINING: "TrainingJob"}
 _LONGEST_REASON = 1024
+_TUNING = "hyper-parameter-tuning-job"
+"""The kind of what makes training jobs of its own."""
 
 
 def prefix(kind: str) -> str:
@@ -86,7 +88,9 @@ def _training(resource: Resource, job: Job) -> JsonObject:
     seconds = None
     if job.started_at is not None and job.ended_at is not None:
         seconds = max(1, round((job.ended_at - job.started_at).total_seconds()))
+    made_by = resource.parent
     return {
+        "TuningJobArn": arn(made_by) if made_by is not None and made_by.kind == _TUNING else None,
         "SecondaryStatus": job.secondary,
         "SecondaryStatusTransitions": _transitions(resource, job),
         "LastModifiedTime": resource.modified_at,

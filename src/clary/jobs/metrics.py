@@ -12,7 +12,7 @@ import regex
 from clary.jobs.model import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from clary.jobs.ports import LogLine
 
@@ -51,6 +51,19 @@ def last_values(
             if value is not None:
                 found[name] = Metric(name, value, line.at)
     return tuple(found.values())
+
+
+def values(lines: Iterable[LogLine], pattern: str) -> Iterator[float]:
+    """Yield every value of one metric in the order of the lines, read as by ``last_values``."""
+    for compiled in _compiled([("", pattern)]).values():
+        for line in lines:
+            try:
+                value = _value(compiled, line.text[:_LINE].replace("#011", "\t"))
+            except TimeoutError:
+                _log.warning("the pattern %r takes too long; lines are left out", pattern)
+                return
+            if value is not None:
+                yield value
 
 
 def _compiled(patterns: Sequence[tuple[str, str]]) -> dict[str, regex.Pattern[str]]:

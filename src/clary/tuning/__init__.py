@@ -1,0 +1,1 @@
+"""Hyperparameter tuning: a durable search over training jobs."""

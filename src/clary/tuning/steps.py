@@ -1,0 +1,146 @@
+"""The pipeline step that runs a tuning job: Tuning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from clary.jobs import images
+from clary.kernel.codec import plain, to_json
+from clary.kernel.errors import Conflict, InvalidInput, NotFound
+from clary.kernel.names import arn
+from clary.kernel.steps import StepResult
+from clary.tuning import model, progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clary.kernel.names import Ref
+    from clary.kernel.ports import Transaction
+    from clary.kernel.steps import StepRun
+    from clary.tuning.service import Tuning
+
+_STATES: Mapping[str, Literal["Executing", "Succeeded", "Failed", "Stopped"]] = {
+    "InProgress": "Executing",
+    "Stopping": "Executing",
+    "Completed": "Succeeded",
+    "Failed": "Failed",
+    "Stopped": "Stopped",
+}
+_TOP = 50
+"""So many training jobs are properties of the step, the best first."""
+_DEFINITION = "TrainingJobDefinition"
+
+
+@dataclass(frozen=True, slots=True)
+class TuningStep:
+    """Runs a tuning job.
+
+    Its properties are the describe document and ``TrainingJobSummaries``, the best first.
+    """
+
+    tuning: Tuning
+
+    def check(self, step: Mapping[str, Any]) -> None:
+        """Refuse an image without a runtime."""
+        arguments = step.get("Arguments") or {}
+        given = [(_DEFINITION, arguments.get(_DEFINITION))]
+        several = arguments.get(f"{_DEFINITION}s")
+        if several is not None:
+            if not isinstance(several, list):
+                raise InvalidInput(f"Arguments.{_DEFINITION}s", "is no list")
+            given += [(f"{_DEFINITION}s.{place}", one) for place, one in enumerate(several)]
+        for place, definition in given:
+            specification = (definition or {}).get("AlgorithmSpecification") or {}
+            image = specification.get("TrainingImage")
+            if isinstance(image, str):
+                field = f"Arguments.{place}.AlgorithmSpecification.TrainingImage"
+                images.runtime(image, field=field)
+
+    def key(self, run: StepRun) -> Mapping[str, Any] | None:  # noqa: ARG002 - port
+        """Say that its result is never reused."""
+        return None
+
+    def start(self, run: StepRun, transaction: Transaction) -> StepResult:
+        """Create the tuning job in the transaction that marks the step as started."""
+        name = _name(run)
+        ref = run.execution.sibling(model.TUNING, name)
+        arguments = _as_texts(run.arguments)
+        tags = {tag["Key"]: tag["Value"] for tag in arguments.pop("Tags", None) or []}
+        self.tuning.create(
+            ref,
+            {**arguments, "HyperParameterTuningJobName": name},
+            actor=run.actor,
+            tags=tags,
+            transaction=transaction,
+            parent=run.execution,
+        )
+        return StepResult("Executing", job=ref, metadata=_metadata(ref))
+
+    def poll(self, job: Ref) -> StepResult:
+        """Say how far the tuning job is."""
+        try:
+            resource = self.tuning.get(job)
+        except NotFound as error:
+            return StepResult("Failed", job=job, reason=error.message)
+        status = _STATES[resource.status]
+        if status == "Executing":
+            return StepResult("Executing", job=job, metadata=_metadata(job))
+        reason = model.read(resource).failure
+        best = self.tuning.training_jobs(job, best_first=True)[:_TOP]
+        return StepResult(
+            status=status,
+            job=job,
+            properties=plain({**self.tuning.describe(job), "TrainingJobSummaries": best}),
+            metadata=_metadata(job),
+            reason=reason,
+            error="SageMaker.JOB_INTERNAL_ERROR" if reason.startswith(progress.INTERNAL) else "",
+        )
+
+    def stop(self, job: Ref) -> None:
+        """Ask the tuning job to stop; nothing happens when it has ended."""
+        try:
+            self.tuning.stop(job, actor=model.read(self.tuning.get(job)).actor)
+        except (Conflict, NotFound):
+            return
+
+
+def _name(run: StepRun) -> str:
+    """Name the tuning job: within its 32 characters, unique by the end of the step's name."""
+    made_by = run.execution.name.partition("/")[2]
+    step = run.step["Name"].replace("_", "-")[:8].strip("-")
+    return f"{made_by[:12]}-{step}-{run.name.rpartition('-')[2]}"
+
+
+def _metadata(ref: Ref) -> dict[str, Any]:
+    return {"TuningJob": {"Arn": arn(ref)}}
+
+
+def _as_texts(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Write numbers as text where the API has only texts, as they may come from parameters."""
+    members = dict(arguments)
+    config = members.get("HyperParameterTuningJobConfig")
+    if isinstance(config, dict) and config.get("ParameterRanges"):
+        members["HyperParameterTuningJobConfig"] = {
+            **config,
+            "ParameterRanges": _texts(config["ParameterRanges"]),
+        }
+    if isinstance(members.get(_DEFINITION), dict):
+        members[_DEFINITION] = _definition(members[_DEFINITION])
+    several = members.get(f"{_DEFINITION}s")
+    if isinstance(several, list):
+        members[f"{_DEFINITION}s"] = [_definition(one) for one in several]
+    return members
+
+
+def _definition(given: Mapping[str, Any]) -> dict[str, Any]:
+    texts = ("StaticHyperParameters", "HyperParameterRanges", "Environment")
+    return {name: _texts(value) if name in texts else value for name, value in given.items()}
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _texts(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_texts(one) for one in value]
+    return value if isinstance(value, str) or value is None else to_json(value).decode()
