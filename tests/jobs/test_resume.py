@@ -24,7 +24,9 @@ print("the script runs", flush=True)
 open("/opt/ml/processing/out/text", "w").write(open("/opt/ml/processing/in/a.txt").read())
 open("/opt/ml/processing/out/more", "w").write("more")
 """
-POINTS = [f"{side}:{number}" for number in range(1, 5) for side in ("before", "after")]
+LONG_SCRIPT = SCRIPT + "time.sleep(1.1)"  # from a second on, a job's upload is a stage of its own
+POINTS = [f"{side}:{number}" for number in range(1, 4) for side in ("before", "after")]
+LATE_POINTS = [f"{side}:{number}" for number in (3, 4) for side in ("before", "after")]
 
 
 @contextmanager
@@ -60,8 +62,16 @@ def request():
     )
 
 
-@pytest.mark.parametrize("point", [*POINTS, "start", "put", "discard"])
-def test_killed_at(home, point):
+@pytest.mark.parametrize(
+    ("script", "point"),
+    [
+        *((SCRIPT, point) for point in (*POINTS, "start", "put", "discard")),
+        *((LONG_SCRIPT, point) for point in LATE_POINTS),
+    ],
+    ids=lambda value: "" if "\n" in value else value,
+)
+def test_killed_at(home, script, point):
+    home.put("code/s.py", script)
     ref = job("processing", "j")
     home.jobs.create(ref, request(), actor="tester", kept={"More": ("out", "more")})
     with server(home.home, point) as process:

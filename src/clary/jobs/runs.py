@@ -7,7 +7,7 @@ download into a fresh workspace, a running process by looking after it, an uploa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from clary.jobs.environments import Environments
     from clary.jobs.inputs import Found
-    from clary.jobs.model import Stage
+    from clary.jobs.model import Job, Stage, Transition
     from clary.jobs.ports import JobRunner, LogStore, ProcessStatus
     from clary.kernel.names import Ref
     from clary.kernel.ports import MetadataStore, ObjectStore, Transaction
@@ -41,6 +41,8 @@ Environment = Callable[["Ref", str], Mapping[str, str]]
 
 _LOOK_S = 0.5
 _SYNC_S = 2.0
+_BRIEF_S = 1.0
+_UPLOADING = "Storing what the job made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Run:
             secondary=("Downloading", "Fetching the inputs"),
             attempt=self._job.attempt + 1,
         )
-        for attempt in range(1, self._job.attempt):
+        for attempt in range(1, self._job.attempt + 1):  # this one's too, after a power failure
             self._discard(attempt)
         self._check()
         found = [
@@ -177,7 +179,8 @@ class Run:
         """Look after the running processes until all have ended."""
         runner = self._tools.runner
         uploads = self._uploads()
-        synced = time.monotonic()
+        began = synced = time.monotonic()
+        looked = False
         while True:
             statuses = [runner.status(process) for process in self._processes()]
             known = [status for status in statuses if status is not None]
@@ -187,7 +190,9 @@ class Run:
             running = [place for place, one in enumerate(known) if one.state == "running"]
             if not running:
                 break
-            self._stop_if_needed(known)
+            if looked:
+                self._stop_if_needed(known)
+            looked = True
             self._give_way()
             if time.monotonic() - synced >= _SYNC_S:
                 self._sync(uploads)
@@ -197,11 +202,10 @@ class Run:
         if ending.by == "stop" and not self._stop_asked():
             self._lose("a process was stopped from outside")
             return
-        self._change(
-            stage="Uploading",
-            secondary=("Uploading", "Storing what the job made"),
-            ending=ending,
-        )
+        if time.monotonic() - began < _BRIEF_S:  # then its end is all that is worth writing down
+            self._conclude(model.changed(self._job, ending=ending))
+        else:
+            self._change(stage="Uploading", secondary=("Uploading", _UPLOADING), ending=ending)
 
     def _stop_if_needed(self, statuses: list[ProcessStatus]) -> None:
         """Stop what still runs when somebody asked for it, or when another host has failed."""
@@ -215,11 +219,14 @@ class Run:
             if target.continuous:
                 uploads.sync(target)
 
-    def _conclude(self) -> None:
+    def _conclude(self, ran: Job | None = None) -> None:
         """Upload, read what the job left to be read, and end it."""
         tools = self._tools
+        job = ran or self._job
+        uploading = model.Transition("Uploading", now(), _UPLOADING)
         log = JobLog(tools.logs, self._resource)
-        self._end(conclude(self._job, self._plan, self._uploads(), log, tools.memory_bytes))
+        result = conclude(job, self._plan, self._uploads(), log, tools.memory_bytes)
+        self._end(result, entered=[uploading], ending=job.ending)
 
     def _lose(self, why: str) -> None:
         """Begin again after the processes vanished, but not for ever."""
@@ -230,7 +237,9 @@ class Run:
             return
         self._change(stage="Starting", losses=losses)
 
-    def _end(self, result: Result) -> None:
+    def _end(
+        self, result: Result, *, entered: Sequence[Transition] = (), **members: object
+    ) -> None:
         ref = self._resource.ref
 
         def finish(change: Transaction) -> None:
@@ -242,11 +251,13 @@ class Run:
             finish,
             stage="Ended",
             status=result.status,
+            entered=entered,
             secondary=(result.secondary or result.status, result.failure),
             failure=result.failure,
             exit_message=result.exit_message,
             metrics=result.metrics,
             kept=dict(result.kept),
+            **members,
         )
 
     def _change(
@@ -255,15 +266,20 @@ class Run:
         *,
         stage: Stage,
         status: str = "",
+        entered: Sequence[Transition] = (),
         secondary: tuple[str, str] | None = None,
         **members: object,
     ) -> None:
-        """Write the job's progress; Conflict when another worker has gone on with it."""
+        """Write the job's progress; Conflict when another worker has gone on with it.
+
+        Only the end must outlast a power failure: no process of the job does, so that a stage
+        undone by it would have to be done again anyway.
+        """
         mine = (self._job.uid, self._job.attempt, self._job.stage)
         moment = now()
         if stage == "Ended":
             members["ended_at"] = moment
-        with self._tools.store.begin() as change:
+        with self._tools.store.begin(durable=stage == "Ended") as change:
             current = change.get(self._resource.ref)
             if current is None:
                 raise Conflict(f"{self._resource.ref} is gone")
@@ -273,6 +289,8 @@ class Run:
             if status == "Completed" and current.status == "Stopping":
                 status, secondary = "Stopped", ("Stopped", "")
             job = model.changed(job, stage=stage, **members)
+            for one in entered:
+                job = job.entering(one.status, one.at, one.message)
             if secondary is not None:
                 job = job.entering(secondary[0], moment, secondary[1])
             new = replace(current, status=status or current.status, body=model.write(job))
