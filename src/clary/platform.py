@@ -24,6 +24,7 @@ from clary.kernel.journal import FOLLOWER, Journal
 from clary.kernel.work import Worker
 from clary.lineage.registrations import Registrations
 from clary.lineage.service import Lineage
+from clary.models.reproduction import Reproductions
 from clary.models.service import Models
 from clary.models.steps import ModelStep, RegisterModelStep
 from clary.pipelines.service import Pipelines
@@ -56,6 +57,7 @@ class Platform:
     jobs: Jobs
     pipelines: Pipelines
     models: Models
+    reproductions: Reproductions
     queues: Queues
     callbacks: Callbacks
     experiments: Experiments
@@ -134,6 +136,7 @@ def open_platform(config: Config) -> Platform:
         jobs=jobs,
         pipelines=pipelines,
         models=models,
+        reproductions=Reproductions(store, objects, lineage, jobs, pipelines),
         queues=queues,
         callbacks=callbacks,
         experiments=experiments,

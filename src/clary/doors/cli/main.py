@@ -28,6 +28,7 @@ COMMANDS = {
     "jobs": ("jobs", "List, show and stop jobs."),
     "models": ("models", "List, show, approve and reject model versions."),
     "lineage": ("lineage", "Show what a model version was made from."),
+    "reproduce": ("reproduce", "Run again what a model version was made by, and compare digests."),
     "version": ("version", "Print the version."),
 }
 _EXTRAS = {"boto3": "demo", "sklego": "demo", "pandas": "ml", "sklearn": "ml", "xgboost": "ml"}
