@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from clary.adapters.files import FileObjects
 from clary.adapters.logfiles import LogFiles
+from clary.adapters.optuna_studies import OptunaStudies
 from clary.adapters.process.runner import ProcessRunner
 from clary.adapters.property_shapes import check_property
 from clary.adapters.sqlite import SqliteStore
 from clary.adapters.sqlite_metrics import SqliteMetrics
-from clary.experiments.service import Experiments
 from clary.adapters.uv import UvEnvironments
+from clary.experiments.service import Experiments
 from clary.governance.service import Governance
 from clary.jobs.environments import Environments
 from clary.jobs.model import KINDS
@@ -32,6 +33,9 @@ from clary.pipelines.steps import ConditionStep, FailStep
 from clary.queues.callbacks import CALLBACK, Callbacks
 from clary.queues.service import Queues
 from clary.queues.steps import CallbackStep
+from clary.tuning.model import TUNING
+from clary.tuning.service import Tuning
+from clary.tuning.steps import TuningStep
 
 if TYPE_CHECKING:
     from clary.config import Config
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from clary.kernel.steps import StepKind
 
 _PARALLEL_EXECUTIONS = 8
+_PARALLEL_TUNING_JOBS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class Platform:
     queues: Queues
     callbacks: Callbacks
     experiments: Experiments
+    tuning: Tuning
     worker: Worker
 
 
@@ -96,12 +102,14 @@ def open_platform(config: Config) -> Platform:
     queues = Queues(store, store)
     callbacks = Callbacks(store, queues.messages)
     experiments = Experiments(store, objects, SqliteMetrics(home / "metrics.db"))
+    tuning = Tuning(store, logs, jobs, OptunaStudies())
     kinds: dict[str, StepKind] = {
         "Processing": ProcessingStep(jobs),
         "Training": TrainingStep(jobs),
         "Transform": TransformStep(jobs),
         "Model": ModelStep(models),
         "RegisterModel": RegisterModelStep(models),
+        "Tuning": TuningStep(tuning),
         "Condition": ConditionStep(),
         "Fail": FailStep(),
         "Callback": CallbackStep(callbacks),
@@ -115,11 +123,13 @@ def open_platform(config: Config) -> Platform:
             "pipeline-execution": pipelines.run,
             FOLLOWER: journal.run,
             CALLBACK: callbacks.run,
+            TUNING: tuning.run,
             **dict.fromkeys(KINDS, jobs.run),
         },
         {
             "pipeline-execution": _PARALLEL_EXECUTIONS,
             FOLLOWER: max(1, journal.readers),
+            TUNING: _PARALLEL_TUNING_JOBS,
             **dict.fromkeys(KINDS, config.parallel_jobs),
         },
         lease_s=config.lease_s,
@@ -140,6 +150,7 @@ def open_platform(config: Config) -> Platform:
         queues=queues,
         callbacks=callbacks,
         experiments=experiments,
+        tuning=tuning,
         worker=worker,
     )
 

@@ -18,7 +18,10 @@ _DESCRIBED_BY = {
     "RegisterModel": "DescribeModelPackageOutput",
     "Training": "DescribeTrainingJobResponse",
     "Transform": "DescribeTransformJobResponse",
+    "Tuning": "DescribeHyperParameterTuningJobResponse",
 }
+_LISTED_BY = {"Tuning": "ListTrainingJobsForHyperParameterTuningJobResponse"}
+"""Properties of a step that are no members of its Describe document."""
 
 
 def check_property(step_type: str, path: Sequence[str | int]) -> None:
@@ -33,6 +36,9 @@ def check_property(step_type: str, path: Sequence[str | int]) -> None:
         return
     shapes = _shapes()
     name = _DESCRIBED_BY[step_type]
+    listed = _LISTED_BY.get(step_type, name)
+    if path and path[0] in shapes[listed]["members"]:
+        name = listed
     for key in path:
         shape = shapes[name]
         if shape["type"] == "structure":
@@ -53,7 +59,7 @@ def _shapes() -> Shapes:
     model = botocore.loaders.Loader().load_service_model("sagemaker", "service-2")
     every: Shapes = model["shapes"]
     needed: dict[str, Mapping[str, Any]] = {}
-    pending = list(_DESCRIBED_BY.values())
+    pending = [*_DESCRIBED_BY.values(), *_LISTED_BY.values()]
     while pending:
         name = pending.pop()
         if name not in needed:

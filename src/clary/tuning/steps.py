@@ -104,6 +104,10 @@ class TuningStep:
         except (Conflict, NotFound):
             return
 
+    def made(self, job: Ref) -> Mapping[str, str]:
+        """Say that its result refers to nothing, as it is never reused."""
+        return {}
+
 
 def _name(run: StepRun) -> str:
     """Name the tuning job: within its 32 characters, unique by the end of the step's name."""

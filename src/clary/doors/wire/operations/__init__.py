@@ -32,6 +32,7 @@ from clary.doors.wire.operations import (
     sqs,
     sts,
     tags,
+    tuning,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +47,18 @@ MODULES: Mapping[str, tuple[ModuleType, ...]] = {
     "logs": (logs,),
     "s3": (s3, s3_buckets, s3_listing, s3_multipart, s3_tags),
     "sqs": (sqs,),
-    "sagemaker": (callbacks, experiments, jobs, lineage, lineage_graph, models, pipelines, search, tags),
+    "sagemaker": (
+        callbacks,
+        experiments,
+        jobs,
+        lineage,
+        lineage_graph,
+        models,
+        pipelines,
+        search,
+        tags,
+        tuning,
+    ),
     "sagemaker-metrics": (metrics,),
     "sts": (sts,),
 }
