@@ -9,6 +9,7 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from clary.jobs.instances import Instance
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ class Plan:
         Metric names and the patterns that find their values in the log.
     exit_message
         Path below ``/opt/ml`` of the file with its last words.
+    instance
+        How much of the machine each host may use.
     python, readable
         The interpreter of the environment it runs in, and that environment's folder; empty: the
         server's own.
@@ -147,6 +150,7 @@ class Plan:
     role: str = ""
     patterns: Sequence[tuple[str, str]] = ()
     exit_message: str = "output/failure"
+    instance: Instance = field(default_factory=Instance)
     python: str = ""
     readable: Sequence[Path] = ()
 

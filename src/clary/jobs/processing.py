@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from clary.jobs import requests
 from clary.jobs.contract import ROOT, Plan, Source, Target, below_root, split_uri
 from clary.jobs.images import runtime
+from clary.jobs.instances import instance
 from clary.jobs.model import hosts
 from clary.kernel.errors import InvalidInput
 from clary.kernel.names import arn
@@ -47,11 +48,12 @@ def plan(ref: Ref, job: Job) -> Plan:
         if one.s3_output is not None and not one.app_managed
     ]
     names = hosts(cluster.instance_count)
+    size = instance(cluster.instance_type, field="ProcessingResources.ClusterConfig.InstanceType")
     return Plan(
         runtime=runtime(app.image_uri, field="AppSpecification.ImageUri"),
         argv=(*app.container_entrypoint, *app.container_arguments),
         cwd="/opt/ml/processing",
-        environment={**view.environment, "PROCESSING_JOB_NAME": ref.name},
+        environment={**size.environment, **view.environment, "PROCESSING_JOB_NAME": ref.name},
         hosts=names,
         sources=_marked(sources, app.container_entrypoint),
         targets=targets,
@@ -62,6 +64,7 @@ def plan(ref: Ref, job: Job) -> Plan:
         network=not view.network_config.enable_network_isolation,
         role=view.role_arn,
         exit_message="output/message",
+        instance=size,
     )
 
 

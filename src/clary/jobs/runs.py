@@ -166,7 +166,7 @@ class Run:
                     process=self._job.process(host),
                     ml=ml,
                     log=self._log(host),
-                    memory_bytes=tools.memory_bytes,
+                    memory_bytes=self._memory_bytes,
                 )
                 tools.runner.start(specified)
         except Unavailable as error:
@@ -221,11 +221,10 @@ class Run:
 
     def _conclude(self, ran: Job | None = None) -> None:
         """Upload, read what the job left to be read, and end it."""
-        tools = self._tools
         job = ran or self._job
         uploading = model.Transition("Uploading", now(), _UPLOADING)
-        log = JobLog(tools.logs, self._resource)
-        result = conclude(job, self._plan, self._uploads(), log, tools.memory_bytes)
+        log = JobLog(self._tools.logs, self._resource)
+        result = conclude(job, self._plan, self._uploads(), log, self._memory_bytes)
         self._end(result, entered=[uploading], ending=job.ending)
 
     def _lose(self, why: str) -> None:
@@ -322,6 +321,12 @@ class Run:
     def _give_way(self) -> None:
         if self._stopping.is_set():
             raise _Interrupted
+
+    @property
+    def _memory_bytes(self) -> int | None:
+        """The stricter of the server's limit and the instance's."""
+        limits = (self._tools.memory_bytes, self._plan.instance.memory_bytes)
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def _uploads(self) -> Uploads:
         return Uploads(self._tools.objects, self._workspaces(), self._give_way)

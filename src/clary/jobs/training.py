@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from clary.jobs import requests
 from clary.jobs.contract import Outcome, Plan, Source, Target, below_root, join_uri, split_uri
 from clary.jobs.images import runtime
+from clary.jobs.instances import instance
 from clary.jobs.model import hosts
 from clary.kernel.errors import InvalidInput
 from clary.kernel.names import arn
@@ -41,6 +42,7 @@ def plan(ref: Ref, job: Job) -> Plan:
     algorithm = view.algorithm_specification
     image = runtime(algorithm.training_image, field="AlgorithmSpecification.TrainingImage")
     names = hosts(view.resource_config.instance_count)
+    size = instance(view.resource_config.instance_type, field="ResourceConfig.InstanceType")
     program = () if algorithm.container_entrypoint else _program(view, image)
     channels = view.input_data_config
     targets = _targets(ref, view)
@@ -49,7 +51,7 @@ def plan(ref: Ref, job: Job) -> Plan:
         argv=(*algorithm.container_entrypoint, *algorithm.container_arguments),
         program=program,
         cwd="/opt/ml/code",
-        environment=_environment(ref, view, image),
+        environment=size.environment | _environment(ref, view, image),
         hosts=names,
         sources=[*_channels(channels), *_code(view), *_checkpoints(view)],
         targets=targets,
@@ -65,6 +67,7 @@ def plan(ref: Ref, job: Job) -> Plan:
         network=not view.enable_network_isolation,
         role=view.role_arn,
         patterns=_patterns(view, program),
+        instance=size,
     )
 
 
