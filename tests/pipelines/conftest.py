@@ -43,12 +43,13 @@ class SlowStep:
 
     store: SqliteStore
     stopped: list[Ref] = field(default_factory=list)
+    world: dict[str, str] = field(default_factory=dict)
 
     def check(self, step):
         pass
 
     def start(self, run, transaction):
-        job = run.execution.sibling("training-job", job_name(run.execution, run.step["Name"]))
+        job = run.execution.sibling("training-job", run.name)
         at = now()
         transaction.insert(Resource(job, {}, at, at, "InProgress", run.execution))
         return StepResult("Executing", job=job, metadata={"TrainingJob": {"Arn": job.name}})
@@ -63,10 +64,17 @@ class SlowStep:
             job=job,
             properties={"Name": job.name},
             reason=found.body.get("reason", ""),
+            error=found.body.get("error", ""),
         )
 
     def stop(self, job):
         self.stopped.append(job)
+
+    def key(self, run):
+        return {"arguments": dict(run.arguments), "world": dict(self.world)}
+
+    def made(self, job):
+        return dict(self.store.get(job).body.get("made", {}))
 
 
 @dataclass
@@ -99,8 +107,8 @@ class Bench:
         execution = self.start(**values)
         return execution, self.turn(execution)
 
-    def end(self, execution, step, status="Completed", **body):
-        job = execution.sibling("training-job", job_name(execution, step))
+    def end(self, execution, step, status="Completed", *, attempt=0, **body):
+        job = execution.sibling("training-job", job_name(execution, step, attempt))
         with self.store.begin() as change:
             found = change.get(job)
             change.update(

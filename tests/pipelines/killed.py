@@ -19,7 +19,7 @@ from clary.adapters.sqlite import SqliteStore
 from clary.kernel.clock import now
 from clary.kernel.names import Ref
 from clary.kernel.resource import Query, Resource
-from clary.kernel.steps import ImmediateStep, StepResult, job_name
+from clary.kernel.steps import ImmediateStep, StepResult
 from clary.kernel.work import Worker
 from clary.pipelines.planner import ENDED
 from clary.pipelines.service import Pipelines
@@ -84,7 +84,7 @@ class JobStep:
         pass
 
     def start(self, run, transaction):
-        job = run.execution.sibling("training-job", job_name(run.execution, run.step["Name"]))
+        job = run.execution.sibling("training-job", run.name)
         at = now()
         body = {"made": run.step["Name"]}
         transaction.insert(Resource(job, body, at, at, "InProgress", run.execution), due=True)

@@ -38,7 +38,7 @@ BAD = {
         "PipelineDefinition.Version: '2021-01-01'; legal: 2020-12-01",
     ),
     "no version": ({"Steps": []}, "PipelineDefinition: Object missing required field `Version`"),
-    "no steps": ({"Version": "2020-12-01", "Steps": []}, "Steps: 0 of them; legal: 1 to 500"),
+    "no steps": ({"Version": "2020-12-01", "Steps": []}, "Steps: 0 of them; legal: 1 to 2000"),
     "steps of a wrong shape": (
         {"Version": "2020-12-01", "Steps": {}},
         "PipelineDefinition.Steps: Expected `array`, got `object`",
@@ -184,10 +184,32 @@ def test_a_cycle_is_written_out_in_the_order_of_waiting():
     assert [waits[name] for name in path[:-1]] == path[1:]
 
 
-@pytest.mark.parametrize("kind", ["EMR", "AutoML", "Callback", "Lambda", "Tuning", "QualityCheck"])
+@pytest.mark.parametrize("kind", ["EMR", "EMRServerless", "AutoML", "QualityCheck"])
 def test_a_type_that_is_not_offered_is_named(kind):
     with pytest.raises(NotSupported, match=rf"^Steps\.A\.Type: steps of type {kind} are not"):
         check(parse(definition({"Name": "A", "Type": kind})), KINDS, anything)
+
+
+def test_what_to_do_instead_of_what_is_not_offered_is_said():
+    for kind, hint in {
+        "EMR": "Processing step",
+        "AutoML": "Tuning step",
+        "Endpoint": "Fail",
+    }.items():
+        with pytest.raises(NotSupported) as caught:
+            check(parse(definition({"Name": "A", "Type": kind})), KINDS, anything)
+        assert hint in caught.value.hint
+
+
+def test_what_to_do_instead_of_what_is_not_offered_is_said():
+    for kind, hint in {
+        "EMR": "Processing step",
+        "AutoML": "Tuning step",
+        "Endpoint": "Fail",
+    }.items():
+        with pytest.raises(NotSupported) as caught:
+            check(parse(definition({"Name": "A", "Type": kind})), KINDS, anything)
+        assert hint in caught.value.hint
 
 
 def test_what_a_kind_refuses_gets_the_name_of_its_step():

@@ -68,12 +68,12 @@ def test_what_is_not_json_is_refused(text):
 
 
 def test_bounds():
-    with pytest.raises(InvalidInput, match=r"at most 1048576"):
+    with pytest.raises(InvalidInput, match=r"at most 8388608"):
         parse(" " * (MAX_BYTES + 1))
     with pytest.raises(InvalidInput, match="nested too deeply"):
         parse(definition(echo("A", x=json.loads("[" * 99 + "]" * 99))))
-    with pytest.raises(InvalidInput, match="501 of them; legal: 1 to 500"):
-        parse(definition(*(echo(f"s{index}") for index in range(501))))
+    with pytest.raises(InvalidInput, match="2001 of them; legal: 1 to 2000"):
+        parse(definition(*(echo(f"s{index}") for index in range(2001))))
     with pytest.raises(InvalidInput, match="Parameters: 201 of them"):
         parse(definition(echo("A"), parameters=[{"Name": "p", "Type": "String"}] * 201))
 

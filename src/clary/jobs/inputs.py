@@ -72,6 +72,7 @@ def find(objects: ObjectStore, source: Source) -> Found | None:
         if source.optional:
             return None
         raise ClaryError(f"there is no object at {source.uri}")
+    items = [_known(objects, item) for item in items]
     if source.file_name and len(items) == 1:
         items = [Item(items[0].info, source.file_name)]
     if source.gunzip:
@@ -144,6 +145,12 @@ def _prefix(objects: ObjectStore, bucket: str, key: str) -> list[Item]:
         for info in infos
         if not info.key.endswith("/")
     ]
+
+
+def _known(objects: ObjectStore, item: Item) -> Item:
+    """See to it that the digest is recorded, which a listing does not compute."""
+    info = item.info
+    return item if info.sha256 else Item(objects.stat(info.bucket, info.key), item.path)
 
 
 def _listed(objects: ObjectStore, bucket: str, prefix: str, limit: int = 0) -> Iterator[ObjectInfo]:

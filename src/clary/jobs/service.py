@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from clary.jobs import describe, model, plans, transform
+from clary.jobs import describe, keys, model, plans, transform
 from clary.jobs.runs import Run, Tools
 from clary.kernel.clock import now
-from clary.kernel.errors import Conflict, InvalidInput, NotFound
+from clary.kernel.errors import ClaryError, Conflict, InvalidInput, NotFound
 from clary.kernel.resource import Event, Query, Resource
 
 if TYPE_CHECKING:
@@ -141,6 +141,33 @@ class Jobs:
     def kept(self, ref: Ref) -> dict[str, str]:
         """Return the texts of the files that ``create`` was asked to keep. Raises NotFound."""
         return dict(model.read(self.get(ref)).kept)
+
+    def key(self, ref: Ref, request: JsonObject) -> dict[str, Any] | None:
+        """Name everything that the result of a job of this request depends on.
+
+        None when that cannot be said, because an input is not there or the request is wrong.
+        """
+        try:
+            found = transform.containers(self._store.get, ref, request) if _transforms(ref) else ()
+            job = model.Job(request=request, actor="", uid="", containers=found)
+            return keys.key(self._tools.objects, ref, job)
+        except ClaryError:
+            return None
+
+    def made(self, ref: Ref) -> dict[str, str]:
+        """Name the objects that hold a job's outputs: digests by URI, a tree's end with a slash.
+
+        Raises
+        ------
+        NotFound
+            There is no such job.
+        """
+        plan = plans.plan(ref, model.read(self.get(ref)))
+        links = self._store.links(ref, incoming=False)
+        names = {link.role: link.target for link in links if link.kind == "Produced"}
+        lineage = self._tools.lineage
+        whole = {one.name: names[one.name] for one in plan.targets if one.name in names}
+        return keys.made(plan, {name: lineage.artifact(one) for name, one in whole.items()})
 
     def ran(self, ref: Ref) -> dict[str, str]:
         """Return the environment the job used: interpreter and packages. Raises NotFound."""

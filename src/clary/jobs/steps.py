@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +28,7 @@ _STATES: Mapping[str, Literal["Executing", "Succeeded", "Failed"]] = {
     "Completed": "Succeeded",
     "Failed": "Failed",
 }
+_CAPACITY = re.compile(r"\bOutOfMemory: |\bthe disk (is full|has [0-9]+ to spare)")
 _IMAGE = {
     PROCESSING: ("AppSpecification", "ImageUri"),
     TRAINING: ("AlgorithmSpecification", "TrainingImage"),
@@ -53,9 +55,13 @@ class JobStep:
         names = [str(one.get("OutputName")) for one in outputs if isinstance(one, dict)]
         _check_files(step.get("PropertyFiles") or [], names)
 
-    def key(self, run: StepRun) -> Mapping[str, Any] | None:  # noqa: ARG002 - port
-        """Say that its result is never reused."""
-        return None
+    def key(self, run: StepRun) -> Mapping[str, Any] | None:
+        """Name the arguments, and the content of all inputs, the code and the environment."""
+        return self.jobs.key(run.execution.sibling(self.kind, run.name), _as_texts(run.arguments))
+
+    def made(self, job: Ref) -> Mapping[str, str]:
+        """Name the objects that the job stored."""
+        return self.jobs.made(job)
 
     def start(self, run: StepRun, transaction: Transaction) -> StepResult:
         """Create the job in the transaction that marks the step as started."""
@@ -64,6 +70,9 @@ class JobStep:
         arguments = _as_texts(run.arguments)
         tags = {tag["Key"]: tag["Value"] for tag in arguments.pop("Tags", None) or []}
         files = run.step.get("PropertyFiles") or []
+        if run.experiment:
+            shown = {**run.experiment, "TrialComponentDisplayName": run.step["Name"]}
+            arguments.setdefault("ExperimentConfig", shown)
         self.jobs.create(
             ref,
             {**arguments, f"{prefix(self.kind)}Name": name},
@@ -81,14 +90,18 @@ class JobStep:
             resource = self.jobs.get(job)
         except NotFound as error:
             return StepResult("Failed", job=job, reason=error.message)
+        status = _STATES.get(resource.status)
+        if status == "Executing":
+            return StepResult(status, job=job)
         state = read(resource)
         return StepResult(
-            status=_STATES.get(resource.status) or ("Stopped" if state.stop_asked else "Failed"),
+            status=status or ("Stopped" if state.stop_asked else "Failed"),
             job=job,
             properties=plain(describe(resource)),
             files=dict(state.kept),
             metadata=self._metadata(job),
-            reason=read(resource).failure,
+            reason=state.failure,
+            error=_error(state.failure),
         )
 
     def stop(self, job: Ref) -> None:
@@ -121,6 +134,15 @@ class TransformStep(JobStep):
 
     def __init__(self, jobs: Jobs) -> None:
         super().__init__(jobs, TRANSFORM)
+
+
+def _error(failure: str) -> str:
+    """Name the sort of failure as RetryPolicies do; empty when trying again would not help."""
+    if failure.startswith("InternalServerError"):
+        return "SageMaker.JOB_INTERNAL_ERROR"
+    if _CAPACITY.search(failure):
+        return "SageMaker.CAPACITY_ERROR"
+    return ""
 
 
 def _as_texts(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 
     KnownProperty = Callable[[str, Sequence[str | int]], None]
 
+_HINTS = {
+    "AutoML": "use a Tuning step over the algorithms to compare",
+    "EMR": "run the program in a Processing step",
+    "EMRServerless": "run the program in a Processing step",
+}
+_MOST_NAMES = 20
 _KNOWN_ELSEWHERE = frozenset(
     {
-        *("AutoML", "Callback", "ClarifyCheck", "EMR", "EMRServerless", "Endpoint"),
-        *("EndpointConfig", "InferenceComponent", "Lambda", "Lineage", "QualityCheck", "Tuning"),
+        *("AutoML", "ClarifyCheck", "EMR", "EMRServerless", "Endpoint"),
+        *("EndpointConfig", "InferenceComponent", "Lineage", "QualityCheck"),
     }
 )
 
@@ -72,14 +78,16 @@ def _check_type(step: Step, kinds: Mapping[str, StepKind]) -> None:
     if step.type in _KNOWN_ELSEWHERE:
         raise NotSupported(
             f"Steps.{step.name}.Type: steps of type {step.type} are not offered",
-            hint=f"offered: {offered}",
+            hint=_HINTS.get(step.type, f"offered: {offered}"),
         )
     raise InvalidInput(f"Steps.{step.name}.Type", f"no type {step.type!r}", legal=offered)
 
 
 def _check_step_exists(definition: Definition, name: str, place: str) -> None:
     if name not in definition.steps:
-        raise InvalidInput(place, f"no step {name!r}", legal=", ".join(definition.steps))
+        names = list(definition.steps)
+        legal = ", ".join([*names[:_MOST_NAMES], *(["…"] if len(names) > _MOST_NAMES else [])])
+        raise InvalidInput(place, f"no step {name!r}", legal=legal)
 
 
 def _check_reference(
@@ -116,7 +124,8 @@ def _check_property(target: Step, reference: Reference, known: KnownProperty) ->
 
 def _check_path(target: Step, reference: Reference) -> None:
     """Follow the path through the target's own arguments, as far as they say what will be there."""
-    value: Any = target.arguments
+    outputs = target.document.get("OutputParameters")
+    value: Any = {**target.arguments, **({"OutputParameters": outputs} if outputs else {})}
     for key in reference.get.path:
         if isinstance(value, list):
             _check_element(value, key, reference)
@@ -156,9 +165,9 @@ def _check_branches(definition: Definition, order: list[str]) -> None:
         step = definition.steps[name]
         own = {(step.condition, step.branch)} if step.condition else set()
         needs = frozenset(own).union(*(needed[other] for other in step.dependencies))
-        conditions = [condition for condition, _ in needs]
-        for condition in conditions:
-            if conditions.count(condition) > 1:
-                problem = f"can never run: it needs steps of both branches of {condition!r}"
-                raise InvalidInput(f"Steps.{name}", problem)
+        branches = dict(needs)
+        if len(branches) < len(needs):
+            both = next(one for one, branch in needs if branches[one] != branch)
+            problem = f"can never run: it needs steps of both branches of {both!r}"
+            raise InvalidInput(f"Steps.{name}", problem)
         needed[name] = needs

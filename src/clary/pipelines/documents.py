@@ -25,6 +25,8 @@ def pipeline(found: Resource, version: Resource, last: Resource | None) -> JsonO
             "LastRunTime": last and last.created_at,
             "CreatedBy": by(found.body["created_by"]),
             "LastModifiedBy": by(found.body["modified_by"]),
+            "PipelineVersionDisplayName": version.body.get("display_name"),
+            "PipelineVersionDescription": version.body.get("description"),
         }
     )
 
@@ -48,11 +50,15 @@ def pipeline_summary(found: Resource, last: Resource | None) -> JsonObject:
 
 def version_summary(found: Resource) -> JsonObject:
     """Write an element of ListPipelineVersions."""
-    return {
-        "PipelineArn": arn(found.ref.sibling("pipeline", found.ref.name)),
-        "PipelineVersionId": found.ref.version,
-        "CreationTime": found.created_at,
-    }
+    return _without_empty(
+        {
+            "PipelineArn": arn(found.ref.sibling("pipeline", found.ref.name)),
+            "PipelineVersionId": found.ref.version,
+            "CreationTime": found.created_at,
+            "PipelineVersionDisplayName": found.body.get("display_name"),
+            "PipelineVersionDescription": found.body.get("description"),
+        }
+    )
 
 
 def execution(found: Resource) -> JsonObject:
@@ -73,6 +79,7 @@ def execution(found: Resource) -> JsonObject:
             "LastModifiedBy": by(body["modified_by"]),
             "ParallelismConfiguration": body["parallelism"]
             and {"MaxParallelExecutionSteps": body["parallelism"]},
+            "SelectiveExecutionConfig": _selection(found),
             "PipelineVersionId": body["version"],
             "RoleArn": body["role"],
         }
@@ -107,9 +114,29 @@ def step(found: Resource) -> JsonObject:
             "StepStatus": found.status,
             "FailureReason": body["reason"],
             "Metadata": body["metadata"],
-            "AttemptCount": 1,
+            "AttemptCount": body.get("attempt", 0) + 1,
+            "CacheHitResult": _source(found, "cached_from"),
+            "SelectiveExecutionResult": _source(found, "selected_from"),
         }
     )
+
+
+def _source(step: Resource, member: str) -> JsonObject | None:
+    name = step.body.get(member)
+    if not name:
+        return None
+    return {"SourcePipelineExecutionArn": arn(step.ref.sibling("pipeline-execution", name))}
+
+
+def _selection(found: Resource) -> JsonObject | None:
+    selected = found.body.get("selected")
+    if selected is None:
+        return None
+    document: JsonObject = {"SelectedSteps": [{"StepName": name} for name in selected["steps"]]}
+    if selected["source"]:
+        source = found.ref.sibling("pipeline-execution", selected["source"])
+        document["SourcePipelineExecutionArn"] = arn(source)
+    return document
 
 
 def by(actor: str) -> JsonObject:

@@ -1,61 +1,50 @@
 """Runs executions: whichever process claims one takes it as far as it can go now.
 
 A step is a resource below its execution, inserted in the transaction that starts it and updated in
-the one that records its end, so that a process may die anywhere.
+the one that records its end, so that a process may die anywhere. Each such transaction also writes
+the execution: so a process that has lost its lease changes nothing any more, and one that still
+has it need not read again what it wrote itself.
 """
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from functools import lru_cache
+import threading
+from collections import OrderedDict
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from clary.kernel.clock import now
 from clary.kernel.codec import build, plain
-from clary.kernel.errors import ClaryError, Conflict, InvalidInput, NotFound, Unavailable
-from clary.kernel.names import Ref, arn
+from clary.kernel.errors import Conflict, NotFound, Unavailable
+from clary.kernel.names import Ref
 from clary.kernel.resource import Event, Query, Resource
-from clary.kernel.steps import StepResult, StepRun, job_name
-from clary.pipelines.expressions import Scope, StepOutput, resolve
-from clary.pipelines.model import MAX_BYTES, Definition, Step, parse
-from clary.pipelines.planner import ENDED, Plan, State, plan
+from clary.kernel.steps import StepResult, StepRun
+from clary.pipelines.cache import Results
+from clary.pipelines.model import MAX_STEPS
+from clary.pipelines.planner import ENDED
+from clary.pipelines.retries import next_try
+from clary.pipelines.starts import Start, Starts, failure
+from clary.pipelines.state import WAITING, Run, load, outcome, row_ref
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from clary.kernel.ports import MetadataStore, ObjectStore
+    from clary.kernel.ports import MetadataStore, ObjectStore, Transaction
     from clary.kernel.steps import StepKind
+    from clary.pipelines.definitions import Definitions
 
-_log = logging.getLogger(__name__)
-
-UNLIMITED = 500
-"""Steps at once without a ParallelismConfiguration: as many as a definition may have."""
 _LOOK_AGAIN = timedelta(seconds=15)
 """Jobs wake their execution when they end; this is how long one that vanished may hold it up."""
-_REASON, _WHOLE_REASON = 1024, 1300
-
-_parse = lru_cache(maxsize=32)(parse)
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """An execution in the hands of this process; ``steps`` grows as they start and end."""
-
-    execution: Resource
-    definition: Definition
-    steps: dict[str, Resource]
-
-    @property
-    def stopping(self) -> bool:
-        return self.execution.status == "Stopping"
-
-    @property
-    def running(self) -> list[Resource]:
-        return [step for step in self.steps.values() if step.status not in ENDED]
+_OVERLAP = timedelta(seconds=0.1)
+"""How much earlier than the last look a job may have changed without being seen by it."""
+_FEW = 4
+"""So many running steps are looked at without asking which of them have changed."""
+_MOST_AT_ONCE = 64
+"""Steps started in one transaction."""
+_MOST_RUNS = 32
+"""Executions kept in memory between their wakes."""
+_WHOLE_REASON = 1300
 
 
 class Engine:
@@ -67,195 +56,266 @@ class Engine:
         Where executions lie, and what Std:JsonGet with an S3 URI reads.
     kinds
         The step kind of each step type.
+    definitions
+        What executions run.
     """
 
     def __init__(
-        self, store: MetadataStore, objects: ObjectStore, kinds: Mapping[str, StepKind]
+        self,
+        store: MetadataStore,
+        objects: ObjectStore,
+        kinds: Mapping[str, StepKind],
+        definitions: Definitions,
     ) -> None:
         self._store = store
-        self._objects = objects
         self._kinds = kinds
+        self._definitions = definitions
+        self._starts = Starts(objects, kinds, Results(store, objects))
+        self._lock = threading.Lock()
+        self._runs: OrderedDict[Ref, Run] = OrderedDict()
 
     def run(self, execution: Resource, stopping: threading.Event) -> datetime | None:
         """Record what has ended, start what is ready; the worker's handler of executions."""
         if execution.status in ENDED:
             return None
-        run = _Run(execution, self._definition(execution), self._steps(execution.ref))
-        for step in run.running:
-            run.steps[_name(step)] = self._poll(run, step)
-        for step in run.running if run.stopping else ():
-            run.steps[_name(step)] = self._stop(run, step)
+        run = self._take(execution)
+        changed = [*self._poll(run), *(self._halt(run) if run.halted else ())]
         while not stopping.is_set():
-            next_ = self._plan(run)
-            if next_.finished:
-                self._finish(run)
+            plan = run.planner.plan(
+                limit=run.execution.body["parallelism"] or MAX_STEPS, halted=run.stopping
+            )
+            names = [*_due(run), *plan.ready][:_MOST_AT_ONCE]
+            if changed or names or plan.finished:
+                self._commit(run, changed, names, finished=plan.finished)
+            if plan.finished:
                 return None
-            if not next_.ready:
-                return now() + _LOOK_AGAIN
-            for name in next_.ready:
-                run.steps[name] = self._start(run, run.definition.steps[name])
+            if not names:
+                self._keep(run)
+                return min([now() + _LOOK_AGAIN, *run.waiting().values()])
+            changed = list(self._halt(run)) if run.halted else []
         return now()
 
-    def _plan(self, run: _Run) -> Plan:
-        states = {name: State(x.status, x.body["branch"]) for name, x in run.steps.items()}
-        limit = run.execution.body["parallelism"] or UNLIMITED
-        return plan(run.definition.steps, states, limit=limit, halted=run.stopping)
-
-    def _definition(self, execution: Resource) -> Definition:
+    def _take(self, execution: Resource) -> Run:
+        with self._lock:
+            run = self._runs.pop(execution.ref, None)
+        mine = (execution.revision, execution.created_at)
+        if run is not None and (run.execution.revision, run.execution.created_at) == mine:
+            return run
         pipeline = execution.ref.name.partition("/")[0]
-        ref = execution.ref.sibling("pipeline-version", pipeline, execution.body["version"])
-        version = self._store.get(ref)
-        if version is None:
-            raise NotFound(ref)
-        return _parse(version.body["definition"])
+        version = execution.ref.sibling("pipeline-version", pipeline, execution.body["version"])
+        digest = execution.body.get("definition", "")
+        _, definition = self._definitions.of(version, digest, checked=False)
+        return load(execution, definition, self._rows(execution.ref))
 
-    def _steps(self, execution: Ref) -> dict[str, Resource]:
-        steps: dict[str, Resource] = {}
-        query = Query(
-            "pipeline-step", execution.account, execution.region, execution, descending=False
-        )
+    def _keep(self, run: Run) -> None:
+        with self._lock:
+            self._runs[run.execution.ref] = run
+            while len(self._runs) > _MOST_RUNS:
+                self._runs.popitem(last=False)
+
+    def _rows(self, execution: Ref) -> Iterator[Resource]:
+        account, region = execution.account, execution.region
+        return self._all(Query("pipeline-step", account, region, execution, descending=False))
+
+    def _all(self, query: Query) -> Iterator[Resource]:
+        query = replace(query, limit=1000)
         while True:
             page = self._store.select(query)
-            steps |= {_name(step): step for step in page.items}
+            yield from page.items
             if not page.token:
-                return steps
+                return
             query = replace(query, token=page.token)
 
-    def _poll(self, run: _Run, step: Resource) -> Resource:
-        try:
-            result = self._kinds[step.body["type"]].poll(build(Ref, step.body["job"]))
-        except NotFound as error:
-            result = StepResult("Failed", reason=error.message)
-        if result.status == "Executing":
-            return step
+    def _poll(self, run: Run) -> Iterator[str]:
+        """Look at the steps whose jobs have changed; yields those that have ended or failed."""
+        jobs = run.jobs()
+        for job in self._changed(run, jobs):
+            name = jobs[job]
+            row = run.rows[name]
+            try:
+                result = self._kinds[row.body["type"]].poll(job)
+            except NotFound as error:
+                result = StepResult("Failed", reason=error.message)
+            if result.status != "Executing":
+                run.note(self._after(run, row, result))
+                yield name
+
+    def _changed(self, run: Run, jobs: Mapping[Ref, str]) -> Sequence[Ref]:
+        at = now()
+        since, run.looked_at = run.looked_at, at - _OVERLAP
+        whole = run.looked_whole_at is None or at - run.looked_whole_at >= _LOOK_AGAIN
+        if whole or since is None or len(jobs) <= _FEW:
+            run.looked_whole_at = at if whole else run.looked_whole_at
+            return list(jobs)
+        account, region = run.execution.ref.account, run.execution.ref.region
+        changed = (
+            found.ref
+            for kind in sorted({job.kind for job in jobs})
+            for found in self._all(
+                Query(kind, account, region, modified_after=since, sort_by="modified")
+            )
+        )
+        return [job for job in changed if job in jobs]
+
+    def _after(self, run: Run, row: Resource, result: StepResult) -> Resource:
+        """Say what becomes of a step that has ended: it may wait to be tried again."""
         if result.status == "Stopped" and not run.stopping:
             reason = result.reason or "it was stopped, though the execution was not"
             result = replace(result, status="Failed", reason=reason)
-        metadata = {**step.body["metadata"], **plain(result.metadata)}
-        outcome = {**_outcome(result), "metadata": metadata, "ended_at": plain(now())}
-        body = {**step.body, **outcome}
-        return self._update(run, step, result.status, body)
+        at = now()
+        body = {
+            **row.body,
+            **outcome(result),
+            "metadata": {**row.body.get("metadata", {}), **plain(result.metadata)},
+            "ended_at": plain(at),
+        }
+        step = run.steps[row.ref.name.rpartition("/")[2]]
+        if result.status == "Failed" and not run.halted:
+            tried = row.body.get("tried", {})
+            again = next_try(
+                step.policies, result.error, tried=tried, started_at=row.created_at, at=at
+            )
+            if again is not None:
+                policy, due_at = again
+                body |= {"tried": {**tried, policy: tried.get(policy, 0) + 1}, "job": None}
+                body |= {"due_at": plain(due_at), "ended_at": None}
+                return replace(row, status=WAITING, body=body)
+        return replace(row, status=result.status, body=body)
 
-    def _stop(self, run: _Run, step: Resource) -> Resource:
-        self._kinds[step.body["type"]].stop(build(Ref, step.body["job"]))
-        if step.status == "Stopping":
-            return step
-        return self._update(run, step, "Stopping", step.body)
+    def _halt(self, run: Run) -> Iterator[str]:
+        """End the steps that wait to be tried again, and stop those that run if that was asked."""
+        for name in list(run.running):
+            row = run.rows[name]
+            if row.status == WAITING:
+                status = "Stopped" if run.stopping else "Failed"
+                run.note(replace(row, status=status, body={**row.body, "ended_at": plain(now())}))
+                yield name
+            elif run.stopping and row.status != "Stopping":
+                self._kinds[row.body["type"]].stop(build(Ref, row.body["job"]))
+                run.note(replace(row, status="Stopping"))
+                yield name
 
-    def _update(self, run: _Run, step: Resource, status: str, body: Mapping[str, Any]) -> Resource:
-        with self._store.begin() as transaction:
-            changed = transaction.update(replace(step, status=status, body=body))
-            transaction.append(_event(run, step.ref, status, body))
-            return changed
+    def _commit(
+        self, run: Run, changed: Sequence[str], names: Iterable[str], *, finished: bool
+    ) -> None:
+        """Record ends and starts in one transaction; a step that cannot start has failed."""
+        starts = {name: self._starts.prepare(run, name) for name in names}
+        made = {name: self._made(run, name) for name in changed}
+        while True:
+            try:
+                with self._store.begin() as transaction:
+                    execution = transaction.update(run.execution)  # Conflict: somebody else has it
+                    rows = [_record(run, name, made[name], transaction) for name in changed]
+                    begun = [self._begin(run, start, transaction) for start in starts.values()]
+                    if finished:
+                        execution = _finish(run, execution, transaction)
+                break
+            except _NotStarted as error:
+                start = starts[error.name]
+                starts[error.name] = replace(start, result=failure(start.run, error.cause))
+        run.execution = execution
+        for row in [*rows, *begun]:
+            run.note(row)
 
-    def _start(self, run: _Run, step: Step) -> Resource:
+    def _begin(self, run: Run, start: Start, transaction: Transaction) -> Resource:
+        """Start one step, or record why it did not have to or could not."""
+        step, at = start.step, now()
+        row = run.rows.get(step.name) or Resource(
+            row_ref(run.execution.ref, step.name), {}, at, at, "", run.execution.ref
+        )
+        result = start.result or self._started(start, transaction)
+        body = {
+            **{name: row.body[name] for name in ("tried",) if name in row.body},
+            **start.kept,
+            "type": step.type,
+            "display_name": step.document.get("DisplayName") or "",
+            "description": step.document.get("Description") or "",
+            "arguments": start.run.arguments,
+            "attempt": start.run.attempt,
+            "job": plain(result.job),
+            "ended_at": None,
+            **outcome(result),
+        }
+        new = replace(row, status=result.status, body=body)
+        if result.status != "Executing":
+            new = self._after(run, new, result)
+        transaction.append(_event(run, new))
+        return transaction.update(new) if row.status else transaction.insert(new)
+
+    def _started(self, start: Start, transaction: Transaction) -> StepResult:
         try:
-            return self._insert(run, step, None)
+            return self._kinds[start.step.type].start(start.run, transaction)
         except (Conflict, Unavailable):
             raise
-        except ClaryError as error:
-            reason = error.message
         except Exception as error:
-            _log.exception("%s: step %s could not be started", run.execution.ref, step.name)
-            reason = f"internal error: {type(error).__name__}: {error}"
-        return self._insert(run, step, StepResult("Failed", reason=reason))
+            raise _NotStarted(start.step.name, error) from error
 
-    def _insert(self, run: _Run, step: Step, failure: StepResult | None) -> Resource:
-        """Start a step, or record that it could not be started, in one transaction."""
-        scope = self._scope(run, step)
-        arguments = {} if failure else resolve(step.arguments, scope)
-        execution = run.execution.ref
-        ref = execution.sibling("pipeline-step", f"{execution.name}/{step.name}")
-        with self._store.begin() as transaction:
-            current = transaction.get(execution)
-            if current is None or current.status != "Executing" or transaction.get(ref):
-                raise Conflict(f"{execution} has changed meanwhile")
-            result = failure or self._kinds[step.type].start(
-                StepRun(
-                    execution,
-                    step.document,
-                    arguments,
-                    run.execution.body["actor"],
-                ),
-                transaction,
-            )
-            at = now()
-            body = {
-                "type": step.type,
-                "display_name": step.document.get("DisplayName") or "",
-                "description": step.document.get("Description") or "",
-                "arguments": arguments,
-                "job": plain(result.job),
-                "ended_at": None if result.status == "Executing" else plain(at),
-                **_outcome(result),
-            }
-            row = Resource(ref, body, at, at, result.status, execution)
-            transaction.append(_event(run, ref, result.status, body))
-            return transaction.insert(row)
+    def _made(self, run: Run, name: str) -> Mapping[str, str] | None:
+        """Name what a step's result refers to, if it is to be kept.
 
-    def _scope(self, run: _Run, step: Step) -> Scope:
-        execution = run.execution
-        pipeline, _, execution_id = execution.ref.name.partition("/")
-        name = job_name(execution.ref, step.name)
-        return Scope(
-            parameters=execution.body["parameters"],
-            variables={
-                "CurrentDateTime": date_time(now()),
-                "PipelineArn": arn(execution.ref.sibling("pipeline", pipeline)),
-                "PipelineExecutionArn": arn(execution.ref),
-                "PipelineExecutionId": execution_id,
-                "PipelineName": pipeline,
-                "ProcessingJobName": name,
-                "StartDateTime": date_time(execution.created_at),
-                "TrainingJobName": name,
-            },
-            steps={
-                name: StepOutput(other.body["properties"], other.body["files"])
-                for name, other in run.steps.items()
-                if other.status == "Succeeded"
-            },
-            read=self._read,
+        None when its key is not the same any more: then it may have read something else than
+        what the key says.
+        """
+        row, step = run.rows[name], run.steps[name]
+        key = row.body.get("key")
+        if row.status != "Succeeded" or key is None:
+            return None
+        body, execution = row.body, run.execution
+        given = StepRun(
+            execution.ref,
+            step.document,
+            body["arguments"],
+            execution.body["actor"],
+            body["attempt"],
+            execution.body["experiment"] or {},
         )
-
-    def _read(self, uri: str) -> str:
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        if not uri.startswith("s3://") or not key:
-            raise InvalidInput("Std:JsonGet.S3Uri", f"{uri!r}", legal="s3://<bucket>/<key>")
-        size = self._objects.stat(bucket, key).size_bytes
-        if size > MAX_BYTES:
-            raise InvalidInput(uri, f"{size} bytes", legal=f"at most {MAX_BYTES}")
-        return b"".join(self._objects.read(bucket, key)).decode(errors="replace")
-
-    def _finish(self, run: _Run) -> None:
-        failed = [step for step in run.steps.values() if step.status == "Failed"]
-        reason = "; ".join(f"Step {_name(x)} failed: {x.body['reason']}" for x in failed)
-        status = "Stopped" if run.stopping else "Failed" if failed else "Succeeded"
-        body = {**run.execution.body, "reason": reason[:_WHOLE_REASON]}
-        with self._store.begin() as transaction:
-            transaction.update(replace(run.execution, status=status, body=body))
-            transaction.append(_event(run, run.execution.ref, status, body))
+        if plain(self._starts.key(Start(step, given))) != key:
+            return None
+        return self._kinds[step.type].made(build(Ref, body["job"]))
 
 
-def date_time(at: datetime) -> str:
-    """Write a moment as the execution variables do: ``2026-01-31T09:05:00.123Z``."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+class _NotStarted(Exception):
+    """A step's kind has raised; its transaction is undone."""
+
+    def __init__(self, name: str, cause: Exception) -> None:
+        super().__init__(name)
+        self.name = name
+        self.cause = cause
 
 
-def _name(step: Resource) -> str:
-    return step.ref.name.rpartition("/")[2]
+def _due(run: Run) -> list[str]:
+    at = now()
+    return [] if run.halted else [name for name, due in run.waiting().items() if due <= at]
 
 
-def _outcome(result: StepResult) -> dict[str, Any]:
-    return {
-        "properties": plain(result.properties),
-        "files": dict(result.files),
-        "metadata": plain(result.metadata),
-        "branch": result.branch,
-        "reason": result.reason[:_REASON],
-    }
+def _record(
+    run: Run, name: str, made: Mapping[str, str] | None, transaction: Transaction
+) -> Resource:
+    row = transaction.update(run.rows[name])
+    if made is not None:
+        ref = Results.ref(run.execution.ref, name, row.body["key"])
+        Results.keep(transaction, ref, row, made)
+    transaction.append(_event(run, row))
+    return row
 
 
-def _event(run: _Run, ref: Ref, status: str, body: Mapping[str, Any]) -> Event:
-    word = {"Executing": "started", "Stopping": "stop-requested"}.get(status, status.lower())
-    detail = {"reason": body["reason"]} if body["reason"] else {}
-    return Event(now(), run.execution.body["actor"], f"{ref.kind}.{word}", ref, detail)
+def _finish(run: Run, execution: Resource, transaction: Transaction) -> Resource:
+    failed = [(name, row) for name, row in run.rows.items() if row.status == "Failed"]
+    reason = "; ".join(f"Step {name} failed: {row.body['reason']}" for name, row in failed)
+    status = "Stopped" if run.stopping else "Failed" if failed else "Succeeded"
+    body = {**execution.body, "reason": reason[:_WHOLE_REASON]}
+    ended = transaction.update(replace(execution, status=status, body=body))
+    transaction.append(_event(run, ended))
+    return ended
+
+
+def _event(run: Run, changed: Resource) -> Event:
+    words = {"Executing": "started", "Stopping": "stop-requested", WAITING: "retried-later"}
+    word = words.get(changed.status, changed.status.lower())
+    detail: dict[str, Any] = {}
+    if changed.body["reason"]:
+        detail["reason"] = changed.body["reason"]
+    if source := changed.body.get("cached_from"):
+        detail["cached_from"] = source
+    actor = run.execution.body["actor"]
+    return Event(now(), actor, f"{changed.ref.kind}.{word}", changed.ref, detail)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from clary.kernel.codec import build, from_json
 from clary.kernel.errors import InvalidInput
+from clary.pipelines.cache import CacheConfig
 from clary.pipelines.expressions import Reference, as_text, references
+from clary.pipelines.retries import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 VERSION = "2020-12-01"
 BRANCHES = ("IfSteps", "ElseSteps")
-MAX_BYTES = 1 << 20
-_MAX_STEPS, _MAX_PARAMETERS, _MAX_DEPTH = 500, 200, 64
+MAX_BYTES = 8 << 20
+"""Of a definition in a bucket; the public request carries at most 1 MiB."""
+MAX_STEPS = 2000
+_MAX_PARAMETERS, _MAX_DEPTH = 200, 64
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _MOST_TEXT = 1024
@@ -56,6 +60,8 @@ class StepDocument(msgspec.Struct, frozen=True, rename="pascal"):
     display_name: str | None = None
     description: str | None = None
     property_files: list[PropertyFile] = []
+    retry_policies: list[RetryPolicy] = []
+    cache_config: CacheConfig = CacheConfig()
 
 
 class DefinitionDocument(msgspec.Struct, frozen=True, rename="pascal"):
@@ -149,6 +155,12 @@ class Step:
         The steps it names in DependsOn.
     references
         Every Get of its document.
+    policies
+        When it is tried again.
+    cache
+        Whether an earlier result may be reused.
+    dependencies
+        The steps that must have succeeded before this one.
     """
 
     name: str
@@ -159,12 +171,19 @@ class Step:
     branches: bool
     depends_on: tuple[str, ...]
     references: tuple[Reference, ...]
+    policies: tuple[RetryPolicy, ...] = ()
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    dependencies: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Gather the dependencies, which are asked for again and again."""
+        needed = self.reads.union(self.depends_on, {self.condition} - {""})
+        object.__setattr__(self, "dependencies", needed)
 
     @property
-    def dependencies(self) -> frozenset[str]:
-        """The steps that must have succeeded before this one."""
-        read = {found.get.name for found in self.references if found.get.root == "Steps"}
-        return frozenset(read.union(self.depends_on, {self.condition} - {""}))
+    def reads(self) -> frozenset[str]:
+        """The steps whose properties or files it reads."""
+        return frozenset(x.get.name for x in self.references if x.get.root == "Steps")
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -272,7 +291,7 @@ def _steps(documents: list[Any]) -> dict[str, Step]:
         if step.name in steps:
             raise InvalidInput(f"Steps.{step.name}", "two steps have this name")
         steps[step.name] = step
-    _check_count("Steps", len(steps), range(1, _MAX_STEPS + 1))
+    _check_count("Steps", len(steps), range(1, MAX_STEPS + 1))
     return steps
 
 
@@ -296,6 +315,8 @@ def _flatten(documents: Any, place: str, condition: str, branch: str) -> Iterato
             branches,
             tuple(found.depends_on),
             tuple(references(own, here)),
+            tuple(found.retry_policies),
+            found.cache_config,
         )
         for name in BRANCHES if branches else ():
             children = found.arguments.get(name, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,56 +24,98 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps to start now, those that never run, and whether the execution has ended."""
+    """The steps to start now, and whether the execution has ended."""
 
     ready: tuple[str, ...]
-    skipped: frozenset[str]
     finished: bool
 
 
-def plan(
-    steps: Mapping[str, Step], states: Mapping[str, State], *, limit: int, halted: bool = False
-) -> Plan:
-    """Decide what to do next.
+class Planner:
+    """Keeps track of what may start, at the cost of what has changed.
 
     A step is ready when all it depends on has succeeded and its branch was taken. It is skipped
-    when its branch was not taken, or something it depends on is skipped. After a failure, and
-    when ``halted``, nothing starts, and the execution ends when what runs has ended.
+    when its branch was not taken, or something it depends on is skipped. After a failure nothing
+    starts, and the execution ends when what runs has ended.
 
     Parameters
     ----------
     steps
-        The definition's steps; their dependencies have no cycle.
-    states
-        Steps that were started.
-    limit
-        How many steps may run at once, at least 1.
-    halted
-        Whether a stop was asked for.
+        The steps; what they depend on beyond these counts as done. There is no cycle.
     """
-    skipped = _skipped(steps, states)
-    running = sum(state.status not in ENDED for state in states.values())
-    halted = halted or any(state.status in {"Failed", "Stopped"} for state in states.values())
-    waiting = [name for name in steps if name not in states and name not in skipped]
-    if halted:
-        return Plan((), skipped, finished=not running)
-    succeeded = {name for name, state in states.items() if state.status == "Succeeded"}
-    ready = [name for name in waiting if steps[name].dependencies <= succeeded]
-    return Plan(
-        tuple(ready[: max(0, limit - running)]), skipped, finished=not running and not waiting
-    )
 
+    def __init__(self, steps: Mapping[str, Step]) -> None:
+        self._steps = steps
+        self._names = list(steps)
+        self._place = {name: place for place, name in enumerate(self._names)}
+        self._dependents: dict[str, list[str]] = {name: [] for name in steps}
+        self._missing: dict[str, int] = {}
+        self._ready: set[int] = set()
+        self._started: set[str] = set()
+        self._running: set[str] = set()
+        self._skipped: set[str] = set()
+        self.failed = False
+        for place, (name, step) in enumerate(steps.items()):
+            needed = step.dependencies & steps.keys()
+            self._missing[name] = len(needed)
+            for other in needed:
+                self._dependents[other].append(name)
+            if not needed:
+                self._ready.add(place)
 
-def _skipped(steps: Mapping[str, Step], states: Mapping[str, State]) -> frozenset[str]:
-    skipped: set[str] = set()
-    grown = True
-    while grown:
-        grown = False
-        for name, step in steps.items():
-            if name in skipped or name in states:
-                continue
-            chosen = states.get(step.condition, State("")).branch
-            if (chosen and chosen != step.branch) or step.dependencies & skipped:
-                skipped.add(name)
-                grown = True
-    return frozenset(skipped)
+    @property
+    def skipped(self) -> frozenset[str]:
+        """The steps that never run."""
+        return frozenset(self._skipped)
+
+    def note(self, name: str, state: State) -> None:
+        """Take down how far a step is; one that has ended stays as it is."""
+        if name not in self._started:
+            self._started.add(name)
+            self._ready.discard(self._place[name])
+        elif name not in self._running:
+            return
+        self._running.add(name)
+        if state.status not in ENDED:
+            return
+        self._running.remove(name)
+        if state.status == "Succeeded":
+            self._succeeded(name, state.branch)
+        else:
+            self.failed = True
+
+    def plan(self, *, limit: int, halted: bool = False) -> Plan:
+        """Decide what to do next.
+
+        Parameters
+        ----------
+        limit
+            How many steps may run at once, at least 1.
+        halted
+            Whether a stop was asked for: then nothing starts, as after a failure.
+        """
+        if halted or self.failed:
+            return Plan((), finished=not self._running)
+        room = max(0, limit - len(self._running))
+        ready = tuple(self._names[place] for place in heapq.nsmallest(room, self._ready))
+        waiting = len(self._steps) - len(self._started) - len(self._skipped)
+        return Plan(ready, finished=not self._running and not waiting)
+
+    def _succeeded(self, name: str, branch: str) -> None:
+        for other in self._dependents[name]:
+            self._missing[other] -= 1
+            step = self._steps[other]
+            if branch and step.condition == name and step.branch != branch:
+                self._skip(other)
+            elif self._may_start(other):
+                self._ready.add(self._place[other])
+
+    def _skip(self, name: str) -> None:
+        stack = [name]
+        while stack:
+            name = stack.pop()
+            if name not in self._skipped and name not in self._started:
+                self._skipped.add(name)
+                stack += self._dependents[name]
+
+    def _may_start(self, name: str) -> bool:
+        return not (self._missing[name] or name in self._skipped or name in self._started)

@@ -41,6 +41,33 @@ class ParameterValue(msgspec.Struct, frozen=True, rename="pascal"):
     value: str
 
 
+class SelectedStep(msgspec.Struct, frozen=True, rename="pascal"):
+    """A step to run."""
+
+    step_name: str
+
+
+class Selection(msgspec.Struct, frozen=True, rename="pascal"):
+    """The steps to run, and the execution whose results they read."""
+
+    selected_steps: list[SelectedStep]
+    source_pipeline_execution_arn: str | None = None
+
+
+class VersionRequest(msgspec.Struct, frozen=True, rename="pascal"):
+    """What UpdatePipelineVersion carries."""
+
+    pipeline_version_display_name: str | None = None
+    pipeline_version_description: str | None = None
+
+
+class RetryRequest(msgspec.Struct, frozen=True, rename="pascal"):
+    """What RetryPipelineExecution carries."""
+
+    parallelism_configuration: Parallelism | None = None
+    client_request_token: str = ""
+
+
 class StartRequest(msgspec.Struct, frozen=True, rename="pascal"):
     """What StartPipelineExecution carries; UpdatePipelineExecution carries a part of it."""
 
@@ -48,6 +75,7 @@ class StartRequest(msgspec.Struct, frozen=True, rename="pascal"):
     pipeline_execution_display_name: str | None = None
     pipeline_execution_description: str | None = None
     parallelism_configuration: Parallelism | None = None
+    selective_execution_config: Selection | None = None
     pipeline_version_id: int | None = None
     role_arn: str | None = None
     client_request_token: str = ""

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clary.kernel.clock import now
-from clary.kernel.codec import build, digest, plain
+from clary.kernel.codec import build
 from clary.kernel.errors import Conflict, InvalidInput, NotFound, NotSupported
+from clary.kernel.names import parse_name
 from clary.kernel.resource import Event, Page, Query, Resource
 from clary.pipelines import documents
-from clary.pipelines.checks import check
-from clary.pipelines.engine import Engine, date_time
-from clary.pipelines.expressions import Scope, as_text, resolve
-from clary.pipelines.model import MAX_BYTES, Definition, parse
-from clary.pipelines.requests import PipelineRequest, StartRequest
+from clary.pipelines.cache import RESULT, Results, Why, why
+from clary.pipelines.definitions import Definitions
+from clary.pipelines.engine import Engine
+from clary.pipelines.expressions import as_text
+from clary.pipelines.opening import Opening, token_digest
+from clary.pipelines.requests import PipelineRequest, RetryRequest, StartRequest, VersionRequest
+from clary.pipelines.selection import check_selected, copied, reused
+from clary.pipelines.state import name_of, row_ref
 
 if TYPE_CHECKING:
     import threading
@@ -27,11 +29,9 @@ if TYPE_CHECKING:
     from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore, Transaction
     from clary.kernel.steps import StepKind
     from clary.pipelines.checks import KnownProperty
-    from clary.pipelines.requests import Location
 
 _GOING_ON = ("Executing", "Stopping")
-_ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-_ID_LENGTH = 12
+_RETRIABLE = ("Failed", "Stopped")
 
 
 class Pipelines:
@@ -56,10 +56,9 @@ class Pipelines:
         known: KnownProperty,
     ) -> None:
         self._store = store
-        self._objects = objects
-        self._kinds = dict(kinds)
-        self._known = known
-        self._engine = Engine(store, objects, self._kinds)
+        self._definitions = Definitions(store, objects, kinds, known)
+        self._results = Results(store, objects)
+        self._engine = Engine(store, objects, kinds, self._definitions)
 
     def run(self, execution: Resource, stopping: threading.Event) -> datetime | None:
         """Take an execution as far as it can go now."""
@@ -78,11 +77,12 @@ class Pipelines:
             There is a pipeline of this name.
         """
         view = build(PipelineRequest, request)
-        text = self._sound_definition(view)
+        text, digest = self._definitions.given(view)
         body = {
             "request": _kept(request),
             "version": 1,
-            "token": _token(view.client_request_token, request),
+            "definition": digest,
+            "token": token_digest(view.client_request_token, request),
             "created_by": actor,
             "modified_by": actor,
         }
@@ -101,7 +101,7 @@ class Pipelines:
         """Change the members given; a definition becomes the next version."""
         view = build(PipelineRequest, request)
         given = view.pipeline_definition or view.pipeline_definition_s3_location
-        text = self._sound_definition(view) if given else None
+        text, digest = self._definitions.given(view) if given else (None, "")
         with self._store.begin() as transaction:
             pipeline = _existing(transaction, ref)
             version = pipeline.body["version"] + (text is not None)
@@ -112,6 +112,7 @@ class Pipelines:
                         **pipeline.body,
                         "request": {**pipeline.body["request"], **_kept(request)},
                         "version": version,
+                        "definition": digest or pipeline.body.get("definition", ""),
                         "modified_by": actor,
                     },
                 )
@@ -120,6 +121,21 @@ class Pipelines:
                 transaction.insert(_version(changed, text, actor))
             transaction.append(Event(now(), actor, "pipeline.updated", ref, {"version": version}))
         return changed
+
+    def update_version(self, ref: Ref, version: int, request: JsonObject, *, actor: str) -> None:
+        """Name or describe a version. Raises NotFound."""
+        view = build(VersionRequest, request)
+        changes = {
+            "display_name": view.pipeline_version_display_name,
+            "description": view.pipeline_version_description,
+        }
+        changes = {key: value for key, value in changes.items() if value is not None}
+        with self._store.begin() as transaction:
+            _existing(transaction, ref)
+            found = _existing(transaction, _version_ref(ref, version))
+            transaction.update(replace(found, body={**found.body, **changes}))
+            detail = {"version": version, **changes}
+            transaction.append(Event(now(), actor, "pipeline-version.updated", found.ref, detail))
 
     def delete(self, ref: Ref, *, actor: str) -> None:
         """Remove a pipeline with its versions and executions.
@@ -138,8 +154,9 @@ class Pipelines:
                 for step in self._all(Query("pipeline-step", parent=execution.ref)):
                     transaction.delete(step.ref)
                 transaction.delete(execution.ref)
-            for version in self._all(Query("pipeline-version", parent=ref)):
-                transaction.delete(version.ref)
+            for kind in ("pipeline-version", RESULT):
+                for below in self._all(Query(kind, parent=ref)):
+                    transaction.delete(below.ref)
             transaction.delete(ref)
             transaction.append(Event(now(), actor, "pipeline.deleted", ref))
 
@@ -168,49 +185,107 @@ class Pipelines:
         Conflict
             The token has started an execution with another request.
         """
-        for member in ("SelectiveExecutionConfig", "MlflowExperimentName"):
-            if request.get(member):
-                raise NotSupported(f"{member}: not offered when an execution is started")
+        if request.get("MlflowExperimentName"):
+            raise NotSupported("MlflowExperimentName: not offered when an execution is started")
         view = build(StartRequest, request)
         pipeline = self._get(ref)
         version = view.pipeline_version_id or pipeline.body["version"]
-        definition = parse(self._get(_version_ref(ref, version)).body["definition"])
-        check(definition, self._kinds, self._known)
-        execution = ref.sibling("pipeline-execution", f"{ref.name}/{_execution_id(ref, view)}")
-        default = pipeline.body["request"].get("ParallelismConfiguration") or {}
-        given = plain(view.parallelism_configuration) or default
-        parameters = definition.values([(x.name, x.value) for x in view.pipeline_parameters])
-        at = now()
-        body = {
-            "version": version,
-            "parameters": parameters,
-            "experiment": _experiment(definition, execution, parameters, at),
-            "display_name": view.pipeline_execution_display_name
-            or f"execution-{int(at.timestamp() * 1000)}",
-            "description": view.pipeline_execution_description or "",
-            "parallelism": given.get("MaxParallelExecutionSteps"),
-            "role": view.role_arn or pipeline.body["request"].get("RoleArn", ""),
-            "actor": actor,
-            "modified_by": actor,
-            "token": _token(view.client_request_token, request),
-            "reason": "",
-        }
-        return self._insert(Resource(execution, body, at, at, "Executing", ref))
-
-    def _insert(self, execution: Resource) -> Resource:
+        current = pipeline.body.get("definition", "") if version == pipeline.body["version"] else ""
+        name, definition = self._definitions.of(_version_ref(ref, version), current)
+        opening = Opening(pipeline, version, name, definition, request, view, actor)
+        execution, rows = self._selected(opening, opening.execution())
         with self._store.begin() as transaction:
             present = transaction.get(execution.ref)
             if present is None:
-                _existing(transaction, execution.parent)  # type: ignore[arg-type]  # it has one
+                _existing(transaction, ref)
+                for row in rows:
+                    transaction.insert(row)
                 made = transaction.insert(execution, due=True)
-                event = Event(
-                    made.created_at, made.body["actor"], "pipeline-execution.created", made.ref
-                )
-                transaction.append(event)
+                action = "pipeline-execution.created"
+                transaction.append(Event(made.created_at, actor, action, made.ref))
                 return made
         if present.body["token"] != execution.body["token"]:
             raise Conflict("ClientRequestToken: it has started an execution with other parameters")
         return present
+
+    def _selected(
+        self, opening: Opening, execution: Resource
+    ) -> tuple[Resource, Sequence[Resource]]:
+        """Restrict an execution to its selected steps, and bring the results that they read."""
+        selection = opening.view.selective_execution_config
+        if selection is None:
+            return execution, ()
+        names = [step.step_name for step in selection.selected_steps]
+        check_selected(opening.definition, names)
+        source = self._source(opening.pipeline.ref, selection.source_pipeline_execution_arn)
+        found = reused(opening.definition.steps, names, source, self._store.get)
+        selected = {"steps": names, "source": source.name if source else ""}
+        execution = replace(execution, body={**execution.body, "selected": selected})
+        return execution, [copied(row, execution) for row in found]
+
+    def _source(self, pipeline: Ref, arn: str | None) -> Ref | None:
+        """Find the execution whose results are reused: the one named, else the newest."""
+        if arn is None:
+            last = self.last_execution(pipeline)
+            return last.ref if last else None
+        field = "SelectiveExecutionConfig.SourcePipelineExecutionArn"
+        source = parse_name(
+            arn,
+            "pipeline-execution",
+            account=pipeline.account,
+            region=pipeline.region,
+            field=field,
+        )
+        found = self._get(source)
+        if found.parent != pipeline:
+            raise InvalidInput(field, f"{source} is no execution of {pipeline}")
+        return source
+
+    def retry(self, ref: Ref, request: JsonObject, *, actor: str) -> Resource:
+        """Let an execution that failed or was stopped go on; the same client token does so once.
+
+        The steps that succeeded stay; all others are started again when their turn comes.
+
+        Raises
+        ------
+        Conflict
+            It is going on, or has succeeded.
+        """
+        view = build(RetryRequest, request)
+        parallelism = view.parallelism_configuration
+        token = token_digest(view.client_request_token, request)
+        with self._store.begin() as transaction:
+            execution = _existing(transaction, ref)
+            if token and execution.body.get("retry_token") == token:
+                return execution
+            if execution.status not in _RETRIABLE:
+                raise Conflict(
+                    f"{ref} is {execution.status} and cannot be retried",
+                    hint="only one that has failed or was stopped goes on",
+                )
+            attempts = dict(execution.body.get("attempts") or {})
+            for row in self._all(Query("pipeline-step", parent=ref)):
+                if row.status != "Succeeded":
+                    attempts[name_of(row)] = row.body.get("attempt", 0) + 1
+                    transaction.delete(row.ref)
+            body = {
+                **execution.body,
+                "attempts": attempts,
+                "retry_token": token,
+                "reason": "",
+                "modified_by": actor,
+            }
+            if parallelism is not None:
+                body["parallelism"] = parallelism.max_parallel_execution_steps
+            changed = transaction.update(replace(execution, status="Executing", body=body))
+            transaction.append(Event(now(), actor, "pipeline-execution.retried", ref))
+            transaction.wake(ref)
+        return changed
+
+    def why(self, ref: Ref, step: str) -> Why:
+        """Say why a step of an execution was run, or was not; NotFound when it has not begun."""
+        self._get(ref)
+        return why(self._results, self._get(row_ref(ref, step)))
 
     def describe_execution(self, ref: Ref) -> JsonObject:
         """Give the DescribePipelineExecution document."""
@@ -284,30 +359,6 @@ class Pipelines:
                 return
             query = replace(query, token=page.token)
 
-    def _sound_definition(self, view: PipelineRequest) -> str:
-        text, location = view.pipeline_definition, view.pipeline_definition_s3_location
-        if (text is None) == (location is None):
-            legal = "either PipelineDefinition or PipelineDefinitionS3Location"
-            raise InvalidInput("PipelineDefinition", "not exactly one definition", legal=legal)
-        if location is not None:
-            text = self._definition_at(location)
-        check(parse(text or ""), self._kinds, self._known)
-        return text or ""
-
-    def _definition_at(self, location: Location) -> str:
-        uri = f"s3://{location.bucket}/{location.object_key}"
-        if location.version_id:
-            raise NotSupported("PipelineDefinitionS3Location.VersionId: objects have no versions")
-        try:
-            size = self._objects.stat(location.bucket, location.object_key).size_bytes
-        except NotFound as error:
-            raise InvalidInput("PipelineDefinitionS3Location", f"{uri}: {error.message}") from None
-        if size > MAX_BYTES:
-            legal = f"at most {MAX_BYTES}"
-            raise InvalidInput("PipelineDefinitionS3Location", f"{uri}: {size} bytes", legal=legal)
-        data = b"".join(self._objects.read(location.bucket, location.object_key))
-        return data.decode(errors="replace")
-
 
 def _existing(transaction: Transaction, ref: Ref) -> Resource:
     found = transaction.get(ref)
@@ -331,28 +382,3 @@ _NOT_KEPT = ("PipelineDefinition", "PipelineDefinitionS3Location", "Tags", "Clie
 
 def _kept(request: JsonObject) -> JsonObject:
     return {key: value for key, value in request.items() if key not in _NOT_KEPT}
-
-
-def _token(token: str, request: JsonObject) -> str:
-    """Sum up a client token and what it asked for; empty without one."""
-    return digest(request) if token else ""
-
-
-def _execution_id(pipeline: Ref, view: StartRequest) -> str:
-    """Make 12 letters and digits; of the client token, if there is one, so that it starts once."""
-    token = view.client_request_token or secrets.token_hex()
-    number = int.from_bytes(hashlib.sha256(f"{pipeline!r} {token}".encode()).digest())
-    return "".join(_ID_LETTERS[number // 36**i % 36] for i in range(_ID_LENGTH))
-
-
-def _experiment(
-    definition: Definition, execution: Ref, parameters: Mapping[str, Any], at: datetime
-) -> Any:
-    pipeline, _, name = execution.name.partition("/")
-    variables = {
-        "PipelineName": pipeline,
-        "PipelineExecutionId": name,
-        "StartDateTime": date_time(at),
-        "CurrentDateTime": date_time(at),
-    }
-    return resolve(definition.experiment, Scope(parameters, variables, {}, str))
