@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 from typing import Literal
 
 from clary.kernel.errors import ClaryError, InvalidInput
@@ -196,6 +198,18 @@ def ran(asked: Runtime) -> dict[str, str]:
 
 
 def _version(package: str) -> str | None:
+    return _installed(package, tuple(_changed_at(folder) for folder in sys.path))
+
+
+def _changed_at(folder: str) -> int:
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=64)
+def _installed(package: str, changed_at: tuple[int, ...]) -> str | None:  # noqa: ARG001 - it changes when something is installed, and so what is remembered is not used
     for name in _DISTRIBUTIONS.get(package, (package,)):
         try:
             return metadata.version(name)
