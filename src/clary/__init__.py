@@ -2,4 +2,66 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clary.doors.python.blocks import fail, otherwise, raw_step, register, when
+    from clary.doors.python.declared import File
+    from clary.doors.python.pipelines import pipeline
+    from clary.doors.python.session import connect
+    from clary.doors.python.steps import step
+    from clary.kernel.errors import (
+        AlreadyExists,
+        ClaryError,
+        Conflict,
+        Forbidden,
+        InvalidInput,
+        JobFailed,
+        LimitExceeded,
+        NotFound,
+        NotSupported,
+        Unavailable,
+    )
+
+__all__ = [
+    "AlreadyExists",
+    "ClaryError",
+    "Conflict",
+    "File",
+    "Forbidden",
+    "InvalidInput",
+    "JobFailed",
+    "LimitExceeded",
+    "NotFound",
+    "NotSupported",
+    "Unavailable",
+    "connect",
+    "fail",
+    "otherwise",
+    "pipeline",
+    "raw_step",
+    "register",
+    "step",
+    "when",
+]
+_PLACES = {
+    **dict.fromkeys(("fail", "otherwise", "raw_step", "register", "when"), "doors.python.blocks"),
+    "File": "doors.python.declared",
+    "connect": "doors.python.session",
+    "pipeline": "doors.python.pipelines",
+    "step": "doors.python.steps",
+}
+"""Where names are; the errors are in ``kernel.errors``. Each is imported when it is first used."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'clary' has no attribute {name!r}")
+    found = getattr(import_module(f"clary.{_PLACES.get(name, 'kernel.errors')}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -16,7 +16,6 @@ import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-import clary
 from clary.config import Config, default_home
 from clary.doors.cli.demo_view import report, watching
 from clary.doors.cli.env import environment_of
@@ -156,7 +155,7 @@ def _finish(data: subprocess.Popen[str]) -> None:
 
 def _source() -> Path:
     """Find the example: in the installed package, or in the checkout."""
-    package = Path(clary.__file__).resolve().parent
+    package = Path(__file__).resolve().parents[2]
     places = (package / "examples" / "abalone", package.parent.parent / "examples" / "abalone")
     for place in places:
         if place.is_dir():

@@ -185,6 +185,8 @@ class Server:
     reset
         Empties the home and opens it again; offered as ``POST /_clary/reset`` when the config
         allows it.
+    bound
+        A socket that listens already, instead of the config's address.
 
     Raises
     ------
@@ -192,9 +194,15 @@ class Server:
         The address cannot be bound.
     """
 
-    def __init__(self, platform: Platform, *, reset: Callable[[], Platform] | None = None) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        *,
+        reset: Callable[[], Platform] | None = None,
+        bound: socket.socket | None = None,
+    ) -> None:
         config = platform.config
-        self._socket = _bind(config.host, config.port)
+        self._socket = bound or _bind(config.host, config.port)
         host = f"[{config.host}]" if ":" in config.host else config.host
         self.endpoint = f"http://{host}:{self._socket.getsockname()[1]}"
         self._app = Application(Gateway(platform), reset if config.allow_reset else None)

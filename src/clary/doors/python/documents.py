@@ -1,0 +1,157 @@
+"""From a recorded pipeline to its public definition (schema 2020-12-01)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clary.doors.python.arguments import Arguments
+from clary.doors.python.packages import pack
+from clary.doors.python.tracing import Call, Raw
+from clary.doors.python.values import JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from clary.doors.python.tracing import Node, Trace
+    from clary.doors.python.uploads import Uploads
+    from clary.kernel.ports import JsonObject
+
+VERSION = "2020-12-01"
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+_ROOT = "/opt/ml/processing"
+_LONGEST_CALL = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a definition is to run: with which role, and where its files go.
+
+    ``define`` makes an environment of requirements and returns its image.
+    """
+
+    role: str
+    uploads: Uploads
+    define: Callable[[Sequence[str]], str]
+
+
+def definition(trace: Trace, target: Target) -> JsonObject:
+    """Write the definition; what it names in the object store is added to the target's uploads.
+
+    Raises
+    ------
+    InvalidInput
+        A step's function or argument cannot travel; names the step.
+    """
+    return {
+        "Version": VERSION,
+        "Metadata": {},
+        "Parameters": trace.parameters,
+        "Steps": [_step(node, target) for node in trace.nodes],
+    }
+
+
+def _step(node: Node, target: Target) -> JsonObject:
+    if isinstance(node, Call):
+        return _processing(node, target)
+    if isinstance(node, Raw):
+        return dict(node.document)
+    return {
+        "Name": node.name,
+        "Type": "Condition",
+        "Arguments": {
+            "Conditions": list(node.test.conditions),
+            "IfSteps": [_step(one, target) for one in node.then],
+            "ElseSteps": [_step(one, target) for one in node.otherwise],
+        },
+    }
+
+
+def _processing(call: Call, target: Target) -> JsonObject:
+    """Write the Processing step that a call of a function becomes."""
+    options, uploads = call.options, target.uploads
+    package = pack(call.function, f"step {call.name}")
+    made = Arguments(call, uploads)
+    made.inputs["code"] = uploads.files("code", package.digest, package.files)
+    text = json.dumps(_sent(call, made), separators=(",", ":"))
+    if len(text) > _LONGEST_CALL:
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        made.inputs["call"] = uploads.files("calls", digest, {"call.json": text.encode()})
+        text = "processing/input/call/call.json"
+    for one in options.after:
+        made.wait_for(one)
+    wanted = options.wanted()
+    cluster = {"InstanceCount": 1, "InstanceType": options.instance_type, "VolumeSizeInGB": 30}
+    results = [name for name, _ in call.returned.results]
+    arguments: JsonObject = {
+        "ProcessingResources": {"ClusterConfig": cluster},
+        "AppSpecification": {
+            "ImageUri": target.define(wanted) if wanted else f"python:{PYTHON}",
+            "ContainerEntrypoint": ["python3", f"{_ROOT}/input/code/run.py"],
+            "ContainerArguments": [text, *made.words],
+        },
+        "RoleArn": target.role,
+        "ProcessingInputs": [_input(name, uri) for name, uri in made.inputs.items()],
+        "ProcessingOutputConfig": {"Outputs": [_output(call, name, uploads) for name in results]},
+    }
+    if options.timeout_s:
+        arguments["StoppingCondition"] = {"MaxRuntimeInSeconds": options.timeout_s}
+    step: JsonObject = {"Name": call.name, "Type": "Processing", "Arguments": arguments}
+    if made.after:
+        step["DependsOn"] = list(dict.fromkeys(made.after))
+    if call.kept:
+        step["PropertyFiles"] = [_property_file(name) for name in sorted(call.kept)]
+    return step | options.members()
+
+
+def _sent(call: Call, made: Arguments) -> JsonObject:
+    """Write the call as the step's program reads it."""
+    return {
+        "python": PYTHON,
+        "args": [made.argument(one, name, call.hints[name]) for name, one in call.args],
+        "kwargs": {
+            name: made.argument(one, name, call.hints.get(name))
+            for name, one in call.kwargs.items()
+        },
+        "outputs": [
+            {"name": name, "form": kind.form, "type": kind.tree}
+            for name, kind in call.returned.results
+        ],
+        "several": call.returned.several,
+    }
+
+
+def _input(name: str, uri: Any) -> JsonObject:
+    return {
+        "InputName": name,
+        "AppManaged": False,
+        "S3Input": {
+            "S3Uri": uri,
+            "LocalPath": f"{_ROOT}/input/{name}",
+            "S3DataType": "S3Prefix",
+            "S3InputMode": "File",
+            "S3DataDistributionType": "FullyReplicated",
+            "S3CompressionType": "None",
+        },
+    }
+
+
+def _output(call: Call, name: str, uploads: Uploads) -> JsonObject:
+    run = {"Get": "Execution.PipelineExecutionId"}
+    parts = ["s3:/", uploads.bucket, call.trace.pipeline, run, call.name, name]
+    return {
+        "OutputName": name,
+        "AppManaged": False,
+        "S3Output": {
+            "S3Uri": {"Std:Join": {"On": "/", "Values": parts}},
+            "LocalPath": f"{_ROOT}/output/{name}",
+            "S3UploadMode": "EndOfJob",
+        },
+    }
+
+
+def _property_file(name: str) -> JsonObject:
+    return {"PropertyFileName": name, "OutputName": name, "FilePath": JSON}

@@ -1,0 +1,155 @@
+"""A function as the files of a job: pickled by value, with the program that calls it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import site
+import sys
+import sysconfig
+import types
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+import clary
+from clary.kernel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_HERE = Path(__file__).resolve().parent
+_FILES = {"run.py": "program.py", "clary_values.py": "values.py"}
+_MOST_BYTES = 100 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Files by name, and the digest of them all."""
+
+    files: Mapping[str, bytes]
+    digest: str
+
+
+def pack(function: Callable[..., Any], place: str) -> Package:
+    """Make the files that run a function anywhere.
+
+    The function and all it uses of modules that are not installed travel by value; its
+    annotations stay behind.
+
+    Raises
+    ------
+    InvalidInput
+        Something it uses cannot be pickled; names ``place`` and, where it can be told, what it is.
+    """
+    files = {**_program(), "function.pkl": _pickled(function, place)}
+    digest = hashlib.sha256()
+    for name, data in sorted(files.items()):
+        digest.update(f"{name} {len(data)}\n".encode() + data)
+    return Package(files, digest.hexdigest())
+
+
+def dumps(value: Any) -> bytes:
+    """Pickle a value, what it needs of the user's own modules by value."""
+    mine = list(_own_modules())
+    for module in mine:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        with io.BytesIO() as file:
+            _Pickler(file).dump(value)
+            return file.getvalue()
+    finally:
+        for module in mine:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
+    """Sorts sets, whose order is another in every process, so that equal functions are equal."""
+
+    def persistent_id(self, obj: Any) -> Any:
+        """Give the items of a set of texts or numbers in order."""
+        if type(obj) not in (set, frozenset) or len({type(one) for one in obj}) != 1:
+            return None
+        try:
+            return type(obj).__name__, sorted(obj)
+        except TypeError:
+            return None
+
+
+@lru_cache(maxsize=1)
+def _program() -> Mapping[str, bytes]:
+    return {name: (_HERE / source).read_bytes() for name, source in _FILES.items()}
+
+
+def _pickled(function: Callable[..., Any], place: str) -> bytes:
+    try:
+        data = dumps(_bare(function))
+    except Exception as error:  # reducers raise anything
+        what = _culprit(function)
+        raise InvalidInput(
+            place,
+            f"its function cannot be pickled: {what or error}",
+            hint="make it inside the function, or pass it as an argument",
+        ) from None
+    if len(data) > _MOST_BYTES:
+        raise InvalidInput(
+            place,
+            f"its function takes {len(data)} bytes, with all that it uses",
+            legal=f"at most {_MOST_BYTES}; pass data as arguments",
+        )
+    return data
+
+
+def _bare(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Copy a function without its annotations, which only its definition needs."""
+    if not isinstance(function, types.FunctionType):
+        return function
+    copy = types.FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    copy.__module__, copy.__qualname__ = function.__module__, function.__qualname__
+    return copy
+
+
+def _culprit(function: Callable[..., Any]) -> str:
+    """Name the global or closed-over value that cannot be pickled."""
+    used = getattr(function, "__globals__", {})
+    code = getattr(function, "__code__", None)
+    names = code.co_names if code else ()
+    cells = zip(
+        code.co_freevars if code else (), getattr(function, "__closure__", None) or (), strict=False
+    )
+    found = {name: used[name] for name in names if name in used}
+    found |= {name: cell.cell_contents for name, cell in cells}
+    for name, value in found.items():
+        try:
+            dumps(value)
+        except Exception as error:  # reducers raise anything
+            return f"{name}: {error}"
+    return ""
+
+
+def _own_modules() -> Iterator[types.ModuleType]:
+    """Yield the loaded modules that no environment has: the user's scripts and packages."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name == "__main__" or not file or module.__name__ != name:
+            continue
+        if not any(Path(file).is_relative_to(folder) for folder in _installed()):
+            yield module
+
+
+@lru_cache(maxsize=1)
+def _installed() -> tuple[Path, ...]:
+    known = sysconfig.get_paths()
+    paths = [known[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    package = Path(clary.__file__ or "").parent
+    return (package, *(Path(path) for path in (*paths, *site.getsitepackages())))

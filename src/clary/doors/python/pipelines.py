@@ -1,0 +1,202 @@
+"""Functions as pipelines."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import re
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clary.doors.python.declared import Declared, declared, hints
+from clary.doors.python.diagrams import mermaid
+from clary.doors.python.documents import Target, definition
+from clary.doors.python.handles import Parameter
+from clary.doors.python.session import session
+from clary.doors.python.tracing import Trace, defining
+from clary.doors.python.values import described, matches, short
+from clary.kernel.codec import to_json
+from clary.kernel.errors import InvalidInput
+from clary.pipelines.expressions import as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from clary.doors.python.executions import Execution
+    from clary.doors.python.uploads import Uploads
+    from clary.kernel.ports import JsonObject
+
+_NAME = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9])*")
+_LONGEST_NAME = 256
+_KINDS = {"str": "String", "int": "Integer", "float": "Float", "bool": "Boolean"}
+
+
+class Pipeline:
+    """A function whose calls of steps are a pipeline; made by ``clary.pipeline``.
+
+    Arguments annotated as str, int, float, bool, a Literal of these, or ``clary.File`` are the
+    pipeline's parameters, chosen anew at each start. Any other argument shapes the definition
+    itself, as a list to fan out over.
+    """
+
+    def __init__(self, function: Callable[..., None], name: str = "") -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name = name or function.__name__.replace("_", "-").strip("-")
+        if not _NAME.fullmatch(self.name) or len(self.name) > _LONGEST_NAME:
+            legal = f"1 to {_LONGEST_NAME} letters, digits and hyphens"
+            raise InvalidInput(f"pipeline {self.name}", "is no name", legal=legal)
+
+    def definition(self, **shaping: Any) -> JsonObject:
+        """Return the public definition (schema 2020-12-01).
+
+        Raises
+        ------
+        InvalidInput
+            It cannot run; names the step and the argument.
+        """
+        return self._compiled(shaping)[0]
+
+    def diagram(self, **shaping: Any) -> str:
+        """Draw it as a Mermaid flowchart."""
+        return mermaid(to_json(self.definition(**shaping)).decode())
+
+    def upsert(self, **shaping: Any) -> int:
+        """Store the definition with all it needs, as a new version if it differs; its version."""
+        document, uploads = self._compiled(shaping)
+        here = session()
+        here.send(uploads)
+        return here.upsert(self.name, document)
+
+    def start(self, **arguments: Any) -> Execution:
+        """Store the definition and start it with these arguments.
+
+        Raises
+        ------
+        InvalidInput
+            An argument is unknown, missing or does not fit; or the definition cannot run.
+        """
+        known = self._arguments()
+        for name in arguments:
+            if name not in known:
+                legal = ", ".join(known) or "none"
+                raise InvalidInput(f"pipeline {self.name}, {name}", "no such argument", legal=legal)
+        shaping = {k: v for k, v in arguments.items() if not _kind(known[k][1])}
+        document, uploads = self._compiled(shaping)
+        values = {
+            name: as_text(self._value(name, arguments[name], known[name][1], uploads))
+            for name in arguments
+            if name not in shaping
+        }
+        here = session()
+        here.send(uploads)
+        return here.start(self.name, here.upsert(self.name, document), values)
+
+    def __call__(self, *_: Any, **__: Any) -> None:
+        """Refuse: a pipeline is started."""
+        raise InvalidInput(f"pipeline {self.name}", "is not called", legal=".start(...)")
+
+    def _compiled(self, shaping: Mapping[str, Any]) -> tuple[JsonObject, Uploads]:
+        here = session()
+        uploads = here.uploads()
+        trace = Trace(self.name)
+        arguments = {
+            name: self._standing_for(trace, one, kind, shaping, uploads)
+            for name, (one, kind) in self._arguments().items()
+        }
+        with defining(trace):
+            returned = self.function(**arguments)
+        if returned is not None:
+            hint = 'read results with run["step"].result()'
+            raise InvalidInput(f"pipeline {self.name}", "returns a value", legal="none", hint=hint)
+        if not trace.nodes:
+            raise InvalidInput(
+                f"pipeline {self.name}", "has no steps", legal="calls of @clary.step"
+            )
+        return definition(trace, Target(here.role, uploads, here.define)), uploads
+
+    def _arguments(self) -> dict[str, tuple[inspect.Parameter, Declared]]:
+        found = hints(self.function, f"pipeline {self.name}")
+        parameters = inspect.signature(self.function).parameters
+        return {name: (one, _declared(one, found.get(name))) for name, one in parameters.items()}
+
+    def _standing_for(
+        self,
+        trace: Trace,
+        parameter: inspect.Parameter,
+        declared_as: Declared,
+        shaping: Mapping[str, Any],
+        uploads: Uploads,
+    ) -> Any:
+        """Record a parameter and return what stands for it; or return a shaping argument."""
+        name, kind = parameter.name, _kind(declared_as)
+        given = shaping.get(name, parameter.default)
+        missing = given is inspect.Parameter.empty
+        if not kind:
+            if missing:
+                raise InvalidInput(f"pipeline {self.name}, {name}", "must be given")
+            return given
+        document: JsonObject = {"Name": name, "Type": "String" if kind == "File" else kind}
+        if not missing:
+            document["DefaultValue"] = self._value(name, given, declared_as, uploads)
+        if declared_as.tree["is"] == "literal":
+            document["EnumValues"] = list(declared_as.tree["of"])
+        trace.parameters.append(document)
+        return Parameter(trace, name, kind, declared_as)
+
+    def _value(self, name: str, value: Any, kind: Declared, uploads: Uploads) -> Any:
+        """Check a parameter's value and return it as the definition has it."""
+        place = f"pipeline {self.name}, {name}"
+        if not matches(value, kind.tree):
+            raise InvalidInput(place, f"{short(value)} does not fit", legal=described(kind.tree))
+        if kind.form != "file":
+            return float(value) if kind.tree["is"] == "float" else value
+        text = os.fspath(value)
+        return text if text.startswith("s3://") else uploads.path(Path(text).expanduser(), place)
+
+    def _repr_markdown_(self) -> str:
+        return f"```mermaid\n{self.diagram()}\n```"
+
+    def __repr__(self) -> str:
+        return f"pipeline {self.name}"
+
+
+def _declared(parameter: inspect.Parameter, hint: Any) -> Declared:
+    """Read an argument's annotation; without one, what its default is."""
+    if hint is not None:
+        return declared(hint)
+    default = parameter.default
+    return declared(type(default)) if isinstance(default, str | int | float) else Declared()
+
+
+def _kind(kind: Declared) -> str:
+    """Return the type of a pipeline's parameter; empty for an argument that is none."""
+    name = kind.tree["is"]
+    if kind.form == "file":
+        return "File"
+    if name == "literal":
+        kinds = {type(one).__name__ for one in kind.tree["of"]}
+        return _KINDS.get(kinds.pop(), "") if len(kinds) == 1 else ""
+    return _KINDS.get(name, "")
+
+
+@typing.overload
+def pipeline(function: Callable[..., None], /) -> Pipeline: ...
+@typing.overload
+def pipeline(*, name: str) -> Callable[[Callable[..., None]], Pipeline]: ...
+def pipeline(function: Callable[..., None] | None = None, /, *, name: str = "") -> Any:
+    """Make a function a pipeline: ``@clary.pipeline``.
+
+    Its body calls steps, and says ``with clary.when(...)``, ``clary.register(...)`` and the like.
+    It runs whenever the definition is wanted; the steps run when the pipeline is started.
+
+    Parameters
+    ----------
+    name
+        The pipeline's name; the function's, with hyphens, unless it is given.
+    """
+    if function is not None:
+        return Pipeline(function, name)
+    return lambda inner: Pipeline(inner, name)
