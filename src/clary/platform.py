@@ -16,6 +16,11 @@ from clary.adapters.sqlite import SqliteStore
 from clary.adapters.sqlite_metrics import SqliteMetrics
 from clary.adapters.uv import UvEnvironments
 from clary.experiments.service import Experiments
+from clary.functions.invocations import Invocations
+from clary.functions.invocations import Tools as FunctionTools
+from clary.functions.model import INVOCATION
+from clary.functions.service import Functions
+from clary.functions.steps import LambdaStep
 from clary.governance.service import Governance
 from clary.jobs.environments import Environments
 from clary.jobs.model import KINDS
@@ -44,6 +49,7 @@ if TYPE_CHECKING:
     from clary.kernel.steps import StepKind
 
 _PARALLEL_EXECUTIONS = 8
+_PARALLEL_INVOCATIONS = 16
 _PARALLEL_TUNING_JOBS = 8
 
 
@@ -65,6 +71,8 @@ class Platform:
     reproductions: Reproductions
     queues: Queues
     callbacks: Callbacks
+    functions: Functions
+    invocations: Invocations
     experiments: Experiments
     tuning: Tuning
     worker: Worker
@@ -101,6 +109,10 @@ def open_platform(config: Config) -> Platform:
     models = Models(store, objects, lineage)
     queues = Queues(store, store)
     callbacks = Callbacks(store, queues.messages)
+    functions = Functions(store, objects)
+    invocations = Invocations(
+        FunctionTools(store, store, objects, runner, logs, governance.job_environment)
+    )
     experiments = Experiments(store, objects, SqliteMetrics(home / "metrics.db"))
     tuning = Tuning(store, logs, jobs, OptunaStudies())
     kinds: dict[str, StepKind] = {
@@ -113,6 +125,7 @@ def open_platform(config: Config) -> Platform:
         "Condition": ConditionStep(),
         "Fail": FailStep(),
         "Callback": CallbackStep(callbacks),
+        "Lambda": LambdaStep(functions, invocations),
     }
     pipelines = Pipelines(store, objects, kinds, known=check_property)
     journal = Journal(store, followers=[Registrations()], senders=[])
@@ -123,12 +136,14 @@ def open_platform(config: Config) -> Platform:
             "pipeline-execution": pipelines.run,
             FOLLOWER: journal.run,
             CALLBACK: callbacks.run,
+            INVOCATION: invocations.run,
             TUNING: tuning.run,
             **dict.fromkeys(KINDS, jobs.run),
         },
         {
             "pipeline-execution": _PARALLEL_EXECUTIONS,
             FOLLOWER: max(1, journal.readers),
+            INVOCATION: _PARALLEL_INVOCATIONS,
             TUNING: _PARALLEL_TUNING_JOBS,
             **dict.fromkeys(KINDS, config.parallel_jobs),
         },
@@ -149,6 +164,8 @@ def open_platform(config: Config) -> Platform:
         reproductions=Reproductions(store, objects, lineage, jobs, pipelines),
         queues=queues,
         callbacks=callbacks,
+        functions=functions,
+        invocations=invocations,
         experiments=experiments,
         tuning=tuning,
         worker=worker,

@@ -15,6 +15,14 @@ _EXECUTION = re.compile(r"pipeline/([^/]+)/execution/([^/]+)")
 _ROLE = re.compile(r"role/(.+)")
 _VERSION = re.compile(r"(model-package)/([^/]+)/([1-9][0-9]{0,8})")
 _RESOURCE = re.compile(r"([a-z-]+)/([^/]+)")
+_ELSEWHERE = {
+    "queue": ("sqs", ""),
+    "function": ("lambda", "function:"),
+    "schedule": ("scheduler", "schedule/"),
+    "schedule-group": ("scheduler", "schedule-group/"),
+    "rule": ("events", "rule/"),
+}
+"""Kinds of services beside SageMaker: the service, and what stands before the name."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,6 +71,9 @@ def arn(ref: Ref) -> str:
         return f"arn:aws:iam::{ref.account}:role/{ref.name}"
     if ref.kind == "bucket":
         return f"arn:aws:s3:::{ref.name}"
+    if ref.kind in _ELSEWHERE:
+        service, before = _ELSEWHERE[ref.kind]
+        return f"arn:aws:{service}:{ref.region}:{ref.account}:{before}{ref.name}"
     path = f"{ref.kind}/{ref.name}"
     if ref.kind == "pipeline-execution":
         pipeline, _, execution = ref.name.partition("/")
@@ -88,7 +99,10 @@ def parse_arn(text: str, *, field: str = "Arn") -> Ref:
         return Ref(account, "", "bucket", path)
     if service == "iam" and (role := _ROLE.fullmatch(path)):
         return Ref(account, "", "role", role[1])
-    ref = _sagemaker_ref(account, region, path) if service == "sagemaker" else None
+    if service == "sagemaker":
+        ref = _sagemaker_ref(account, region, path)
+    else:
+        ref = _other_ref(service, account, region, path)
     if ref is None:
         raise InvalidInput(field, f"{text!r} names no resource of a kind that is known here")
     return ref
@@ -101,6 +115,13 @@ def _sagemaker_ref(account: str, region: str, path: str) -> Ref | None:
         return Ref(account, region, versioned[1], versioned[2], int(versioned[3]))
     if plain := _RESOURCE.fullmatch(path):
         return Ref(account, region, plain[1], plain[2])
+    return None
+
+
+def _other_ref(service: str, account: str, region: str, path: str) -> Ref | None:
+    for kind, (of, before) in _ELSEWHERE.items():
+        if of == service and path.startswith(before) and len(path) > len(before):
+            return Ref(account, region, kind, path.removeprefix(before))
     return None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from clary.doors.wire import form_codec, json_codec, model, xml_codec
+from clary.doors.wire.errors import QUERY_WORDS
 from clary.doors.wire.message import Response
 from clary.doors.wire.rest_codec import RestCodec
 
@@ -130,6 +131,9 @@ def _json_error(error: WireError, service: Service, status: int, request_id: str
         "Content-Type": f"application/{content_type}",
         **error.headers,
     }
+    if service.query_compatible:
+        fault = "Sender" if status < 500 else "Receiver"
+        headers["x-amzn-query-error"] = f"{QUERY_WORDS.get(error.code, error.code)};{fault}"
     document = {
         "__type": error.code,
         "message": error.message,

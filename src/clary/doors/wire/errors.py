@@ -129,7 +129,71 @@ WORDS: dict[str, dict[type[ClaryError], tuple[str, ...]]] = {
         Unavailable: ("ServiceUnavailableException",),
         JobFailed: ("InvalidParameterException",),
     },
+    "sqs": {
+        InvalidInput: (
+            "InvalidAttributeValue",
+            "InvalidMessageContents",
+            "ReceiptHandleIsInvalid",
+            "InvalidParameterValue",
+        ),
+        NotFound: ("QueueDoesNotExist",),
+        AlreadyExists: ("QueueNameExists",),
+        Conflict: ("MessageNotInflight", "RequestThrottled"),
+        Forbidden: ("AccessDenied",),
+        LimitExceeded: ("OverLimit",),
+        NotSupported: ("UnsupportedOperation",),
+        Unavailable: ("ServiceUnavailable",),
+        JobFailed: ("InvalidParameterValue",),
+    },
+    "lambda": {
+        InvalidInput: ("InvalidParameterValueException",),
+        NotFound: ("ResourceNotFoundException",),
+        AlreadyExists: ("ResourceConflictException",),
+        Conflict: ("ResourceConflictException",),
+        Forbidden: ("AccessDeniedException",),
+        LimitExceeded: ("RequestTooLargeException", "CodeStorageExceededException"),
+        NotSupported: ("UnsupportedOperation",),
+        Unavailable: ("ServiceException",),
+        JobFailed: ("ServiceException",),
+    },
+    "scheduler": {
+        InvalidInput: ("ValidationException",),
+        NotFound: ("ResourceNotFoundException",),
+        AlreadyExists: ("ConflictException",),
+        Conflict: ("ConflictException",),
+        Forbidden: ("AccessDeniedException",),
+        LimitExceeded: ("ServiceQuotaExceededException",),
+        NotSupported: ("UnsupportedOperation",),
+        Unavailable: ("ServiceUnavailable",),
+        JobFailed: ("ValidationException",),
+    },
+    "events": {
+        InvalidInput: ("ValidationException",),
+        NotFound: ("ResourceNotFoundException",),
+        AlreadyExists: ("ResourceAlreadyExistsException",),
+        Conflict: ("ConcurrentModificationException", "ValidationException"),
+        Forbidden: ("AccessDeniedException",),
+        LimitExceeded: ("LimitExceededException",),
+        NotSupported: ("UnsupportedOperation",),
+        Unavailable: ("ServiceUnavailable",),
+        JobFailed: ("ValidationException",),
+    },
 }
+QUERY_WORDS = {
+    "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueNameExists": "QueueAlreadyExists",
+    **{
+        code: f"AWS.SimpleQueueService.{code}"
+        for code in (
+            "BatchEntryIdsNotDistinct",
+            "EmptyBatchRequest",
+            "MessageNotInflight",
+            "TooManyEntriesInBatchRequest",
+            "UnsupportedOperation",
+        )
+    },
+}
+"""What a service that spoke the query protocol once called its errors then."""
 # Where the model gives a code no status. The json protocol answers 400 to every client error.
 _STATUS: dict[type[ClaryError], int] = {
     InvalidInput: 400,
@@ -153,7 +217,7 @@ _PHRASES: dict[tuple[str, type[ClaryError]], str] = {
     ("DescribeModel", NotFound): "Could not find model",
     ("DescribeModelPackage", NotFound): "Could not find model package",
 }
-_JSON = frozenset({"sagemaker", "logs"})
+_JSON = frozenset({"sagemaker", "logs", "sqs", "events"})
 
 
 def translate(error: ClaryError, service: str, operation: Operation | None) -> WireError:

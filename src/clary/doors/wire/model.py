@@ -20,7 +20,16 @@ SERVICES = (
     "sts",
     "iam",
     "logs",
+    "sqs",
+    "lambda",
+    "scheduler",
+    "events",
 )
+
+_CORRECTED = {
+    "sqs": {("ReceiveMessageRequest", "AttributeNames"): "MessageSystemAttributeList"},
+}
+"""Members that the service reads otherwise than its model says, with their right shapes."""
 
 ShapeDocument = dict[str, Any]
 """A shape as the model writes it: ``type`` and, by type, members, limits, names on the wire."""
@@ -69,7 +78,10 @@ class Service:
         self.json_version: str = metadata.get("jsonVersion", "1.0")
         self.namespace: str = metadata.get("xmlNamespace", "")
         self.version: str = metadata["apiVersion"]
+        self.query_compatible = "awsQueryCompatible" in metadata
         self.shapes: Mapping[str, ShapeDocument] = document["shapes"]
+        for (shape, member), right in _CORRECTED.get(name, {}).items():
+            self.shapes[shape]["members"][member] = {"shape": right}
         self.operations = {
             operation: self._operation(operation, spec)
             for operation, spec in document["operations"].items()

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 COVERAGE = "docs/reference/wire-coverage.md"
 _SAGEMAKER_REST = ("sagemaker-runtime", "sagemaker-featurestore-runtime", "sagemaker-metrics")
-_TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs"}
+_TARGETS = {
+    "SageMaker": "sagemaker",
+    "Logs_20140328": "logs",
+    "AmazonSQS": "sqs",
+    "AWSEvents": "events",
+}
 _FORMS = ("sts", "iam")
 _LABEL = re.compile(r"(\{[^}]+\})")
 

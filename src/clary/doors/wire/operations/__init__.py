@@ -17,6 +17,7 @@ from clary.doors.wire.operations import (
     experiments,
     iam,
     jobs,
+    lambda_,
     lineage,
     lineage_graph,
     logs,
@@ -47,6 +48,7 @@ MODULES: Mapping[str, tuple[ModuleType, ...]] = {
     "logs": (logs,),
     "s3": (s3, s3_buckets, s3_listing, s3_multipart, s3_tags),
     "sqs": (sqs,),
+    "lambda": (lambda_,),
     "sagemaker": (
         callbacks,
         experiments,

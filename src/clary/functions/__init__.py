@@ -1,0 +1,1 @@
+"""Functions: zipped handlers, called with an event, each call isolated."""

@@ -1,0 +1,1 @@
+"""Queues of messages between programs, and the pipeline steps that wait for an answer."""
