@@ -140,7 +140,12 @@ class Bench:
         moment = now()
         started = moment - timedelta(seconds=2)
         job = jobs_model.changed(
-            job, stage="Ended", metrics=metrics, failure=failure, started_at=started, ended_at=moment
+            job,
+            stage="Ended",
+            metrics=metrics,
+            failure=failure,
+            started_at=started,
+            ended_at=moment,
         )
         with self.store.begin() as change:
             change.update(replace(resource, status=status, body=jobs_model.write(job)))
@@ -178,9 +183,7 @@ class Bench:
 
 
 def services(store, logs):
-    jobs = Jobs(
-        store, None, None, logs, Lineage(store), environment=environment, environments=None
-    )
+    jobs = Jobs(store, None, None, logs, Lineage(store), environment=environment, environments=None)
     return Tuning(store, logs, jobs, OptunaStudies()), jobs
 
 

@@ -95,6 +95,8 @@ def _training(resource: Resource, job: Job) -> JsonObject:
         "SecondaryStatusTransitions": _transitions(resource, job),
         "LastModifiedTime": resource.modified_at,
         "ModelArtifacts": {"S3ModelArtifacts": training.model_uri(resource.ref, view)},
+        # Estimator.attach reads the key, which is empty where none was given
+        "OutputDataConfig": {"KmsKeyId": "", **job.request["OutputDataConfig"]},
         "StoppingCondition": job.request.get("StoppingCondition")
         or {"MaxRuntimeInSeconds": requests.DAY_S},
         "EnableNetworkIsolation": view.enable_network_isolation,

@@ -161,7 +161,12 @@ def _definition(given: Mapping[str, Any], algorithm: Algorithm) -> JsonObject:
     metrics = [{"Name": name, "Regex": pattern} for name, pattern in algorithm.metrics]
     static = {**algorithm.static, OBJECTIVE: algorithm.metric}
     specification = {"MetricDefinitions": metrics, **given["AlgorithmSpecification"]}
-    filled = {**given, "StaticHyperParameters": static, "AlgorithmSpecification": specification}
+    filled = {
+        **given,
+        "StaticHyperParameters": static,
+        "AlgorithmSpecification": specification,
+        "ResourceConfig": algorithm.document.get("ResourceConfig", {}),
+    }
     if given.get("HyperParameterRanges"):
         filled["HyperParameterRanges"] = _ranges(given["HyperParameterRanges"])
     return filled
