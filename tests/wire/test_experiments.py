@@ -76,7 +76,9 @@ def test_lists_name_what_belongs_together(sagemaker, made, name):
     assert names("TrialComponentName", TrialName=f"{made}-t") == both
     ascending = {"SortBy": "Name", "SortOrder": "Ascending"}
     assert names("TrialComponentName", TrialName=f"{made}-t", **ascending) == both[::-1]
-    assert names("TrialComponentName", ExperimentName=made, CreatedBefore=datetime(2020, 1, 1)) == []
+    assert (
+        names("TrialComponentName", ExperimentName=made, CreatedBefore=datetime(2020, 1, 1)) == []
+    )
     pages = sagemaker.get_paginator("list_trial_components").paginate(
         ExperimentName=made, PaginationConfig={"PageSize": 1}
     )

@@ -14,11 +14,10 @@ from sqlalchemy import and_, bindparam, case, or_, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from clary.adapters.sql_batches import links, resources
+from clary.adapters.sql_batches import links, resources, tags
 from clary.adapters.sql_schema import (
     EVENT,
     RESOURCE,
-    TAG,
     event_from_row,
     micros,
     ref_text,
@@ -131,10 +130,12 @@ class SqlStore:
     def tags(self, ref: Ref) -> Mapping[str, str]:
         """Tags of a resource, by key; empty when it has none."""
         with self._read() as connection:
-            rows = connection.execute(
-                select(TAG.c.key, TAG.c.value).where(TAG.c.ref == ref_text(ref)).order_by(TAG.c.key)
-            ).all()
-        return {row.key: row.value for row in rows}
+            return tags(connection, [ref]).get(ref, {})
+
+    def tags_of(self, refs: Iterable[Ref]) -> Mapping[Ref, Mapping[str, str]]:
+        """Tags of those of many resources that have any."""
+        with self._read() as connection:
+            return tags(connection, refs)
 
     def events(
         self, *, after: int = 0, limit: int = 1000, ref: Ref | None = None

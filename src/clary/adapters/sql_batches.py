@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select
 from clary.adapters.sql_schema import (
     LINK,
     RESOURCE,
+    TAG,
     link_from_row,
     ref_text,
     resource_from_row,
@@ -34,6 +35,8 @@ _LINKS = {
     True: select(LINK).where(LINK.c.target.in_(bindparam("ends", expanding=True))),
     False: select(LINK).where(LINK.c.source.in_(bindparam("ends", expanding=True))),
 }
+
+_TAGS = select(TAG).where(TAG.c.ref.in_(bindparam("refs", expanding=True)))
 
 
 def resources(connection: Connection, refs: Iterable[Ref]) -> Mapping[Ref, Resource]:
@@ -65,6 +68,16 @@ def links(connection: Connection, refs: Iterable[Ref], *, incoming: bool) -> Seq
         for row in connection.execute(_LINKS[incoming], {"ends": some})
     ]
     return [link_from_row(row) for row in sorted(rows, key=lambda row: int(row.id))]
+
+
+def tags(connection: Connection, refs: Iterable[Ref]) -> Mapping[Ref, Mapping[str, str]]:
+    """Read the tags of those of many resources that have any, by key."""
+    named = {ref_text(ref): ref for ref in refs}
+    found: dict[Ref, dict[str, str]] = {}
+    for some in _parts(list(named)):
+        for row in connection.execute(_TAGS.order_by(TAG.c.key), {"refs": some}):
+            found.setdefault(named[row.ref], {})[row.key] = row.value
+    return found
 
 
 def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

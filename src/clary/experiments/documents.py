@@ -70,18 +70,6 @@ def metrics(found: Resource, summaries: Sequence[Summary]) -> list[JsonObject]:
     ]
 
 
-def parents(found: Resource, trials: Sequence[Resource]) -> list[JsonObject]:
-    """Write the trials that a component is in, with their experiments."""
-    return [
-        {
-            "TrialName": trial.body["request"]["TrialName"],
-            "ExperimentName": trial.body["request"]["ExperimentName"],
-        }
-        for trial in trials
-        if trial.ref.name in found.body["trials"]
-    ]
-
-
 def _sources(found: Resource) -> list[JsonObject]:
     own = found.body["source"]
     return [*([own] if own else []), *found.body["sources"]]

@@ -228,8 +228,9 @@ class Runs:
 
     def _with_facts(self, components: Sequence[Resource]) -> Iterator[Run]:
         metrics = self._experiments.metrics.of(components)
+        tags = self._store.tags_of(one.ref for one in components)
         for one in components:
-            yield read_run(one, metrics.get(one.ref, ()), self._store.tags(one.ref))
+            yield read_run(one, metrics.get(one.ref, ()), tags.get(one.ref))
 
     def _scope(self, transaction: Transaction | None) -> AbstractContextManager[Transaction]:
         return nullcontext(transaction) if transaction is not None else self._store.begin()

@@ -79,14 +79,13 @@ class Experiments:
         self.get(holder)
         page = self._store.select(replace(query, kind=MEMBER, parent=holder))
         names = [one.ref.name.partition("/")[0] for one in page.items]
-        found = [self._store.get(holder.sibling(COMPONENT, name)) for name in names]
-        return Page([one for one in found if one is not None], page.token)
+        found = self._store.get_all(holder.sibling(COMPONENT, name) for name in names)
+        return Page(list(found.values()), page.token)
 
     def trials_of(self, component: Ref) -> Sequence[Resource]:
         """List the trials that a component is in. Raises NotFound."""
         names = self.get(component).body["trials"]
-        found = [self._store.get(component.sibling(TRIAL, name)) for name in names]
-        return [trial for trial in found if trial is not None]
+        return list(self._store.get_all(component.sibling(TRIAL, name) for name in names).values())
 
     def create_experiment(
         self,
@@ -163,6 +162,7 @@ class Experiments:
                 "sources": [],
                 "trials": [],
                 "experiments": [],
+                "parents": [],
             }
             return _made(change, ref, document, actor, tags or {}, parent=parent, **extra)
 
@@ -283,9 +283,16 @@ def _existing(change: Transaction, ref: Ref) -> Resource:
 
 def _write_trials(change: Transaction, held: Resource, trials: list[str], actor: str) -> list[str]:
     """Write down which trials a component is in; returns the experiments that it then is in."""
-    found = [change.get(held.ref.sibling(TRIAL, name)) for name in trials]
-    experiments = sorted({one.parent.name for one in found if one and one.parent})
-    body = {**held.body, "trials": trials, "experiments": experiments, "modified_by": actor}
+    found = [_existing(change, held.ref.sibling(TRIAL, name)) for name in trials]
+    experiments = sorted({one.parent.name for one in found if one.parent})
+    names = ("TrialName", "ExperimentName")
+    body = {
+        **held.body,
+        "trials": trials,
+        "experiments": experiments,
+        "parents": [{name: one.body["request"][name] for name in names} for one in found],
+        "modified_by": actor,
+    }
     change.update(replace(held, body=body))
     change.append(Event(now(), actor, f"{COMPONENT}.updated", held.ref, {"trials": trials}))
     return experiments

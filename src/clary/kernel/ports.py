@@ -101,7 +101,10 @@ class MetadataStore(Protocol):
         """Edges that end (``incoming``) or start at any of ``refs``, in the order of adding."""
 
     def tags(self, ref: Ref) -> Mapping[str, str]:
-        """Tags of a resource; empty when it has none."""
+        """Tags of a resource, by key; empty when it has none."""
+
+    def tags_of(self, refs: Iterable[Ref]) -> Mapping[Ref, Mapping[str, str]]:
+        """Tags of those of many resources that have any."""
 
     def events(
         self, *, after: int = 0, limit: int = 1000, ref: Ref | None = None

@@ -149,6 +149,7 @@ class MetadataStoreContract(ListContract):
             transaction.tag(ref, {"team": "blue", "stage": None, "absent": None})
             transaction.tag(ref, {})
         assert store.tags(ref) == {"team": "blue", "": "empty"}
+        assert store.tags_of([a_ref(), ref]) == {ref: store.tags(ref)}
 
     def test_the_journal_is_read_in_order(self, store: MetadataStore) -> None:
         mine, other = a_ref(), a_ref()

@@ -2,104 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clary.doors.wire import model
-from clary.doors.wire.listing import page_of
+from clary.doors.wire.search_documents import Batch, kind_of
 from clary.doors.wire.search_expressions import Search
-from clary.jobs import describe
-from clary.kernel.errors import InvalidInput, NotFound, NotSupported
+from clary.doors.wire.search_pages import page, understand
+from clary.kernel.errors import NotSupported
 from clary.kernel.resource import Query
-from clary.models import documents as registry
-from clary.pipelines import documents as pipelines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from clary.doors.wire.call import Call
+    from clary.doors.wire.search_documents import Document, Kind
     from clary.kernel.ports import JsonObject
-    from clary.kernel.resource import Resource
 
-_PAGE = 1000
-_KINDS = {
-    "TrainingJob": "training-job",
-    "ModelPackage": "model-package",
-    "ModelPackageGroup": "model-package-group",
-    "Pipeline": "pipeline",
-    "PipelineExecution": "pipeline-execution",
-}
+_MOST_SUGGESTIONS = 20
+_LOOKED_AT = 100
+_MAPS = ("HyperParameters", "Parameters", "Tags", "CustomerMetadataProperties")
+_METRICS = ("Metrics", "FinalMetricDataList")
 
 
 def search(call: Call) -> JsonObject:
     """Find resources of a kind by their properties; the last changed comes first."""
-    params, word = call.params, call.params["Resource"]
-    if word not in _KINDS:
-        raise NotSupported(f"Search for {word} is not offered; legal: {', '.join(_KINDS)}")
-    if "VisibilityConditions" in params:
+    kind = kind_of(call.params["Resource"])
+    if "VisibilityConditions" in call.params:
         raise NotSupported("VisibilityConditions: nothing is hidden here; leave them out")
-    reader = Search(model.service("sagemaker").shapes, word)
-    asked = params.get("SearchExpression")
-    matches = reader.expression(asked) if asked is not None else None
-    order = _order(reader, params.get("SortBy"))
-    shared = params.get("CrossAccountFilterOption") == "CrossAccount"
-    found = [
-        (order(resource, document), document)
-        for resource, document in (() if shared else _documents(call, word))
-        if matches is None or matches(document)
-    ]
-    descending = params.get("SortOrder", "Descending") == "Descending"
-    found.sort(key=lambda pair: pair[0], reverse=descending)
-    records = [{word: _with_tag_list(document)} for _, document in found]
-    total = {"Value": len(records), "Relation": "EqualTo"}
-    return {**page_of(call, "Results", records), "TotalHits": total}
+    shapes = model.service("sagemaker").shapes
+    asked = understand(call, kind, _reader(kind), shapes)
+    if call.params.get("CrossAccountFilterOption") == "CrossAccount":
+        return {"Results": [], "TotalHits": {"Value": 0, "Relation": "EqualTo"}}
+    found = page(call, asked)
+    results = [{kind.record: document.whole()} for document in found.documents]
+    total = {"Value": found.total, "Relation": "EqualTo"}
+    if found.total is None:
+        total = {"Value": len(results), "Relation": "GreaterThanOrEqualTo"}
+    more = {"NextToken": found.token} if found.token else {}
+    return {"Results": results, "TotalHits": total, **more}
 
 
-def _documents(call: Call, word: str) -> Iterator[tuple[Resource, JsonObject]]:
-    write = _writers(call)[word]
-    asked = Query(_KINDS[word], call.account, call.region, limit=_PAGE)
-    while True:
-        page = call.platform.store.select(asked)
-        for resource in page.items:
-            try:
-                document = write(resource)
-            except NotFound:  # deleted since it was listed
-                continue
-            tags = call.platform.store.tags(resource.ref)
-            yield resource, {**document, **({"Tags": dict(tags)} if tags else {})}
-        if not page.token:
-            return
-        asked = replace(asked, token=page.token)
+def get_search_suggestions(call: Call) -> JsonObject:
+    """Complete the name of a property: the shape's own, and those that recent resources have."""
+    kind = kind_of(call.params["Resource"])
+    asked = call.params.get("SuggestionQuery", {}).get("PropertyNameQuery", {})
+    hint = asked.get("PropertyNameHint", "").lower()
+    query = Query(kind.resource, call.account, call.region, sort_by="modified", limit=_LOOKED_AT)
+    batch = Batch(call.platform, kind, call.platform.store.select(query).items)
+    held = (name for one in batch.resources for name in _held(batch.document(one)))
+    names = sorted({*_reader(kind).names(), *held}, key=lambda name: (name.count("."), name))
+    found = [name for name in names if name.lower().startswith(hint)][:_MOST_SUGGESTIONS]
+    return {"PropertyNameSuggestions": [{"PropertyName": name} for name in found]}
 
 
-def _writers(call: Call) -> dict[str, Callable[[Resource], JsonObject]]:
-    def execution(found: Resource) -> JsonObject:
-        values = call.platform.pipelines.parameters(found.ref)
-        return {**pipelines.execution(found), "PipelineParameters": list(values)}
-
-    return {
-        "TrainingJob": describe.describe,
-        "ModelPackage": registry.package,
-        "ModelPackageGroup": registry.group,
-        "Pipeline": lambda found: call.platform.pipelines.describe(found.ref),
-        "PipelineExecution": execution,
-    }
+def _reader(kind: Kind) -> Search:
+    return Search(model.service("sagemaker").shapes, kind.shape or kind.record)
 
 
-def _order(reader: Search, name: str | None) -> Callable[[Resource, JsonObject], Any]:
-    if name is None:
-        return lambda resource, _: (resource.modified_at, resource.ref)
-    found = reader.find(name)
-    if found.kind in ("structure", "list", "map"):
-        raise InvalidInput("SortBy", f"{name} is a {found.kind}", legal="the name of a value")
-
-    def key(resource: Resource, document: JsonObject) -> Any:
-        values = list(found.values(document))[:1]
-        return bool(values), values, resource.ref
-
-    return key
-
-
-def _with_tag_list(document: JsonObject) -> JsonObject:
-    tags = document.get("Tags", {})
-    return {**document, "Tags": [{"Key": key, "Value": tags[key]} for key in sorted(tags)]}
+def _held(document: Document) -> Iterator[str]:
+    for member in _MAPS:
+        if member in document:
+            yield from (f"{member}.{key}" for key in document[member])
+    for member in _METRICS:
+        if member in document:
+            yield from (f"Metrics.{one['MetricName']}" for one in document[member])

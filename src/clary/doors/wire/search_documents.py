@@ -1,0 +1,235 @@
+"""What is searched: the kinds, and the document that each resource is found by."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from clary.experiments import documents as experiments
+from clary.experiments.model import COMPONENT, EXPERIMENT, TRIAL
+from clary.jobs import describe
+from clary.jobs.model import PROCESSING, TRAINING, TRANSFORM
+from clary.kernel.errors import NotSupported
+from clary.kernel.names import parse_arn
+from clary.kernel.resource import Query
+from clary.models import documents as models
+from clary.pipelines import documents as pipelines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from clary.experiments.ports import Summary
+    from clary.kernel.names import Ref
+    from clary.kernel.ports import JsonObject
+    from clary.kernel.resource import Resource
+    from clary.platform import Platform
+
+_SOURCES = {
+    PROCESSING: "ProcessingJob",
+    TRAINING: "TrainingJob",
+    TRANSFORM: "TransformJob",
+}
+
+
+class Document:
+    """A document some of whose members are read only when they are asked for."""
+
+    def __init__(self, members: JsonObject, later: Mapping[str, Callable[[], Any]]) -> None:
+        self._members = members
+        self._later = dict(later)
+
+    def __contains__(self, name: str) -> bool:
+        if name in self._later:
+            value = self._later.pop(name)()
+            if value not in (None, {}, []):
+                self._members[name] = value
+        return name in self._members
+
+    def __getitem__(self, name: str) -> Any:
+        return self._members[name]
+
+    def whole(self) -> JsonObject:
+        """Read everything; tags become the list that the public documents have."""
+        for name in list(self._later):
+            _ = name in self
+        tags = self._members.get("Tags", {})
+        return {**self._members, "Tags": [{"Key": key, "Value": tags[key]} for key in tags]}
+
+
+class Batch:
+    """Resources of one kind whose documents are written together."""
+
+    def __init__(self, platform: Platform, kind: Kind, resources: Sequence[Resource]) -> None:
+        self._platform = platform
+        self._kind = kind
+        self.resources = resources
+
+    def document(self, resource: Resource) -> Document:
+        """Write the document of one of them."""
+        kind = self._kind
+        reads = {**kind.later, "Tags": Batch.tags}
+        later = {name: functools.partial(read, self, resource) for name, read in reads.items()}
+        return Document(kind.write(resource), later)
+
+    @functools.cached_property
+    def _tags(self) -> Mapping[Ref, Mapping[str, str]]:
+        return self._platform.store.tags_of(one.ref for one in self.resources)
+
+    @functools.cached_property
+    def _summaries(self) -> Mapping[Ref, Sequence[Summary]]:
+        return self._platform.experiments.metrics.of(self.resources)
+
+    def tags(self, found: Resource) -> Mapping[str, str]:
+        """Return a resource's tags, by key."""
+        return self._tags.get(found.ref, {})
+
+    def metrics(self, found: Resource) -> list[JsonObject]:
+        """Summarize a component's metrics."""
+        return experiments.metrics(found, self._summaries.get(found.ref, ()))
+
+    def source(self, found: Resource) -> JsonObject | None:
+        """Describe the job that a component was made for."""
+        source = found.body["source"]
+        if source is None:
+            return None
+        job = self._platform.store.get(parse_arn(source["SourceArn"]))
+        described = {} if job is None else {_SOURCES[job.ref.kind]: describe.describe(job)}
+        return {"SourceArn": source["SourceArn"], **described}
+
+    def components(self, found: Resource) -> list[JsonObject]:
+        """Name the components of a trial."""
+        members = ("TrialComponentName", "TrialComponentArn", "TrialComponentSource")
+        times = ("CreationTime", "CreatedBy")
+        asked = Query("", found.ref.account, found.ref.region)
+        page = self._platform.experiments.components(found.ref, asked)
+        lines = map(experiments.summary, page.items)
+        return [{name: line[name] for name in (*members, *times) if name in line} for line in lines]
+
+    def last_run(self, found: Resource) -> Any:
+        """Say when a pipeline was last started."""
+        last = self._platform.pipelines.last_execution(found.ref)
+        return last and last.created_at
+
+    def parameters(self, found: Resource) -> list[JsonObject]:
+        """List the values of an execution's parameters."""
+        return list(self._platform.pipelines.parameters(found.ref))
+
+
+def _pipeline(found: Resource) -> JsonObject:
+    request, body = found.body["request"], found.body
+    more = {"ParallelismConfiguration": request.get("ParallelismConfiguration")}
+    return {
+        **pipelines.pipeline_summary(found, None),
+        "PipelineStatus": found.status,
+        "CreatedBy": pipelines.by(body["created_by"]),
+        "LastModifiedBy": pipelines.by(body["modified_by"]),
+        **{name: value for name, value in more.items() if value},
+    }
+
+
+def _component(found: Resource) -> JsonObject:
+    parents = found.body["parents"]
+    return {**experiments.described(found), **({"Parents": parents} if parents else {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind that is searched.
+
+    Parameters
+    ----------
+    resource
+        The kind of the stored resources.
+    record
+        The member of a result that holds the document, and its shape unless ``shape`` differs.
+    write
+        Writes the document, without what ``later`` reads when it is needed.
+    name, status
+        The properties that the store lists by.
+    request
+        The shape of the create request, whose texts the document repeats unchanged but for those
+        of its ``own``.
+    folds
+        Whether names are stored in small letters.
+    """
+
+    resource: str
+    record: str
+    write: Callable[[Resource], JsonObject]
+    later: Mapping[str, Callable[[Batch, Resource], Any]] = field(default_factory=dict)
+    name: str = ""
+    status: str = ""
+    request: str = ""
+    own: frozenset[str] = frozenset()
+    folds: bool = False
+    shape: str = ""
+
+
+KINDS: Mapping[str, Kind] = {
+    "TrainingJob": Kind(
+        TRAINING,
+        "TrainingJob",
+        describe.describe,
+        name="TrainingJobName",
+        status="TrainingJobStatus",
+        request="CreateTrainingJobRequest",
+    ),
+    "ModelPackage": Kind(
+        "model-package",
+        "ModelPackage",
+        models.package,
+        request="CreateModelPackageInput",
+        own=frozenset({"ModelPackageName", "ModelPackageGroupName"}),
+    ),
+    "ModelPackageGroup": Kind(
+        "model-package-group",
+        "ModelPackageGroup",
+        models.group,
+        name="ModelPackageGroupName",
+        request="CreateModelPackageGroupInput",
+    ),
+    "Experiment": Kind(
+        EXPERIMENT, "Experiment", experiments.described, name="ExperimentName", folds=True
+    ),
+    "ExperimentTrial": Kind(
+        TRIAL,
+        "Trial",
+        experiments.described,
+        {"TrialComponentSummaries": Batch.components},
+        name="TrialName",
+        folds=True,
+    ),
+    "ExperimentTrialComponent": Kind(
+        COMPONENT,
+        "TrialComponent",
+        _component,
+        {"Metrics": Batch.metrics, "SourceDetail": Batch.source},
+        name="TrialComponentName",
+        status="Status.PrimaryStatus",
+        folds=True,
+    ),
+    "Pipeline": Kind(
+        "pipeline",
+        "Pipeline",
+        _pipeline,
+        {"LastRunTime": Batch.last_run},
+        name="PipelineName",
+        status="PipelineStatus",
+    ),
+    "PipelineExecution": Kind(
+        "pipeline-execution",
+        "PipelineExecution",
+        pipelines.execution,
+        {"PipelineParameters": Batch.parameters},
+        status="PipelineExecutionStatus",
+    ),
+    "FeatureGroup": Kind("feature-group", "FeatureGroup", lambda found: dict(found.body)),
+}
+
+
+def kind_of(word: str) -> Kind:
+    """Find a kind by the word of the request. Raises NotSupported."""
+    if word not in KINDS:
+        raise NotSupported(f"Search for {word} is not offered; legal: {', '.join(KINDS)}")
+    return KINDS[word]
