@@ -48,6 +48,9 @@ class Config:
     strict_versions
         Give jobs the exact framework versions that their images' tags stand for, in environments
         built for it; else they run with the server's own packages.
+    openlineage
+        Where OpenLineage events go: ``file:///…`` (JSON lines), ``http://…`` or ``https://…``;
+        empty: nowhere.
     """
 
     home: Path = field(default_factory=default_home)
@@ -62,3 +65,4 @@ class Config:
     lease_s: float = 5.0
     job_memory_bytes: int | None = None
     strict_versions: bool = False
+    openlineage: str = ""

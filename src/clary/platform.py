@@ -11,6 +11,7 @@ from clary.adapters.files import FileObjects
 from clary.adapters.logfiles import LogFiles
 from clary.adapters.optuna_studies import OptunaStudies
 from clary.adapters.process.runner import ProcessRunner
+from clary.adapters.openlineage import OpenLineage
 from clary.adapters.property_shapes import check_property
 from clary.adapters.sqlite import SqliteStore
 from clary.adapters.sqlite_metrics import SqliteMetrics
@@ -28,6 +29,7 @@ from clary.jobs.service import Jobs
 from clary.jobs.steps import ProcessingStep, TrainingStep, TransformStep
 from clary.kernel.journal import FOLLOWER, Journal
 from clary.kernel.work import Worker
+from clary.lineage.open_lineage import RunEvents
 from clary.lineage.registrations import Registrations
 from clary.lineage.service import Lineage
 from clary.models.reproduction import Reproductions
@@ -128,7 +130,9 @@ def open_platform(config: Config) -> Platform:
         "Lambda": LambdaStep(functions, invocations),
     }
     pipelines = Pipelines(store, objects, kinds, known=check_property)
-    journal = Journal(store, followers=[Registrations()], senders=[])
+    run_events = RunEvents(store, lineage)
+    senders = [OpenLineage(run_events, config.openlineage)] if config.openlineage else []
+    journal = Journal(store, followers=[Registrations()], senders=senders)
     journal.install()
     worker = Worker(
         store,

@@ -8,7 +8,6 @@ from clary.kernel.clock import now
 from clary.kernel.codec import digest, plain
 from clary.kernel.errors import Conflict, NotFound
 from clary.kernel.resource import Event, Link, Resource
-from clary.lineage.entities import entity_of, job_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -66,7 +65,7 @@ class Associations:
         Conflict
             It was recorded by itself: what a job used or made stays on record.
         """
-        edges = [e for e in self._graph.edges([source], incoming=False) if e.target == target]
+        edges = self.list(source, target)
         if not edges:
             raise NotFound(f"an association from {source} to {target}")
         with self._store.begin() as change:
@@ -83,9 +82,9 @@ class Associations:
             change.append(event)
 
     def list(
-        self, source: Ref | None, target: Ref | None, *, account: str, region: str
+        self, source: Ref | None, target: Ref | None, *, account: str = "", region: str = ""
     ) -> Sequence[Edge]:
-        """List the edges from, to or between things; all of them when none is named."""
+        """List the edges from, to or between things; those of a region when none is named."""
         if source is not None:
             found = self._graph.edges([source], incoming=False)
             return [edge for edge in found if target in (None, edge.target)]
@@ -102,9 +101,7 @@ class Associations:
         return {edge: stored[marker] for edge, marker in markers.items() if marker in stored}
 
     def _require(self, ref: Ref) -> None:
-        job = job_of(ref)
-        names = [name for name in (ref, entity_of(ref), job) if name is not None]
-        if not self._store.get_all(names):
+        if self._store.get(ref) is None:
             raise NotFound(ref)
 
 

@@ -6,14 +6,13 @@ trial component, a model package as an artifact, an execution as an action, a gr
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clary.kernel.clock import now
 from clary.kernel.codec import build, digest, plain
 from clary.kernel.errors import AlreadyExists, Conflict, LimitExceeded, NotFound
-from clary.kernel.names import Ref, arn
+from clary.kernel.names import Ref, arn, parse_arn
 from clary.kernel.resource import Event, Query, Resource
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ JOB_KINDS = ("processing-job", "training-job", "transform-job")
 PACKAGE, GROUP, EXECUTION = "model-package", "model-package-group", "pipeline-execution"
 NODE_KINDS = frozenset({ARTIFACT, ACTION, CONTEXT, TRIAL_COMPONENT, "experiment"})
 
-_OF_JOB = re.compile(rf"(.+)-aws-({'|'.join(JOB_KINDS)})")
 _MOST_PROPERTIES = 30
 
 
@@ -55,13 +53,13 @@ def entity_of(ref: Ref) -> Ref | None:
 
     Examples
     --------
-    >>> str(entity_of(Ref("123456789012", "us-east-1", "training-job", "fit")))
+    >>> str(entity_of(Ref("123456789012", "us-east-1", "training-job", "Fit")))
     'experiment-trial-component fit-aws-training-job'
     """
     if ref.kind in NODE_KINDS:
         return ref
     if ref.kind in JOB_KINDS:
-        return ref.sibling(TRIAL_COMPONENT, f"{ref.name}-aws-{ref.kind}")
+        return ref.sibling(TRIAL_COMPONENT, f"{ref.name}-aws-{ref.kind}".lower())
     if ref.kind == PACKAGE:
         return ref.sibling(ARTIFACT, artifact_name(arn(ref)))
     if ref.kind == EXECUTION:
@@ -70,19 +68,6 @@ def entity_of(ref: Ref) -> Ref | None:
     if ref.kind == GROUP:
         return ref.sibling(CONTEXT, f"{ref.name}-aws-model-package-group")
     return None
-
-
-def job_of(ref: Ref) -> Ref | None:
-    """Say which job a trial component stands for; None for one made by hand.
-
-    Examples
-    --------
-    >>> near = Ref("123456789012", "us-east-1", "experiment-trial-component", "")
-    >>> str(job_of(near.sibling(near.kind, "fit-aws-training-job")))
-    'training-job fit'
-    """
-    match = _OF_JOB.fullmatch(ref.name) if ref.kind == TRIAL_COMPONENT else None
-    return ref.sibling(match[2], match[1]) if match else None
 
 
 def body(request: JsonObject, word: str, actor: str, of: Ref | None = None) -> JsonObject:
@@ -94,6 +79,9 @@ def body(request: JsonObject, word: str, actor: str, of: Ref | None = None) -> J
 
 def thing_of(node: Resource) -> Ref | None:
     """Say which stored thing a node stands for, if it stands for one."""
+    if node.ref.kind == TRIAL_COMPONENT:
+        source = (node.body.get("source") or {}).get("SourceArn")
+        return parse_arn(source, field="SourceArn") if source else None
     of = node.body.get("of")
     return build(Ref, of) if of else None
 

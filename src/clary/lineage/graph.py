@@ -19,12 +19,11 @@ from clary.lineage.entities import (
     JOB_KINDS,
     TRIAL_COMPONENT,
     entity_of,
-    job_of,
     thing_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from clary.kernel.names import Ref
     from clary.kernel.ports import MetadataStore
@@ -113,16 +112,24 @@ class Graph:
     def __init__(self, store: MetadataStore) -> None:
         self._store = store
 
-    def edges(self, refs: Collection[Ref], *, incoming: bool) -> list[Edge]:
-        """Give the edges that end (``incoming``) or start at some nodes."""
-        names = {thing: ref for ref in refs for thing in self._things(ref)}
-        names |= self._stood_for(refs)
+    def edges(
+        self, refs: Collection[Ref], *, incoming: bool, jobs: dict[Ref, Ref] | None = None
+    ) -> list[Edge]:
+        """Give the edges that end (``incoming``) or start at some nodes.
+
+        ``jobs`` remembers the jobs of trial components that were met, for the next call.
+        """
+        known = {} if jobs is None else jobs
+        names = self._names(refs, known)
         found: dict[Edge, None] = {}
         for link in self._store.links(*names, incoming=incoming):
-            source, target = entity_of(link.source), entity_of(link.target)
-            if source and target and source != target:
-                found[Edge(source, link.kind, target)] = None
-        executed = self._executions(refs) if incoming else self._executed(names)
+            ends = entity_of(link.source), entity_of(link.target)
+            if ends[0] and ends[1] and ends[0] != ends[1]:
+                found[Edge(ends[0], link.kind, ends[1])] = None
+            for end, thing in zip(ends, (link.source, link.target), strict=True):
+                if end and thing.kind in JOB_KINDS:
+                    known[end] = thing
+        executed = self._executions(names) if incoming else self._executed(names)
         return [*found, *(edge for edge in executed if edge not in found)]
 
     def walk(self, starts: Sequence[Ref], direction: Direction, depth: int) -> Subgraph:
@@ -131,23 +138,19 @@ class Graph:
         ``Both`` is what leads to the starts and what comes of them, not what else came of that.
         """
         reached = _Reached(dict.fromkeys(starts))
+        jobs: dict[Ref, Ref] = {}
         for word, incoming in (("Ascendants", True), ("Descendants", False)):
             if direction in (word, "Both"):
-                self._follow(reached, starts, depth, incoming=incoming)
+                self._follow(reached, starts, depth, jobs, incoming=incoming)
         inner = [e for e in reached.edges if {e.source, e.target} <= reached.order.keys()]
-        return Subgraph(self.vertices(reached.order), inner)
+        return Subgraph(self.vertices(reached.order, jobs), inner)
 
-    def vertices(self, refs: Iterable[Ref]) -> list[Vertex]:
-        """Read nodes, in their order."""
-        names = list(refs)
-        jobs = {ref: job for ref in names if (job := job_of(ref)) is not None}
-        stored = self._store.get_all([*names, *jobs.values()])
-        made = []
-        for ref in names:
-            job = jobs.get(ref)
-            node = stored.get(ref) or (stored.get(job) if job else None)
-            made.append(Vertex(ref, _type(ref, job, node), node))
-        return made
+    def vertices(self, refs: Iterable[Ref], jobs: Mapping[Ref, Ref] | None = None) -> list[Vertex]:
+        """Read nodes, in their order; ``jobs`` are those of trial components, where known."""
+        names, known = list(refs), jobs or {}
+        stored = self._store.get_all([*names, *known.values()])
+        nodes = ((ref, stored.get(ref) or stored.get(known.get(ref, ref))) for ref in names)
+        return [Vertex(ref, _type(ref, node), node) for ref, node in nodes]
 
     def everything(self, account: str, region: str) -> Iterator[Ref]:
         """Name every node that is stored, the newest of each kind first."""
@@ -161,41 +164,44 @@ class Graph:
                 query = Query(kind, account, region, limit=_PAGE, token=page.token)
 
     def _follow(
-        self, reached: _Reached, starts: Sequence[Ref], depth: int, *, incoming: bool
+        self,
+        reached: _Reached,
+        starts: Sequence[Ref],
+        depth: int,
+        jobs: dict[Ref, Ref],
+        *,
+        incoming: bool,
     ) -> None:
         seen = set(starts)
         level: Collection[Ref] = list(starts)
         for _ in range(depth):
-            edges = self.edges(level, incoming=incoming) if level else []
+            edges = self.edges(level, incoming=incoming, jobs=jobs) if level else []
             reached.edges |= dict.fromkeys(edges)
             ends = dict.fromkeys(edge.source if incoming else edge.target for edge in edges)
             level = [ref for ref in ends if ref not in seen][: MOST_NODES - len(reached.order)]
             seen.update(level)
             reached.order |= dict.fromkeys(level)
 
-    @staticmethod
-    def _things(ref: Ref) -> Iterator[Ref]:
-        yield ref
-        job = job_of(ref)
-        if job is not None:
-            yield job
+    def _names(self, refs: Collection[Ref], jobs: Mapping[Ref, Ref]) -> dict[Ref, Ref]:
+        """Give everything that links may call some nodes, each with its node."""
+        stood_for = {
+            thing: ref
+            for ref, node in self._store.get_all(refs).items()
+            if (thing := thing_of(node)) is not None
+        }
+        met = {jobs[ref]: ref for ref in refs if ref in jobs}
+        return {**{ref: ref for ref in refs}, **met, **stood_for}
 
-    def _stood_for(self, refs: Iterable[Ref]) -> dict[Ref, Ref]:
-        """Give what artifacts, actions and contexts stand for, each with its node."""
-        nodes = [ref for ref in refs if ref.kind in (ARTIFACT, ACTION, CONTEXT)]
-        stored = self._store.get_all(nodes)
-        return {of: ref for ref, node in stored.items() if (of := thing_of(node)) is not None}
-
-    def _executions(self, refs: Iterable[Ref]) -> Iterator[Edge]:
-        """Give the edges from pipeline executions to the jobs among some nodes."""
-        jobs = {job: ref for ref in refs if (job := job_of(ref)) is not None}
+    def _executions(self, names: Mapping[Ref, Ref]) -> Iterator[Edge]:
+        """Give the edges from pipeline executions to the jobs among some names."""
+        jobs = [name for name in names if name.kind in JOB_KINDS]
         for job, found in self._store.get_all(jobs).items():
             if found.parent is not None and found.parent.kind == EXECUTION:
                 action = entity_of(found.parent)
                 if action is not None:
-                    yield Edge(action, "AssociatedWith", jobs[job])
+                    yield Edge(action, "AssociatedWith", names[job])
 
-    def _executed(self, names: dict[Ref, Ref]) -> Iterator[Edge]:
+    def _executed(self, names: Mapping[Ref, Ref]) -> Iterator[Edge]:
         """Give the edges from the pipeline executions among some names to their jobs."""
         for execution, action in names.items():
             for kind in JOB_KINDS if execution.kind == EXECUTION else ():
@@ -254,9 +260,8 @@ def _reachable(
     return seen
 
 
-def _type(ref: Ref, job: Ref | None, node: Resource | None) -> str:
-    if job is not None:
-        return _JOB_WORDS[job.kind]
+def _type(ref: Ref, node: Resource | None) -> str:
     if ref.kind == TRIAL_COMPONENT:
-        return "ExperimentTrialComponent"
+        found = (word for kind, word in _JOB_WORDS.items() if ref.name.endswith(f"-aws-{kind}"))
+        return next(found, "ExperimentTrialComponent")
     return str(node.body.get("entity", "")) if node else ""

@@ -54,6 +54,9 @@ def up(  # noqa: PLR0917 - each is a named option on the command line
         bool,
         typer.Option("--strict-versions", help="Run jobs with the versions their images name."),
     ] = False,
+    openlineage: Annotated[
+        str, typer.Option(help="Send OpenLineage events to file:///… or http://….", metavar="URL")
+    ] = _DEFAULTS.openlineage,
     attached: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Serve a home until it is told to stop."""
@@ -69,6 +72,7 @@ def up(  # noqa: PLR0917 - each is a named option on the command line
         authenticate=not no_auth,
         allow_reset=allow_reset,
         parallel_jobs=parallel_jobs,
+        openlineage=openlineage,
         job_memory_bytes=job_memory_mib and job_memory_mib << 20,
         strict_versions=strict_versions,
     )
