@@ -85,6 +85,7 @@ class Bench:
     objects: FileObjects
     slow: SlowStep
     pipelines: Pipelines
+    kinds: dict
 
     def create(self, *steps, parameters=(), name="abalone", **more):
         ref = PIPELINE.sibling("pipeline", name)
@@ -134,7 +135,7 @@ def bench(tmp_path):
         "Condition": ConditionStep(),
         "Fail": FailStep(),
     }
-    yield Bench(store, objects, slow, Pipelines(store, objects, kinds, known=anything))
+    yield Bench(store, objects, slow, Pipelines(store, objects, kinds, known=anything), kinds)
     store.close()
 
 

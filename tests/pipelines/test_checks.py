@@ -191,22 +191,12 @@ def test_a_type_that_is_not_offered_is_named(kind):
 
 
 def test_what_to_do_instead_of_what_is_not_offered_is_said():
-    for kind, hint in {
+    hints = {
         "EMR": "Processing step",
         "AutoML": "Tuning step",
         "Endpoint": "Fail",
-    }.items():
-        with pytest.raises(NotSupported) as caught:
-            check(parse(definition({"Name": "A", "Type": kind})), KINDS, anything)
-        assert hint in caught.value.hint
-
-
-def test_what_to_do_instead_of_what_is_not_offered_is_said():
-    for kind, hint in {
-        "EMR": "Processing step",
-        "AutoML": "Tuning step",
-        "Endpoint": "Fail",
-    }.items():
+    }
+    for kind, hint in hints.items():
         with pytest.raises(NotSupported) as caught:
             check(parse(definition({"Name": "A", "Type": kind})), KINDS, anything)
         assert hint in caught.value.hint

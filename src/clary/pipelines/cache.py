@@ -227,6 +227,8 @@ def differences(before: Any, after: Any) -> list[str]:
     old, new = dict(_parts(before, "")), dict(_parts(after, ""))
     lines = []
     for place in sorted(old.keys() | new.keys()):
+        if _holds_parts(place, old) or _holds_parts(place, new):
+            continue
         if place not in new:
             lines.append(f"{place} is gone; it was {_shown(old[place])}")
         elif place not in old:
@@ -234,6 +236,12 @@ def differences(before: Any, after: Any) -> list[str]:
         elif old[place] != new[place]:
             lines.append(f"{place} was {_shown(old[place])} and is {_shown(new[place])}")
     return lines
+
+
+def _holds_parts(place: str, parts: Mapping[str, Any]) -> bool:
+    """Whether what is empty in one key has parts in the other, which are compared themselves."""
+    below = (f"{place}.", f"{place}[")
+    return place not in parts and any(not place or one.startswith(below) for one in parts)
 
 
 def _parts(value: Any, place: str) -> Iterator[tuple[str, Any]]:

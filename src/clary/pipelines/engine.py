@@ -84,12 +84,13 @@ class Engine:
             plan = run.planner.plan(
                 limit=run.execution.body["parallelism"] or MAX_STEPS, halted=run.stopping
             )
-            names = [*_due(run), *plan.ready][:_MOST_AT_ONCE]
+            due = [name for name in _due(run) if name not in changed]
+            names = [*due, *plan.ready][:_MOST_AT_ONCE]
             if changed or names or plan.finished:
                 self._commit(run, changed, names, finished=plan.finished)
             if plan.finished:
                 return None
-            if not names:
+            if not names and not _due(run):
                 self._keep(run)
                 return min([now() + _LOOK_AGAIN, *run.waiting().values()])
             changed = list(self._halt(run)) if run.halted else []

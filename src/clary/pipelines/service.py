@@ -166,8 +166,8 @@ class Pipelines:
 
     def describe(self, ref: Ref, version: int = 0) -> JsonObject:
         """Give the DescribePipeline document, of the newest version unless one is named."""
-        pipeline = self._get(ref)
-        of = self._get(_version_ref(ref, version or pipeline.body["version"]))
+        pipeline = self.get(ref)
+        of = self.get(_version_ref(ref, version or pipeline.body["version"]))
         return documents.pipeline(pipeline, of, self.last_execution(ref))
 
     def last_execution(self, ref: Ref) -> Resource | None:
@@ -188,7 +188,7 @@ class Pipelines:
         if request.get("MlflowExperimentName"):
             raise NotSupported("MlflowExperimentName: not offered when an execution is started")
         view = build(StartRequest, request)
-        pipeline = self._get(ref)
+        pipeline = self.get(ref)
         version = view.pipeline_version_id or pipeline.body["version"]
         current = pipeline.body.get("definition", "") if version == pipeline.body["version"] else ""
         name, definition = self._definitions.of(_version_ref(ref, version), current)
@@ -236,7 +236,7 @@ class Pipelines:
             region=pipeline.region,
             field=field,
         )
-        found = self._get(source)
+        found = self.get(source)
         if found.parent != pipeline:
             raise InvalidInput(field, f"{source} is no execution of {pipeline}")
         return source
@@ -284,28 +284,28 @@ class Pipelines:
 
     def why(self, ref: Ref, step: str) -> Why:
         """Say why a step of an execution was run, or was not; NotFound when it has not begun."""
-        self._get(ref)
-        return why(self._results, self._get(row_ref(ref, step)))
+        self.get(ref)
+        return why(self._results, self.get(row_ref(ref, step)))
 
     def describe_execution(self, ref: Ref) -> JsonObject:
         """Give the DescribePipelineExecution document."""
-        return documents.execution(self._get(ref))
+        return documents.execution(self.get(ref))
 
     def steps(self, ref: Ref) -> Sequence[JsonObject]:
         """Give the started steps of an execution, newest first, as ListPipelineExecutionSteps."""
-        self._get(ref)
+        self.get(ref)
         return [documents.step(x) for x in self._all(Query("pipeline-step", parent=ref))]
 
     def parameters(self, ref: Ref) -> Sequence[JsonObject]:
         """Give the values of an execution's parameters, defaults included, as texts."""
-        values = self._get(ref).body["parameters"]
+        values = self.get(ref).body["parameters"]
         return [{"Name": name, "Value": as_text(value)} for name, value in values.items()]
 
     def definition(self, ref: Ref) -> Resource:
         """Give the version that an execution runs; its body has the ``definition``."""
-        execution = self._get(ref)
+        execution = self.get(ref)
         pipeline = ref.sibling("pipeline", ref.name.partition("/")[0])
-        return self._get(_version_ref(pipeline, execution.body["version"]))
+        return self.get(_version_ref(pipeline, execution.body["version"]))
 
     def update_execution(self, ref: Ref, request: JsonObject, *, actor: str) -> Resource:
         """Change an execution's names and how many steps may run at once."""
@@ -345,7 +345,8 @@ class Pipelines:
             transaction.wake(ref)
         return changed
 
-    def _get(self, ref: Ref) -> Resource:
+    def get(self, ref: Ref) -> Resource:
+        """Read a pipeline, a version, an execution or a step. Raises NotFound."""
         found = self._store.get(ref)
         if found is None:
             raise NotFound(ref)

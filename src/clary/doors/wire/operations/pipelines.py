@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from clary.doors.wire.call import Call
     from clary.kernel.ports import JsonObject
 
+_NO_ALIASES = "{}: versions have no aliases here"
+
 
 def create_pipeline(call: Call) -> JsonObject:
     """Make a pipeline."""
@@ -28,6 +30,16 @@ def update_pipeline(call: Call) -> JsonObject:
     ref = _pipeline(call)
     changed = call.platform.pipelines.update(ref, call.params, actor=call.actor)
     return {"PipelineArn": arn(ref), "PipelineVersionId": changed.body["version"]}
+
+
+def update_pipeline_version(call: Call) -> JsonObject:
+    """Name or describe a version of a pipeline."""
+    if call.params.get("PipelineVersionAliasOperations"):
+        raise NotSupported(_NO_ALIASES.format("PipelineVersionAliasOperations"))
+    ref = _pipeline(call, "PipelineArn")
+    version = call.params["PipelineVersionId"]
+    call.platform.pipelines.update_version(ref, version, call.params, actor=call.actor)
+    return {"PipelineArn": arn(ref), "PipelineVersionId": version}
 
 
 def delete_pipeline(call: Call) -> JsonObject:
@@ -60,8 +72,7 @@ def list_pipelines(call: Call) -> JsonObject:
 def list_pipeline_versions(call: Call) -> JsonObject:
     """List a pipeline's versions."""
     pipelines = call.platform.pipelines
-    ref = _pipeline(call)
-    pipelines.describe(ref)
+    ref = pipelines.get(_pipeline(call)).ref
     page = pipelines.list(query(call, "pipeline-version", parent=ref))
     items = map(documents.version_summary, page.items)
     return answer("PipelineVersionSummaries", items, page.token)
@@ -78,6 +89,13 @@ def stop_pipeline_execution(call: Call) -> JsonObject:
     """Ask an execution to stop."""
     ref = _execution(call)
     call.platform.pipelines.stop(ref, actor=call.actor)
+    return {"PipelineExecutionArn": arn(ref)}
+
+
+def retry_pipeline_execution(call: Call) -> JsonObject:
+    """Let an execution that failed or was stopped go on."""
+    ref = _execution(call)
+    call.platform.pipelines.retry(ref, call.params, actor=call.actor)
     return {"PipelineExecutionArn": arn(ref)}
 
 
@@ -104,8 +122,7 @@ def list_pipeline_executions(call: Call) -> JsonObject:
     """List a pipeline's executions."""
     _refuse_aliases(call)
     pipelines = call.platform.pipelines
-    ref = _pipeline(call)
-    pipelines.describe(ref)
+    ref = pipelines.get(_pipeline(call)).ref
     page = pipelines.list(query(call, "pipeline-execution", parent=ref))
     items = map(documents.execution_summary, page.items)
     return answer("PipelineExecutionSummaries", items, page.token)
@@ -114,8 +131,7 @@ def list_pipeline_executions(call: Call) -> JsonObject:
 def list_pipeline_execution_steps(call: Call) -> JsonObject:
     """List an execution's started steps, newest first."""
     pipelines = call.platform.pipelines
-    ref = _execution(call)
-    pipelines.describe_execution(ref)
+    ref = pipelines.get(_execution(call)).ref
     page = pipelines.list(query(call, "pipeline-step", parent=ref))
     return answer("PipelineExecutionSteps", map(documents.step, page.items), page.token)
 
@@ -126,13 +142,9 @@ def list_pipeline_parameters_for_execution(call: Call) -> JsonObject:
     return page_of(call, "PipelineParameters", values)
 
 
-def _pipeline(call: Call) -> Ref:
+def _pipeline(call: Call, field: str = "PipelineName") -> Ref:
     return parse_name(
-        call.params["PipelineName"],
-        "pipeline",
-        account=call.account,
-        region=call.region,
-        field="PipelineName",
+        call.params[field], "pipeline", account=call.account, region=call.region, field=field
     )
 
 
@@ -152,4 +164,4 @@ def _execution(call: Call) -> Ref:
 def _refuse_aliases(call: Call) -> None:
     for member in ("PipelineVersionAlias", "PipelineVersionAliases"):
         if call.params.get(member):
-            raise NotSupported(f"{member}: versions have no aliases here", hint="use their numbers")
+            raise NotSupported(_NO_ALIASES.format(member), hint="use their numbers")
