@@ -15,132 +15,98 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # the module signal costs as much as all else
 import _socket
-import codecs
-import ctypes
 import marshal
 import os
 import resource
 import select
 import time
 
+from clary.adapters.process import linux
+from clary.adapters.process.handover import Offer
+from clary.adapters.process.joblog import Log
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     Plan = dict[str, Any]
 
-MAX_LINE = 256 * 1024
 CHUNK = 64 * 1024
 NEVER = float("inf")
 CANNOT_EXECUTE, KILLED = 126, 128 + 9
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
 
 
-class Log:
-    """Writes a byte stream as timestamped lines, bounded in total."""
-
-    def __init__(self, path: str, limit: int) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        self._room = limit - os.fstat(self._file).st_size
-        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._partial = b""
-        self._lost = 0
-        self._at = 0
-
-    def feed(self, data: bytes, *, final: bool = False) -> None:
-        """Take bytes; whole lines are written at once, a partial one when it is ``final``."""
-        *lines, rest = (self._partial + self._decode(data, final).encode()).split(b"\n")
-        if len(rest) > 4 * MAX_LINE or (final and rest):
-            lines.append(rest)
-            rest = b""
-        self._partial = rest
-        if lines:
-            self._write(lines)
-
-    def _write(self, lines: list[bytes]) -> None:
-        if self._room < 0:
-            return
-        self._at = max(self._at, time.time_ns() // 1_000_000)
-        stamp = b"%d " % self._at
-        out = bytearray()
-        for piece in (piece for line in lines for piece in pieces(line)):
-            out += stamp + piece + b"\n"
-        if len(out) > self._room:
-            del out[out.rfind(b"\n", 0, self._room) + 1 :]
-            out += stamp + b"clary: this log is full; what follows is not kept\n"
-            self._room = 0  # and below, so that this is said once
-        self._room -= len(out)
-        self._append(bytes(out))
-
-    def _append(self, data: bytes) -> None:
-        if self._lost:
-            data = b"%d clary: %d bytes were lost: disk full\n" % (self._at, self._lost) + data
-        try:
-            done = os.write(self._file, data)
-            while done < len(data):
-                done += os.write(self._file, data[done:])
-        except OSError:
-            self._lost += len(data)
-        else:
-            self._lost = 0
-
-
-def pieces(line: bytes) -> Iterator[bytes]:
-    """Cut a line that is too long, within no UTF-8 character."""
-    while len(line) > MAX_LINE:
-        cut = MAX_LINE
-        while line[cut] & 0xC0 == 0x80:
-            cut -= 1
-        yield line[:cut]
-        line = line[cut:]
-    yield line
+class Vanished(Exception):
+    """The job's processes were killed from outside; nobody knows how it would have ended."""
 
 
 class Job:
-    """A process that has been launched, up to its end."""
+    """A process, from before its launch up to its end."""
 
-    def __init__(self, plan: Plan, files: list[int], log: Log) -> None:
+    def __init__(self, plan: Plan, log: Log) -> None:
         self.plan, self.log = plan, log
+        self.pid = 0  # bwrap, or the plain process
         self.init = self.initfd = 0  # the sandbox's first process
         self.ended_by, self.terminated, self.kill_at = "itself", False, NEVER
-        self.deadline = time.monotonic() + plan["timeout_s"]
+        self.deadline = NEVER
         self.kills_before = memory_kills("/proc/vmstat")
         self.wake, wake = os.pipe()
         os.set_blocking(wake, False)
         _signal.set_wakeup_fd(wake)
-        self.output, output = os.pipe()
-        self.info, info = os.pipe()
-        block, self.block = os.pipe()
+        self.output, self.inlet = os.pipe()
+        os.set_blocking(self.output, False)
+        self.offer: Offer | None = None
+
+    def prepare(self) -> None:
+        """Offer it to the fork server, if it may have one, while the claim is being written."""
+        if "warm" in self.plan:
+            try:
+                self.offer = Offer(self.plan["warm"], self.inlet, self.plan["cgroups"])
+            except OSError:
+                return  # it is not there yet, or no more
+
+    def launch(self, files: list[int]) -> None:
+        """Start it: forked where it was prepared, else by bwrap or plainly. Raises OSError."""
+        self.deadline = time.monotonic() + self.plan["timeout_s"]
+        if self.offer is not None and self.offer.is_taken():
+            self.init, self.initfd = self.offer.init, self.offer.initfd
+            self.ending = self.offer.fileno()
+        else:
+            self.offer = None
+            self.execute(files)
+        for file in (self.inlet, *files):
+            os.close(file)
+
+    def execute(self, files: list[int]) -> None:
+        """Start a process of its own, and learn who is the first in its sandbox."""
+        told, info = os.pipe()
+        wait, block = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            become_job(plan, output, [info, block, *files])
-        for file in (output, info, block, *files):
-            os.close(file)
-        os.set_blocking(self.output, False)
-        self.pidfd = os.pidfd_open(self.pid)
-
-    def adopt(self) -> None:
-        """Learn from bwrap who the sandbox's first process is; map its user ids. Raises OSError."""
-        told = os.read(self.info, 4096) if self.plan["sandboxed"] else b""
-        if told:
-            self.init = int(told.split(b'"child-pid":')[1].split(b",")[0].strip(b" }\n"))
+            become_job(self.plan, self.inlet, [info, wait, *files])
+        os.close(info)
+        os.close(wait)
+        self.ending = os.pidfd_open(self.pid)
+        said = os.read(told, 4096) if self.plan["sandboxed"] else b""
+        if said:
+            self.init = int(said.split(b'"child-pid":')[1].split(b",")[0].strip(b" }\n"))
             self.initfd = os.pidfd_open(self.init)
             for name in ("uid_map", "gid_map") if self.plan["uid_map"] else ():
                 write(f"/proc/{self.init}/{name}", self.plan["uid_map"])
-            os.write(self.block, b"1")
+            os.write(block, b"1")
 
     def supervise(self) -> None:
         """Carry output to the log, obey stop and timeout; returns when the first process ended."""
         poll = select.poll()
-        for file in (self.output, self.pidfd, self.wake):
+        for file in (self.output, self.ending, self.wake):
             poll.register(file, select.POLLIN)
         self.check_stop()
         while True:
             ready = {file for file, _ in poll.poll(self.patience_ms())}
             if self.output in ready and not self.drain():
                 poll.unregister(self.output)
-            if self.pidfd in ready:
+            if self.ending in ready:
                 return
             if self.wake in ready:
                 os.read(self.wake, 64)
@@ -184,7 +150,7 @@ class Job:
         if self.terminated:
             return
         pid = self.pid
-        if self.plan["sandboxed"]:
+        if self.init:
             children = read(f"/proc/{self.init}/task/{self.init}/children").split()
             if not children:
                 return
@@ -194,7 +160,8 @@ class Job:
 
     def kill(self) -> None:
         """SIGKILL everything in the sandbox."""
-        signal(self.initfd or self.pidfd, _signal.SIGKILL, _signal.pidfd_send_signal)
+        if self.initfd or self.pid:
+            signal(self.initfd or self.ending, _signal.SIGKILL, _signal.pidfd_send_signal)
 
     def drain(self) -> bool:
         """Move some of what the job wrote into the log; False when there is no more."""
@@ -206,16 +173,20 @@ class Job:
         return bool(data)
 
     def end(self) -> tuple[int, str]:
-        """Make sure that nothing of it lives on; returns (exit code, ended by)."""
-        _, status, usage = os.wait4(self.pid, 0)
+        """Make sure that nothing of it lives on; returns (exit code, ended by). Raises Vanished."""
+        status, most = self.reap()
         if self.initfd:
             self.kill()
             select.select([self.initfd], [], [])
-        most = max(usage.ru_maxrss, kill_orphans()) * 1024
+        most = max(most, kill_orphans()) * 1024
         kills = leave(self.plan["cgroups"])
         while self.drain():
             pass
         self.log.feed(b"", final=True)
+        if status < 0:
+            if self.ended_by == "itself" and not kills:
+                raise Vanished
+            status = _signal.SIGKILL
         code = os.waitstatus_to_exitcode(status)
         code = 128 - code if code < 0 else code
         kills += most >= self.plan["memory_bytes"]
@@ -223,6 +194,16 @@ class Job:
         if self.ended_by == "itself" and code and kills:
             return KILLED, "memory"
         return code, self.ended_by
+
+
+    def reap(self) -> tuple[int, int]:
+        """Return the first process's wait status, -1 when nobody can tell, and its most KiB."""
+        if self.offer is not None:
+            return self.offer.ending() or (-1, 0)
+        if not self.pid:
+            return -1, 0
+        _, status, usage = os.wait4(self.pid, 0)
+        return status, usage.ru_maxrss
 
 
 def become_job(plan: Plan, output: int, files: list[int]) -> NoReturn:
@@ -258,15 +239,9 @@ def execute(plan: Plan) -> NoReturn:
         os.setresuid(uid, uid, uid)
     if plan["sandboxed"]:
         os.execve(program, plan["argv"], plan["environment"])
-    prctl(PR_SET_PDEATHSIG, _signal.SIGKILL)
-    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    linux.prctl(linux.PDEATHSIG, _signal.SIGKILL)
+    linux.prctl(linux.NO_NEW_PRIVS, 1)
     os.execvpe(plan["argv"][0], plan["argv"], plan["environment"])
-
-
-def prctl(option: int, value: int) -> None:
-    """Call prctl(2). Raises OSError."""
-    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), f"prctl({option}, {value}) failed")
 
 
 def signal(target: int, number: int, send: Callable[[int, int], None] = os.kill) -> None:
@@ -365,7 +340,7 @@ def main() -> None:
     os.closerange(3, 1 << 20)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP))
     _signal.signal(_signal.SIGUSR1, lambda *_: None)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    linux.prctl(linux.SUBREAPER, 1)
     server = _socket.socket(fileno=os.dup(0))
     _, sent, *_ = server.recvmsg(1, _socket.CMSG_SPACE(4 * 64), _socket.MSG_CMSG_CLOEXEC)
     with os.fdopen(0, "rb") as pipe:
@@ -378,23 +353,23 @@ def main() -> None:
     claim = f'"pid": {os.getpid()}, "started_at": {time.time():.6f}, "cgroups": [{groups}]'
     try:
         log = Log(plan["log"], plan["log_limit"])
+        job = Job(plan, log)
+        job.prepare()
         start(plan["directory"], f"{{{claim}}}")
     except OSError as error:
         answer(server, str(error))
         return
     answer(server, "ok")
-    job = Job(plan, files, log)
     try:
-        job.adopt()
+        job.launch(files)
         job.supervise()
     except OSError as error:
         log.feed(f"clary: cannot run: {error}\n".encode())
         job.kill()
-    code, ended_by = job.end()
+    try:
+        code, ended_by = job.end()
+    except Vanished:
+        log.feed(b"clary: the process was killed from outside\n", final=True)
+        return
     record = f'{{"exit_code": {code}, "ended_by": "{ended_by}", "ended_at": {time.time():.6f}}}'
     finish(plan["directory"], record)
-
-
-if __name__ == "__main__":
-    main()
-    os._exit(0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import marshal
 import os
-import py_compile
 import signal
 import socket
 import sys
@@ -16,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clary.adapters.process import shim
+from clary.adapters.process import handover, joblog, linux, programs, shim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,12 +87,14 @@ class Supervisors:
 
     @cached_property
     def _program(self) -> Path:
-        """The shim, compiled once a version."""
-        source = Path(shim.__file__)
-        version = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-        program = self._folder / f".shim-{version}.{sys.implementation.cache_tag}.pyc"
+        """The shim and its parts, compiled once a version."""
+        text = programs.compiled((linux, joblog, handover, shim))
+        version = hashlib.sha256(text).hexdigest()[:16]
+        program = self._folder / f".shim-{version}"
         if not program.exists():
-            py_compile.compile(str(source), cfile=str(program), doraise=True)
+            draft = self._folder / f".shim-{os.getpid()}-{id(self)}"
+            draft.write_bytes(text)
+            draft.replace(program)
         return program
 
     def _spawn(self) -> _Supervisor:
@@ -102,7 +103,7 @@ class Supervisors:
         with theirs:
             pid = os.posix_spawn(
                 os.path.realpath(sys.executable),
-                ["clary-job", "-I", "-S", str(self._program)],
+                ["clary-job", "-I", "-S", "-c", programs.START, str(self._program)],
                 {},
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),

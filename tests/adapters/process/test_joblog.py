@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clary.adapters.process import shim
+from clary.adapters.process import joblog
 
 PIECES = st.one_of(
     st.binary(max_size=20),
@@ -9,7 +9,7 @@ PIECES = st.one_of(
 )
 
 
-class Kept(shim.Log):
+class Kept(joblog.Log):
     """A log that is kept in memory; what it writes is the log's own doing."""
 
     def __init__(self, limit=10**9):
@@ -36,12 +36,12 @@ def test_lines_do_not_depend_on_how_they_arrive(chunks):
 @given(st.integers(0, 9), st.sampled_from(["a", "é", "€", "😀"]))
 def test_long_lines_are_cut_between_characters(extra, character):
     log = Kept()
-    text = "x" * extra + character * (shim.MAX_LINE // len(character.encode()) + 5)
+    text = "x" * extra + character * (joblog.MAX_LINE // len(character.encode()) + 5)
     log.feed(text.encode() + b"\n")
     pieces = log.texts()
     assert "".join(pieces) == text
     assert len(pieces) == 2
-    assert shim.MAX_LINE - 4 < len(pieces[0].encode()) <= shim.MAX_LINE
+    assert joblog.MAX_LINE - 4 < len(pieces[0].encode()) <= joblog.MAX_LINE
 
 
 @given(st.integers(0, 300), st.lists(st.integers(0, 40), max_size=30))

@@ -1,0 +1,124 @@
+"""Makes what every job gets before it is forked: namespaces, and a first process to reap in them.
+
+The tree, all inside one bwrap: this program (waits) > the keeper (first process of a process
+namespace of ours) > the mold and the jobs' first processes; jobs are forked from the mold into the
+namespaces of their first process. Whoever dies takes what is below with it.
+
+The user namespace is one more below bwrap's, because bwrap keeps the mounts for itself; in it we
+may mount, and set the jobs' user ids, and outside of it nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+
+from clary.adapters.process import linux
+from clary.adapters.process.forkserver import mold
+
+INSIDE_UID = 1000
+_QUIET = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+
+
+def main() -> None:
+    """Run with the arguments: ids to map, seconds to idle, number of the listener, modules."""
+    ids, idle_s, listener, *modules = sys.argv[1:]
+    _enter(ids)
+    child = os.fork()
+    if child == 0:
+        linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
+        _keep(float(idle_s), int(listener), modules)
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
+
+
+def _enter(ids: str) -> None:
+    """Enter namespaces in which we are root; only a process outside may map several ids."""
+    ready, tell = os.pipe()
+    parent = os.getpid()
+    helper = os.fork()
+    if helper == 0:
+        os.read(ready, 1)
+        _map(parent, ids)
+        os._exit(0)
+    linux.unshare(linux.NEWUSER | linux.NEWNS | linux.NEWPID)
+    os.write(tell, b"1")
+    if os.waitpid(helper, 0)[1]:
+        sys.exit("the user ids cannot be mapped")
+    os.close(ready)
+    os.close(tell)
+
+
+def _map(pid: int, ids: str) -> None:
+    for name in ("uid_map", "gid_map"):
+        with open(f"/proc/{pid}/{name}", "w", encoding="ascii") as file:
+            file.write(ids)
+
+
+def _keep(idle_s: float, listener: int, modules: list[str]) -> None:
+    """Make first processes for the mold, one a byte, for as long as it lives."""
+    linux.mount("proc", "/proc", _QUIET)
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
+        here.close()
+        mold.main(there, own, socket.socket(fileno=listener), idle_s, modules)
+    there.close()
+    os.close(listener)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries them
+    while here.recv(1):
+        _make_first(here, own)
+    os._exit(0)
+
+
+def _make_first(mold_socket: socket.socket, own: int) -> None:
+    """Make a job's namespaces; send the mold its first process and what releases it."""
+    ready, tell = os.pipe()
+    wait, release = os.pipe()
+    linux.unshare(linux.NEWPID)
+    pid = os.fork()
+    if pid == 0:
+        for file in (ready, release, own, mold_socket.fileno()):
+            os.close(file)
+        _be_first(tell, wait)
+    linux.setns(own, linux.NEWPID)
+    handle = os.pidfd_open(pid)
+    os.close(tell)
+    is_made = os.read(ready, 1)
+    if is_made:
+        socket.send_fds(mold_socket, [b"%d" % pid], [handle, release])
+    for file in (ready, wait, release, handle):
+        os.close(file)
+    if not is_made:
+        os._exit(1)
+
+
+def _be_first(tell: int, wait: int) -> None:
+    """Be the first process of a job's namespaces: its user, without any right; reaps."""
+    linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
+    linux.unshare(linux.NEWNS | linux.NEWIPC | linux.NEWUTS)
+    linux.mount("proc", "/proc", _QUIET)
+    linux.mount("tmpfs", "/dev/shm", linux.MS_NOSUID | linux.MS_NODEV, "mode=1777")  # noqa: S108 - a mount of its own
+    linux.mount("devpts", "/dev/pts", linux.MS_NOSUID | linux.MS_NOEXEC, "mode=0620,ptmxmode=0666")
+    linux.unshare(linux.NEWUSER)
+    os.write(tell, b"1")
+    os.close(tell)
+    if not os.read(wait, 1):
+        os._exit(0)
+    os.close(wait)
+    linux.become(INSIDE_UID)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
+    while True:
+        signal.sigwait((signal.SIGCHLD,))
+        _reap()
+
+
+def _reap() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return

@@ -1,0 +1,259 @@
+"""Runs a Python command in a process that has modules loaded already, as its interpreter would.
+
+Where that cannot be the same, the interpreter itself is executed: a module beside the script that
+hides a preloaded one, a folder or an archive as the program.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import ctypes
+import gc
+import io
+import os
+import random
+import runpy
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import types
+from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_MISSING, _BROKEN_PIPE = 2, 120
+_CUSTOM = ("sitecustomize", "usercustomize")
+_SET_BLAS_THREADS = (
+    *("scipy_openblas_set_num_threads64_", "scipy_openblas_set_num_threads"),
+    *("openblas_set_num_threads64_", "openblas_set_num_threads"),
+)
+_thread_setters: list[Callable[[int], object]] = []
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a Python interpreter: what it runs, with which arguments."""
+
+    kind: Literal["script", "module", "code"]
+    what: str
+    arguments: tuple[str, ...]
+    is_unbuffered: bool
+
+
+def find_thread_setters() -> None:
+    """Find the numerical libraries that were loaded with one thread; jobs set what they would have.
+
+    """
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+        paths = {line.split(maxsplit=5)[-1].strip() for line in maps if "openblas" in line}
+    for path in sorted(paths):
+        library = ctypes.CDLL(path)
+        names = [name for name in _SET_BLAS_THREADS if hasattr(library, name)]
+        _thread_setters.extend(getattr(library, name) for name in names[:1])
+
+
+def parse(argv: Sequence[str]) -> Command | None:
+    """Read ``python [-u] (script | -m module | -c code) …``; None for anything else.
+
+    Examples
+    --------
+    >>> parse(["python3", "-u", "-m", "pip", "list"])
+    Command(kind='module', what='pip', arguments=('list',), is_unbuffered=True)
+    >>> parse(["python3", "-O", "script.py"])
+    """
+    words = list(argv[1:])
+    is_unbuffered = words[:1] == ["-u"]
+    words = words[is_unbuffered:]
+    if words[:1] in (["-m"], ["-c"]) and len(words) > 1:
+        kind: Literal["module", "code"] = "module" if words[0] == "-m" else "code"
+        return Command(kind, words[1], tuple(words[2:]), is_unbuffered)
+    if words and words[0] and not words[0].startswith("-"):
+        return Command("script", words[0], tuple(words[1:]), is_unbuffered)
+    return None
+
+
+def execute(argv: Sequence[str], environment: Mapping[str, str], cwd: str) -> NoReturn:
+    """Run a command that ``parse`` understands to its end, and end with it."""
+    code = 126
+    try:
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir(cwd)
+        code = _run(argv)
+    except BaseException as error:
+        os.write(2, f"clary: cannot start: {error}\n".encode("utf-8", "replace"))
+    os._exit(code)
+
+
+def _run(argv: Sequence[str]) -> int:
+    command = parse(argv)
+    first = "" if command is None else _first_path(command)
+    added = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    if command is None or _is_special(command) or _hides_preloaded((first, *added)):
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; exec would keep it
+            signal.signal(number, signal.SIG_DFL)
+        os.execv(argv[0], argv)
+    _refresh(argv, command, [first, *added])
+    known = frozenset(sys.modules)
+    main = types.ModuleType("__main__")
+    main.__dict__.update(__builtins__=builtins, __annotations__={})
+    sys.modules["__main__"] = main
+    code = _outcome(lambda: _interpret(command, main))
+    return _finish(code, main, known)
+
+
+def _first_path(command: Command) -> str:
+    """Say what the interpreter puts first on the module search path."""
+    if command.kind == "script":
+        return os.path.dirname(os.path.realpath(command.what))
+    return os.getcwd() if command.kind == "module" else ""
+
+
+def _is_special(command: Command) -> bool:
+    """Say whether a script is more than a file of Python source: a folder, an archive, bytecode."""
+    if command.kind != "script":
+        return False
+    try:
+        with open(command.what, "rb") as file:
+            start = file.read(4)
+    except OSError:
+        return True  # the interpreter says it best
+    return start.startswith(b"PK") or start[2:] == b"\r\n"
+
+
+def _hides_preloaded(folders: Sequence[str]) -> bool:
+    """Say whether a module in one of the folders would have been imported instead of a loaded one.
+
+    """
+    loaded = {name.partition(".")[0] for name in sys.modules} - {"__main__"}
+    return any(
+        name in loaded or name in _CUSTOM for folder in folders for name in _modules_in(folder)
+    )
+
+
+def _modules_in(folder: str) -> Iterator[str]:
+    try:
+        with os.scandir(folder or ".") as entries:
+            for entry in entries:
+                name, dot, suffix = entry.name.partition(".")
+                if not dot:
+                    if os.path.exists(os.path.join(entry.path, "__init__.py")):
+                        yield name
+                elif suffix in {"py", "pyc"} or suffix.endswith("so"):
+                    yield name
+    except OSError:
+        return
+
+
+def _refresh(argv: Sequence[str], command: Command, paths: list[str]) -> None:
+    """Set anew what an interpreter sets when it starts, and what must differ in each process."""
+    for name in [name for name in sys.modules if name.startswith("clary.adapters.process.")]:
+        del sys.modules[name]
+    named = {"module": "-m", "code": "-c"}.get(command.kind, command.what)
+    sys.argv = [named, *command.arguments]
+    sys.orig_argv = list(argv)
+    sys.path[:0] = paths
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
+    is_unbuffered = command.is_unbuffered or bool(os.environ.get("PYTHONUNBUFFERED"))
+    sys.stdin = sys.__stdin__ = _text(0, "r", is_unbuffered=False)
+    sys.stdout = sys.__stdout__ = _text(1, "w", is_unbuffered=is_unbuffered)
+    sys.stderr = sys.__stderr__ = _text(2, "w", is_unbuffered=is_unbuffered)
+    time.tzset()
+    random.seed()
+    tempfile._name_sequence = None  # type: ignore[attr-defined]  # its names are by process id
+    tempfile.tempdir = None
+    if numpy_random := sys.modules.get("numpy.random"):
+        numpy_random.seed()
+    for set_threads in _thread_setters:
+        set_threads(len(os.sched_getaffinity(0)))
+
+
+def _text(number: int, mode: Literal["r", "w"], *, is_unbuffered: bool) -> io.TextIOWrapper:
+    """Make a standard stream the way the interpreter makes it."""
+    old: Any = (sys.__stdin__, sys.__stdout__, sys.__stderr__)[number]
+    raw = open(number, mode + "b", buffering=0 if is_unbuffered else -1, closefd=False)  # noqa: SIM115 - for life
+    stream = io.TextIOWrapper(
+        raw,
+        encoding=old.encoding,
+        errors=old.errors,
+        newline="\n" if mode == "w" else None,
+        line_buffering=number == 2,
+        write_through=is_unbuffered,
+    )
+    stream.mode = mode
+    return stream
+
+
+def _interpret(command: Command, main: types.ModuleType) -> None:
+    if command.kind == "module":
+        runpy._run_module_as_main(command.what)  # type: ignore[attr-defined]  # what `-m` calls
+        return
+    source: str | bytes = command.what
+    name = "<string>"
+    if command.kind == "script":
+        name = command.what
+        with open(name, "rb") as file:
+            source = file.read()
+        loader = SourceFileLoader("__main__", name)
+        main.__dict__.update(__file__=name, __cached__=None, __loader__=loader)
+    exec(compile(source, name, "exec", dont_inherit=True), main.__dict__)  # noqa: S102 - the job
+
+
+def _outcome(run: Callable[[], None]) -> int:
+    """Run; returns the exit code, having said what an uncaught exception says."""
+    try:
+        run()
+    except SystemExit as end:
+        return _exit_code(end.code)
+    except BaseException as error:
+        kept = error.__traceback__
+        while kept is not None and kept.tb_frame.f_code.co_filename == __name__:
+            kept = kept.tb_next
+        sys.excepthook(type(error), error, kept)
+        return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+    return 0
+
+
+def _exit_code(given: object) -> int:
+    if given is None:
+        return 0
+    if isinstance(given, int):
+        return given & 0xFF
+    sys.stdout.flush()
+    print(given, file=sys.stderr)  # noqa: T201 - as the interpreter does
+    return 1
+
+
+def _finish(code: int, main: types.ModuleType, known: frozenset[str]) -> int:
+    """End as the interpreter does: threads, exit handlers, the program's own objects, streams."""
+    for end in (threading._shutdown, atexit._run_exitfuncs):  # type: ignore[attr-defined]
+        try:
+            end()
+        except BaseException:
+            traceback.print_exc()
+    own = [module for name, module in sys.modules.items() if name not in known]
+    for module in (main, *own):
+        if isinstance(module, types.ModuleType):
+            _clear(module)
+    gc.collect()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        return code or _BROKEN_PIPE
+    return code
+
+
+def _clear(module: types.ModuleType) -> None:
+    """Let go of a module's objects, those with a leading underscore first."""
+    for is_private in (True, False):
+        for name in list(module.__dict__):
+            if name != "__builtins__" and name.startswith("_") == is_private:
+                module.__dict__[name] = None
