@@ -12,6 +12,8 @@ from clary.doors.python.arguments import Arguments
 from clary.doors.python.packages import pack
 from clary.doors.python.tracing import Call, Raw
 from clary.doors.python.values import JSON
+from clary.jobs.instances import instance
+from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,13 +85,13 @@ def _processing(call: Call, target: Target) -> JsonObject:
         text = "processing/input/call/call.json"
     for one in options.after:
         made.wait_for(one)
-    wanted = options.wanted()
+    instance(options.instance_type, field=f"step {call.name}")
     cluster = {"InstanceCount": 1, "InstanceType": options.instance_type, "VolumeSizeInGB": 30}
     results = [name for name, _ in call.returned.results]
     arguments: JsonObject = {
         "ProcessingResources": {"ClusterConfig": cluster},
         "AppSpecification": {
-            "ImageUri": target.define(wanted) if wanted else f"python:{PYTHON}",
+            "ImageUri": _image(call, target),
             "ContainerEntrypoint": ["python3", f"{_ROOT}/input/code/run.py"],
             "ContainerArguments": [text, *made.words],
         },
@@ -105,6 +107,22 @@ def _processing(call: Call, target: Target) -> JsonObject:
     if call.kept:
         step["PropertyFiles"] = [_property_file(name) for name in sorted(call.kept)]
     return step | options.members()
+
+
+def _image(call: Call, target: Target) -> str:
+    """Name the environment that the step asks for; the platform's own without requirements."""
+    wanted = call.options.wanted()
+    if not wanted:
+        return f"python:{PYTHON}"
+    kinds = [*call.hints.values(), *(kind for _, kind in call.returned.results)]
+    has_frames = any(kind.library in {"pandas", "pyarrow"} for kind in kinds)
+    if has_frames and not any(line.strip().startswith("pyarrow") for line in wanted):
+        wanted.append("pyarrow")
+    try:
+        return target.define(wanted)
+    except InvalidInput as error:
+        place = f"step {call.name}, {error.field}"
+        raise InvalidInput(place, error.problem, legal=error.legal) from None
 
 
 def _sent(call: Call, made: Arguments) -> JsonObject:

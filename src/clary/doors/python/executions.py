@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clary.doors.python.progress import watching
-from clary.doors.python.results import fetch, read
+from clary.doors.python.results import fetch, outputs, read
 from clary.jobs.model import KINDS
 from clary.kernel.errors import InvalidInput, JobFailed, NotFound, Unavailable
 from clary.kernel.names import parse_arn
@@ -31,7 +31,20 @@ _TAIL = 30
 class StepRun:
     """A step of an execution, as it was when it was asked for.
 
-    ``status`` is NotStarted, Executing, Succeeded, Failed, Stopping or Stopped.
+    Parameters
+    ----------
+    status
+        NotStarted, Executing, Succeeded, Failed, Stopping or Stopped.
+    reason
+        Why it failed.
+    made
+        ARN of the job or the like that it made; empty for a condition.
+    outcome
+        What a condition decided, ``True`` or ``False``, and what a failing step says.
+    cached
+        Whether the result is one of an earlier execution.
+    attempts
+        How often it was tried.
     """
 
     execution: Execution
@@ -41,6 +54,9 @@ class StepRun:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     made: str = ""
+    outcome: str = ""
+    cached: bool = False
+    attempts: int = 0
 
     def result(self, name: str = "", *, unpickle: bool = False) -> Any:
         """Return what the step returned: all of it, or one of several results by name.
@@ -60,6 +76,11 @@ class StepRun:
             There is no such result, or it is a pickle and ``unpickle`` is False.
         """
         return read(self._job(), name, self._session, unpickle=unpickle)
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """The S3 URIs of its results, by name; those of a step that has succeeded."""
+        return outputs(self._job())
 
     def download(self, folder: str | Path) -> Path:
         """Copy all that the step stored into a folder, by results; returns the folder."""
@@ -196,6 +217,18 @@ class Execution:
         """Ask it to stop; Conflict when it has ended."""
         self.session.platform.pipelines.stop(self.ref, actor=self.session.actor)
 
+    def retry(self) -> Execution:
+        """Let it go on after it failed or was stopped; what succeeded stays.
+
+        Raises
+        ------
+        Conflict
+            It is going on, or has succeeded.
+        """
+        self.session.work()
+        self.session.platform.pipelines.retry(self.ref, {}, actor=self.session.actor)
+        return self
+
     def _failure(self) -> JobFailed:
         failed = [one for one in self.steps.values() if one.status == "Failed"]
         tail = "\n".join(failed[0].logs()[-_TAIL:]) if failed else ""
@@ -207,7 +240,7 @@ class Execution:
     def _step(self, name: str, found: JsonObject | None) -> StepRun:
         if found is None:
             return StepRun(self, name, "NotStarted")
-        made = next((x["Arn"] for x in (found.get("Metadata") or {}).values() if "Arn" in x), "")
+        made: JsonObject = next(iter((found.get("Metadata") or {}).values()), {})
         return StepRun(
             self,
             name,
@@ -215,7 +248,10 @@ class Execution:
             found.get("FailureReason", ""),
             found.get("StartTime"),
             found.get("EndTime"),
-            made,
+            made.get("Arn", ""),
+            str(made.get("Outcome") or made.get("ErrorMessage") or ""),
+            cached="CacheHitResult" in found,
+            attempts=found.get("AttemptCount", 1),
         )
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clary.kernel.errors import InvalidInput
+from clary.pipelines.retries import ANY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,20 +72,15 @@ class Options:
             raise InvalidInput("memory", f"{self.memory!r}", legal=f"at least {_LEAST_MIB}MiB")
         if isinstance(self.cache, str):
             _iso_age(self.cache)
-        found = len(list(Path("/dev").glob("nvidia[0-9]*"))) if self.gpus else 0
-        if self.gpus > found:
-            raise InvalidInput(
-                "gpus", f"{self.gpus} asked for", legal=f"this machine has {found or 'none'}"
-            )
 
     @property
     def instance_type(self) -> str:
         """The label by which a job asks for processors and memory."""
         if not (self.cpus or self.memory or self.gpus):
             return _DEFAULT_INSTANCE
-        mib = _mib(self.memory) if self.memory else _machine_mib()
+        mib = _mib(self.memory) if self.memory else 0
         gpus = f".g{self.gpus}" if self.gpus else ""
-        return f"clary.c{self.cpus or 1}.m{mib}{gpus}"
+        return f"clary.c{self.cpus or 0}.m{mib}{gpus}"
 
     def members(self) -> JsonObject:
         """Return the members of the step's document beside its arguments."""
@@ -95,7 +91,7 @@ class Options:
         if self.retries:
             members["RetryPolicies"] = [
                 {
-                    "ExceptionType": ["Clary.ANY"],
+                    "ExceptionType": [ANY],
                     "MaxAttempts": self.retries,
                     "IntervalSeconds": 1,
                     "BackoffRate": 2.0,
@@ -117,8 +113,7 @@ class Options:
             text = Path(self.requirements).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidInput("requirements", f"{self.requirements}: {error}") from None
-        lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
-        return [line for line in lines if line and not line.startswith("#")]
+        return text.splitlines()
 
 
 def _whole(field: str, value: object, least: int, most: int) -> None:
@@ -140,10 +135,6 @@ def _mib(text: str) -> int:
     if match is None:
         raise InvalidInput("memory", f"{text!r}", legal="like 2GiB, 1.5GiB, 500MB")
     return int(float(match[1]) * _UNITS[match[2]])
-
-
-def _machine_mib() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
 
 def _iso_age(text: str) -> str:

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-import clary
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _HERE = Path(__file__).resolve().parent
+_PACKAGE = _HERE.parents[1]
+_EXAMPLES = _PACKAGE / "examples"
+"""They are installed with clary, but run as the user's own."""
 _FILES = {"run.py": "program.py", "clary_values.py": "values.py"}
 _MOST_BYTES = 100 << 20
 
@@ -143,7 +145,9 @@ def _own_modules() -> Iterator[types.ModuleType]:
         file = getattr(module, "__file__", None)
         if name == "__main__" or not file or module.__name__ != name:
             continue
-        if not any(Path(file).is_relative_to(folder) for folder in _installed()):
+        path = Path(file)
+        is_example = path.is_relative_to(_EXAMPLES)
+        if is_example or not any(path.is_relative_to(folder) for folder in _installed()):
             yield module
 
 
@@ -151,5 +155,4 @@ def _own_modules() -> Iterator[types.ModuleType]:
 def _installed() -> tuple[Path, ...]:
     known = sysconfig.get_paths()
     paths = [known[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    package = Path(clary.__file__ or "").parent
-    return (package, *(Path(path) for path in (*paths, *site.getsitepackages())))
+    return (_PACKAGE, *(Path(path) for path in (*paths, *site.getsitepackages())))

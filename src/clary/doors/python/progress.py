@@ -94,7 +94,10 @@ def _seconds(step: StepRun) -> str:
 
 
 def _made(step: StepRun) -> str:
-    return step.reason.splitlines()[0] if step.reason else step.made.rpartition(":")[2]
+    if step.reason:
+        return step.reason.splitlines()[0]
+    made = step.outcome or step.made.rpartition(":")[2].partition("/")[2]
+    return "cached" if step.cached else made
 
 
 def _drawn(rows: Sequence[tuple[str, ...]]) -> Table:

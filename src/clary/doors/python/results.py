@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def read(job: JsonObject, name: str, session: Session, *, unpickle: bool) -> Any:
     """Return the results of a job that ran a function; see ``StepRun.result``."""
-    outputs = _outputs(job)
+    uris = outputs(job)
     call = _call(job, session)
     wanted = [name] if name else [one["name"] for one in call["outputs"]]
     trees: dict[str, Tree] = {one["name"]: one for one in call["outputs"]}
@@ -27,7 +27,7 @@ def read(job: JsonObject, name: str, session: Session, *, unpickle: bool) -> Any
         if one not in trees:
             legal = ", ".join(trees) or "none: the step returns nothing"
             raise InvalidInput(f"result {one}", "there is none", legal=legal)
-    found = [_read(outputs[one], trees[one], session, unpickle=unpickle) for one in wanted]
+    found = [_read(uris[one], trees[one], session, unpickle=unpickle) for one in wanted]
     if name or not call["several"]:
         return found[0] if found else None
     return tuple(found)
@@ -36,12 +36,13 @@ def read(job: JsonObject, name: str, session: Session, *, unpickle: bool) -> Any
 def fetch(job: JsonObject, folder: str | Path, session: Session) -> Path:
     """Copy every result of a job into a folder."""
     target = Path(folder)
-    for name, uri in _outputs(job).items():
+    for name, uri in outputs(job).items():
         _download(uri, target / name, session)
     return target
 
 
-def _outputs(job: JsonObject) -> dict[str, str]:
+def outputs(job: JsonObject) -> dict[str, str]:
+    """Return the S3 URIs of a job's outputs, by name."""
     configured = job.get("ProcessingOutputConfig") or {}
     return {one["OutputName"]: one["S3Output"]["S3Uri"] for one in configured.get("Outputs", ())}
 

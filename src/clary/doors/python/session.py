@@ -7,7 +7,7 @@ import contextlib
 import threading
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from clary.config import Config, default_home
 from clary.doors.python.endpoint import Endpoint
@@ -16,7 +16,7 @@ from clary.doors.python.uploads import Uploads
 from clary.governance.model import DEFAULT_ROLE
 from clary.kernel.clock import now
 from clary.kernel.codec import to_json
-from clary.kernel.errors import AlreadyExists, NotFound, NotSupported
+from clary.kernel.errors import AlreadyExists, NotFound
 from clary.kernel.names import Ref, arn, parse_arn
 from clary.kernel.resource import Bucket, Query
 from clary.platform import open_platform
@@ -85,10 +85,7 @@ class Session:
 
     def define(self, requirements: Sequence[str]) -> str:
         """Make the environment of some requirements; returns the image that stands for it."""
-        environments: Any = getattr(self.platform, "environments", None)
-        if environments is None:
-            raise NotSupported("requirements: environments of their own are not offered here")
-        return str(environments.define(list(requirements)))
+        return self.platform.environments.define(requirements, actor=self.actor)
 
     def uploads(self) -> Uploads:
         """Return a list of files to upload to the session's bucket."""
