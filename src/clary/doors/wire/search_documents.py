@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from clary.doors.wire import model
 from clary.experiments import documents as experiments
 from clary.experiments.model import COMPONENT, EXPERIMENT, TRIAL
 from clary.jobs import describe
@@ -33,28 +34,32 @@ _SOURCES = {
 
 
 class Document:
-    """A document some of whose members are read only when they are asked for."""
+    """The document of a resource; it is written, or a part of it read, when that is asked for."""
 
-    def __init__(self, members: JsonObject, later: Mapping[str, Callable[[], Any]]) -> None:
-        self._members = members
-        self._later = dict(later)
+    def __init__(self, batch: Batch, resource: Resource) -> None:
+        self._batch = batch
+        self._resource = resource
+        self._written: JsonObject | None = None
 
     def __contains__(self, name: str) -> bool:
-        if name in self._later:
-            value = self._later.pop(name)()
-            if value not in (None, {}, []):
-                self._members[name] = value
-        return name in self._members
+        return self[name] is not None
 
     def __getitem__(self, name: str) -> Any:
-        return self._members[name]
+        if name in self._batch.repeated:
+            return self._resource.body["request"].get(name)
+        if name in self._batch.later:
+            return self._batch.later[name](self._batch, self._resource) or None
+        if self._written is None:
+            self._written = self._batch.kind.write(self._resource)
+        return self._written.get(name)
 
     def whole(self) -> JsonObject:
         """Read everything; tags become the list that the public documents have."""
-        for name in list(self._later):
-            _ = name in self
-        tags = self._members.get("Tags", {})
-        return {**self._members, "Tags": [{"Key": key, "Value": tags[key]} for key in tags]}
+        read = {name: self[name] for name in self._batch.later}
+        tags = read.pop("Tags") or {}
+        some = {name: value for name, value in read.items() if value is not None}
+        written = self._batch.kind.write(self._resource)
+        return {**written, **some, "Tags": [{"Key": key, "Value": tags[key]} for key in tags]}
 
 
 class Batch:
@@ -62,15 +67,14 @@ class Batch:
 
     def __init__(self, platform: Platform, kind: Kind, resources: Sequence[Resource]) -> None:
         self._platform = platform
-        self._kind = kind
+        self.kind = kind
         self.resources = resources
+        self.later = {**kind.later, "Tags": Batch.tags}
+        self.repeated = repeated(kind)
 
     def document(self, resource: Resource) -> Document:
-        """Write the document of one of them."""
-        kind = self._kind
-        reads = {**kind.later, "Tags": Batch.tags}
-        later = {name: functools.partial(read, self, resource) for name, read in reads.items()}
-        return Document(kind.write(resource), later)
+        """Give the document of one of them."""
+        return Document(self, resource)
 
     @functools.cached_property
     def _tags(self) -> Mapping[Ref, Mapping[str, str]]:
@@ -133,7 +137,15 @@ def _component(found: Resource) -> JsonObject:
     return {**experiments.described(found), **({"Parents": parents} if parents else {})}
 
 
-@dataclass(frozen=True, slots=True)
+@functools.cache
+def repeated(kind: Kind) -> frozenset[str]:
+    """Name the members that a document repeats from the stored request, unchanged."""
+    if not kind.request:
+        return frozenset()
+    return frozenset(model.service("sagemaker").shapes[kind.request]["members"]) - kind.own
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """A kind that is searched.
 
@@ -148,8 +160,9 @@ class Kind:
     name, status
         The properties that the store lists by.
     request
-        The shape of the create request, whose texts the document repeats unchanged but for those
-        of its ``own``.
+        The shape of the create request that is stored.
+    own
+        Those of its members that the document does not simply repeat.
     folds
         Whether names are stored in small letters.
     """
@@ -161,11 +174,12 @@ class Kind:
     name: str = ""
     status: str = ""
     request: str = ""
-    own: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset({"Tags"})
     folds: bool = False
     shape: str = ""
 
 
+_NAMED = frozenset({"Tags", "DisplayName"})
 KINDS: Mapping[str, Kind] = {
     "TrainingJob": Kind(
         TRAINING,
@@ -174,13 +188,16 @@ KINDS: Mapping[str, Kind] = {
         name="TrainingJobName",
         status="TrainingJobStatus",
         request="CreateTrainingJobRequest",
+        own=frozenset({"Tags", "StoppingCondition", "EnableNetworkIsolation"}),
     ),
     "ModelPackage": Kind(
         "model-package",
         "ModelPackage",
         models.package,
         request="CreateModelPackageInput",
-        own=frozenset({"ModelPackageName", "ModelPackageGroupName"}),
+        own=frozenset(
+            {"Tags", "ModelPackageName", "ModelPackageGroupName", "CertifyForMarketplace"}
+        ),
     ),
     "ModelPackageGroup": Kind(
         "model-package-group",
@@ -190,7 +207,13 @@ KINDS: Mapping[str, Kind] = {
         request="CreateModelPackageGroupInput",
     ),
     "Experiment": Kind(
-        EXPERIMENT, "Experiment", experiments.described, name="ExperimentName", folds=True
+        EXPERIMENT,
+        "Experiment",
+        experiments.described,
+        name="ExperimentName",
+        folds=True,
+        request="CreateExperimentRequest",
+        own=_NAMED,
     ),
     "ExperimentTrial": Kind(
         TRIAL,
@@ -199,6 +222,8 @@ KINDS: Mapping[str, Kind] = {
         {"TrialComponentSummaries": Batch.components},
         name="TrialName",
         folds=True,
+        request="CreateTrialRequest",
+        own=_NAMED,
     ),
     "ExperimentTrialComponent": Kind(
         COMPONENT,
@@ -208,6 +233,8 @@ KINDS: Mapping[str, Kind] = {
         name="TrialComponentName",
         status="Status.PrimaryStatus",
         folds=True,
+        request="CreateTrialComponentRequest",
+        own=_NAMED,
     ),
     "Pipeline": Kind(
         "pipeline",

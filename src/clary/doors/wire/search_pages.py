@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from clary.doors.wire.scalars import TEXT_READERS, Mismatch
-from clary.doors.wire.search_documents import Batch
+from clary.doors.wire.search_documents import Batch, repeated
 from clary.doors.wire.search_expressions import Property, as_number
 from clary.kernel.codec import digest
 from clary.kernel.errors import InvalidInput
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from clary.doors.wire.call import Call
-    from clary.doors.wire.model import ShapeDocument
     from clary.doors.wire.search_documents import Document, Kind
     from clary.doors.wire.search_expressions import Search
     from clary.kernel.ports import JsonObject
@@ -75,9 +74,7 @@ class Answer:
     total: int | None
 
 
-def understand(
-    call: Call, kind: Kind, reader: Search, shapes: Mapping[str, ShapeDocument]
-) -> Asked:
+def understand(call: Call, kind: Kind, reader: Search) -> Asked:
     """Read a search request. Raises InvalidInput."""
     params = call.params
     expression = params.get("SearchExpression")
@@ -93,7 +90,7 @@ def understand(
     sort = _listed_by(kind, order)
     if expression is not None and expression.get("Operator") != "Or":
         for asked in expression.get("Filters", ()):
-            query = _narrowed(query, kind, reader.find(asked["Name"]), asked, shapes)
+            query = _narrowed(query, kind, reader.find(asked["Name"]), asked)
     return Asked(
         kind=kind,
         matches=matches,
@@ -128,7 +125,6 @@ def _narrowed(
     kind: Kind,
     found: Property,
     asked: JsonObject,
-    shapes: Mapping[str, ShapeDocument],
 ) -> Query:
     """Let the store leave out what a filter that must hold leaves out anyway."""
     word, text = asked.get("Operator", "Equals"), asked.get("Value", "")
@@ -143,20 +139,15 @@ def _narrowed(
         change = {member: text.lower() if kind.folds else text}
     elif name == kind.status and word == "Equals":
         change = {"statuses": (text,)}
-    elif word == "Equals" and _is_repeated(kind, found, text, shapes):
+    elif word == "Equals" and _is_repeated(kind, found, text):
         change = {"where": {**query.where, f"request.{name}": text}}
     return replace(query, **change)
 
 
-def _is_repeated(
-    kind: Kind, found: Property, text: str, shapes: Mapping[str, ShapeDocument]
-) -> bool:
+def _is_repeated(kind: Kind, found: Property, text: str) -> bool:
     """Say whether a text of the document is that of the stored request, at the same place."""
-    first = found.parts[0]
     return (
-        bool(kind.request)
-        and first in shapes[kind.request]["members"]
-        and first not in {"Tags", *kind.own}
+        found.parts[0] in repeated(kind)
         and all(map(_PLAIN.fullmatch, found.parts))
         and (found.kind == "string" or (found.kind == "hyperparameter" and as_number(text) is None))
     )

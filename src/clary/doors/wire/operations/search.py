@@ -29,8 +29,7 @@ def search(call: Call) -> JsonObject:
     kind = kind_of(call.params["Resource"])
     if "VisibilityConditions" in call.params:
         raise NotSupported("VisibilityConditions: nothing is hidden here; leave them out")
-    shapes = model.service("sagemaker").shapes
-    asked = understand(call, kind, _reader(kind), shapes)
+    asked = understand(call, kind, _reader(kind))
     if call.params.get("CrossAccountFilterOption") == "CrossAccount":
         return {"Results": [], "TotalHits": {"Value": 0, "Relation": "EqualTo"}}
     found = page(call, asked)
