@@ -8,7 +8,7 @@ from pathlib import Path
 
 def test_a_tuner_and_a_tuning_step(sdk, home):
     done = sdk(Path(__file__).parent / "sdk" / "tune.py")
-    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     told = json.loads(done.stdout.rpartition("TUNED ")[2])
     assert len(told["values"]) == 3
     ranked = sorted(zip(told["values"], told["jobs"], strict=True))

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from tests.tuning.conftest import request
 
-from clary.kernel.errors import Conflict, NotFound
 from clary.kernel.names import arn
-from clary.kernel.resource import Query
 
 
 def test_it_ends_with_the_best_training_job(bench):

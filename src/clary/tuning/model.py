@@ -101,6 +101,8 @@ class TuningJob(msgspec.Struct, frozen=True, omit_defaults=True):
         The value of the last improvement by 1 % or more, and how many evaluated trials since.
     closing
         Why it starts no more.
+    lost
+        Why the training job that failed last did.
     inherited
         The best trial of the parents of a warm start with identical data.
     runtime_s
@@ -124,6 +126,7 @@ class TuningJob(msgspec.Struct, frozen=True, omit_defaults=True):
     stale: int = 0
     closing: Closing = ""
     failure: str = ""
+    lost: str = ""
     inherited: Trial | None = None
     converged_at: datetime | None = None
     ended_at: datetime | None = None

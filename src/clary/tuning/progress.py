@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -37,16 +37,18 @@ def ended(job: TuningJob, trial: Trial, *, retried: bool, maximize: bool) -> Tun
     seconds = 0.0
     if trial.started_at is not None and trial.ended_at is not None:
         seconds = max(0.0, (trial.ended_at - trial.started_at).total_seconds())
-    changes = {word: getattr(job, word) + 1, "runtime_s": job.runtime_s + seconds}
+    changes: dict[str, Any] = {
+        word: getattr(job, word) + 1,
+        "runtime_s": job.runtime_s + seconds,
+        "lost": trial.failure or job.lost,
+    }
     if trial.value is not None:
         changes |= _evaluated(job, trial.number, trial.value, maximize=maximize)
     return msgspec.structs.replace(job, **changes)
 
 
-def _evaluated(
-    job: TuningJob, number: int, value: float, *, maximize: bool
-) -> dict[str, int | float | None]:
-    changes: dict[str, int | float | None] = {"evaluated": job.evaluated + 1}
+def _evaluated(job: TuningJob, number: int, value: float, *, maximize: bool) -> dict[str, Any]:
+    changes: dict[str, Any] = {"evaluated": job.evaluated + 1}
     if better(value, job.best_value, maximize=maximize):
         changes |= {"best": number, "best_value": value}
     gained = math.inf if job.mark is None else value - job.mark
@@ -85,7 +87,7 @@ def outcome(job: TuningJob, *, stop_asked: bool) -> tuple[str, str]:
     if job.evaluated:
         return "Completed", ""
     if job.failed + job.retryable == job.ended:
-        return "Failed", f"all {job.ended} training jobs failed"
+        return "Failed", f"all {job.ended} training jobs failed; the last one: {job.lost}"
     return "Failed", (
         f"no value of the objective metric was found in the logs of {job.ended} training jobs; "
         "its regular expression must match a line that the algorithm writes"

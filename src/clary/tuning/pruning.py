@@ -32,8 +32,8 @@ def falls_behind(
     True
     """
     epoch = len(curve)
-    averages = [statistics.fmean(one[:epoch]) for one in others if len(one) >= epoch]
-    if not epoch or len(averages) < _ENOUGH:
+    averages = [statistics.fmean(one[:epoch]) for one in others if len(one) >= epoch > 0]
+    if len(averages) < _ENOUGH:
         return False
     median = statistics.median(averages)
     return curve[-1] < median if maximize else curve[-1] > median

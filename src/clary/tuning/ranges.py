@@ -39,9 +39,8 @@ class Integers:
 
     def drawn(self, text: str) -> int | None:
         """Read a value as the search knows it; None when it lies outside."""
-        value = _number(text)
-        inside = value is not None and value == int(value) and self.low <= value <= self.high
-        return int(value) if value is not None and inside else None
+        value = int(text) if _WHOLE.fullmatch(text) else None
+        return value if value is not None and self.low <= value <= self.high else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +185,7 @@ def _scale(low: float, high: float, scaling: str, field: str) -> Scale:
 
 
 def _whole(text: str, field: str) -> int:
-    if not _WHOLE.fullmatch(text.strip()) or abs(int(text)) > _LARGEST:
+    if not _WHOLE.fullmatch(text) or abs(int(text)) > _LARGEST:
         raise InvalidInput(field, f"{text[:40]!r}", legal=f"a whole number, at most ±{_LARGEST}")
     return int(text)
 
