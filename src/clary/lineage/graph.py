@@ -7,7 +7,7 @@ statements, however many nodes it has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from clary.kernel.resource import Query
@@ -93,11 +93,91 @@ class Subgraph:
 
 
 @dataclass(slots=True)
-class _Reached:
-    """How far a walk in one direction has come."""
+class _Walk:
+    """What a walk has reached and read, so that it reads everything once.
 
+    ``jobs`` are those of the trial components that were met.
+    """
+
+    store: MetadataStore
     order: dict[Ref, None] = field(default_factory=dict)
     edges: dict[Edge, None] = field(default_factory=dict)
+    jobs: dict[Ref, Ref] = field(default_factory=dict)
+    nodes: dict[Ref, Resource | None] = field(default_factory=dict)
+
+    def read(self, refs: Iterable[Ref]) -> dict[Ref, Resource]:
+        """Read those of some resources that there are."""
+        wanted = dict.fromkeys(refs)
+        missing = [ref for ref in wanted if ref not in self.nodes]
+        self.nodes |= dict.fromkeys(missing)
+        self.nodes |= self.store.get_all(missing) if missing else {}
+        found = ((ref, self.nodes[ref]) for ref in wanted)
+        return {ref: node for ref, node in found if node is not None}
+
+    def follow(self, starts: Sequence[Ref], depth: int, *, incoming: bool) -> None:
+        """Go on from some nodes in one direction, level by level."""
+        seen = set(starts)
+        level: Collection[Ref] = list(starts)
+        for _ in range(depth):
+            edges = self.next(level, incoming=incoming) if level else []
+            self.edges |= dict.fromkeys(edges)
+            ends = dict.fromkeys(edge.source if incoming else edge.target for edge in edges)
+            level = [ref for ref in ends if ref not in seen][: MOST_NODES - len(self.order)]
+            seen.update(level)
+            self.order |= dict.fromkeys(level)
+
+    def next(self, refs: Collection[Ref], *, incoming: bool) -> list[Edge]:
+        """Give the edges that end (``incoming``) or start at some nodes."""
+        names = self._names(refs)
+        found: dict[Edge, None] = {}
+        for link in self.store.links(*names, incoming=incoming):
+            ends = entity_of(link.source), entity_of(link.target)
+            if ends[0] and ends[1] and ends[0] != ends[1]:
+                found[Edge(ends[0], link.kind, ends[1])] = None
+            for end, thing in zip(ends, (link.source, link.target), strict=True):
+                if end and thing.kind in JOB_KINDS:
+                    self.jobs[end] = thing
+        executed = self._executions(names) if incoming else self._executed(names)
+        return [*found, *(edge for edge in executed if edge not in found)]
+
+    def vertices(self, refs: Iterable[Ref]) -> list[Vertex]:
+        """Describe nodes, in their order; a job's stands in for a component not stored yet."""
+        names = list(refs)
+        stored = self.read(names)
+        jobs = {ref: self.jobs[ref] for ref in names if ref not in stored and ref in self.jobs}
+        found = self.read(jobs.values())
+        nodes = ((ref, stored.get(ref) or found.get(jobs.get(ref, ref))) for ref in names)
+        return [Vertex(ref, _type(ref, node), node) for ref, node in nodes]
+
+    def _names(self, refs: Collection[Ref]) -> dict[Ref, Ref]:
+        """Give everything that links may call some nodes, each with its node."""
+        stood_for = {
+            thing: ref
+            for ref, node in self.read(refs).items()
+            if (thing := thing_of(node)) is not None
+        }
+        met = {self.jobs[ref]: ref for ref in refs if ref in self.jobs}
+        return {**{ref: ref for ref in refs}, **met, **stood_for}
+
+    def _executions(self, names: Mapping[Ref, Ref]) -> Iterator[Edge]:
+        """Give the edges from pipeline executions to the jobs among some names."""
+        jobs = [name for name in names if name.kind in JOB_KINDS]
+        for job, found in self.read(jobs).items():
+            if found.parent is not None and found.parent.kind == EXECUTION:
+                action = entity_of(found.parent)
+                if action is not None:
+                    yield Edge(action, "AssociatedWith", names[job])
+
+    def _executed(self, names: Mapping[Ref, Ref]) -> Iterator[Edge]:
+        """Give the edges from the pipeline executions among some names to their jobs."""
+        for execution, action in names.items():
+            for kind in JOB_KINDS if execution.kind == EXECUTION else ():
+                page = self.store.select(Query(kind, parent=execution, limit=_PAGE))
+                for job in page.items:
+                    component = entity_of(job.ref)
+                    if component is not None:
+                        self.jobs[component] = job.ref
+                        yield Edge(action, "AssociatedWith", component)
 
 
 class Graph:
@@ -112,45 +192,25 @@ class Graph:
     def __init__(self, store: MetadataStore) -> None:
         self._store = store
 
-    def edges(
-        self, refs: Collection[Ref], *, incoming: bool, jobs: dict[Ref, Ref] | None = None
-    ) -> list[Edge]:
-        """Give the edges that end (``incoming``) or start at some nodes.
-
-        ``jobs`` remembers the jobs of trial components that were met, for the next call.
-        """
-        known = {} if jobs is None else jobs
-        names = self._names(refs, known)
-        found: dict[Edge, None] = {}
-        for link in self._store.links(*names, incoming=incoming):
-            ends = entity_of(link.source), entity_of(link.target)
-            if ends[0] and ends[1] and ends[0] != ends[1]:
-                found[Edge(ends[0], link.kind, ends[1])] = None
-            for end, thing in zip(ends, (link.source, link.target), strict=True):
-                if end and thing.kind in JOB_KINDS:
-                    known[end] = thing
-        executed = self._executions(names) if incoming else self._executed(names)
-        return [*found, *(edge for edge in executed if edge not in found)]
+    def edges(self, refs: Collection[Ref], *, incoming: bool) -> list[Edge]:
+        """Give the edges that end (``incoming``) or start at some nodes."""
+        return _Walk(self._store).next(refs, incoming=incoming)
 
     def walk(self, starts: Sequence[Ref], direction: Direction, depth: int) -> Subgraph:
         """Follow edges from some nodes on, at most ``depth`` of them one after the other.
 
         ``Both`` is what leads to the starts and what comes of them, not what else came of that.
         """
-        reached = _Reached(dict.fromkeys(starts))
-        jobs: dict[Ref, Ref] = {}
+        walk = _Walk(self._store, dict.fromkeys(starts))
         for word, incoming in (("Ascendants", True), ("Descendants", False)):
             if direction in (word, "Both"):
-                self._follow(reached, starts, depth, jobs, incoming=incoming)
-        inner = [e for e in reached.edges if {e.source, e.target} <= reached.order.keys()]
-        return Subgraph(self.vertices(reached.order, jobs), inner)
+                walk.follow(starts, depth, incoming=incoming)
+        inner = [x for x in walk.edges if x.source in walk.order and x.target in walk.order]
+        return Subgraph(walk.vertices(walk.order), inner)
 
-    def vertices(self, refs: Iterable[Ref], jobs: Mapping[Ref, Ref] | None = None) -> list[Vertex]:
-        """Read nodes, in their order; ``jobs`` are those of trial components, where known."""
-        names, known = list(refs), jobs or {}
-        stored = self._store.get_all([*names, *known.values()])
-        nodes = ((ref, stored.get(ref) or stored.get(known.get(ref, ref))) for ref in names)
-        return [Vertex(ref, _type(ref, node), node) for ref, node in nodes]
+    def vertices(self, refs: Iterable[Ref]) -> list[Vertex]:
+        """Read nodes, in their order."""
+        return _Walk(self._store).vertices(refs)
 
     def everything(self, account: str, region: str) -> Iterator[Ref]:
         """Name every node that is stored, the newest of each kind first."""
@@ -161,55 +221,7 @@ class Graph:
                 yield from (node.ref for node in page.items)
                 if not page.token:
                     break
-                query = Query(kind, account, region, limit=_PAGE, token=page.token)
-
-    def _follow(
-        self,
-        reached: _Reached,
-        starts: Sequence[Ref],
-        depth: int,
-        jobs: dict[Ref, Ref],
-        *,
-        incoming: bool,
-    ) -> None:
-        seen = set(starts)
-        level: Collection[Ref] = list(starts)
-        for _ in range(depth):
-            edges = self.edges(level, incoming=incoming, jobs=jobs) if level else []
-            reached.edges |= dict.fromkeys(edges)
-            ends = dict.fromkeys(edge.source if incoming else edge.target for edge in edges)
-            level = [ref for ref in ends if ref not in seen][: MOST_NODES - len(reached.order)]
-            seen.update(level)
-            reached.order |= dict.fromkeys(level)
-
-    def _names(self, refs: Collection[Ref], jobs: Mapping[Ref, Ref]) -> dict[Ref, Ref]:
-        """Give everything that links may call some nodes, each with its node."""
-        stood_for = {
-            thing: ref
-            for ref, node in self._store.get_all(refs).items()
-            if (thing := thing_of(node)) is not None
-        }
-        met = {jobs[ref]: ref for ref in refs if ref in jobs}
-        return {**{ref: ref for ref in refs}, **met, **stood_for}
-
-    def _executions(self, names: Mapping[Ref, Ref]) -> Iterator[Edge]:
-        """Give the edges from pipeline executions to the jobs among some names."""
-        jobs = [name for name in names if name.kind in JOB_KINDS]
-        for job, found in self._store.get_all(jobs).items():
-            if found.parent is not None and found.parent.kind == EXECUTION:
-                action = entity_of(found.parent)
-                if action is not None:
-                    yield Edge(action, "AssociatedWith", names[job])
-
-    def _executed(self, names: Mapping[Ref, Ref]) -> Iterator[Edge]:
-        """Give the edges from the pipeline executions among some names to their jobs."""
-        for execution, action in names.items():
-            for kind in JOB_KINDS if execution.kind == EXECUTION else ():
-                page = self._store.select(Query(kind, parent=execution, limit=_PAGE))
-                for job in page.items:
-                    component = entity_of(job.ref)
-                    if component is not None:
-                        yield Edge(action, "AssociatedWith", component)
+                query = replace(query, token=page.token)
 
 
 def on_paths(graph: Subgraph, starts: Collection[Ref], wanted: Collection[Ref]) -> Subgraph:
