@@ -206,9 +206,9 @@ def test_tags_at_birth(sagemaker, name):
             "waits for itself: ",
         ),
         (
-            definition(Steps=[{"Name": "A", "Type": "Callback"}]),
+            definition(Steps=[{"Name": "A", "Type": "EMR"}]),
             "UnsupportedOperation",
-            "Steps.A.Type: steps of type Callback are not offered",
+            "Steps.A.Type: steps of type EMR are not offered",
         ),
         (
             definition(

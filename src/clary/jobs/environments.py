@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from clary.jobs import dependencies, images, recipes
+from clary.jobs import dependencies, images, overlay, recipes
 from clary.jobs.model import KINDS
 from clary.jobs.recipes import Definition
 from clary.kernel.clock import now
@@ -74,6 +74,17 @@ class Environments:
         self._store = store
         self._builder = builder
         self._strict = strict
+
+    def depends_on(self, plan: Plan) -> dict[str, str]:
+        """Name what decides, beside the job's code, which packages it gets; builds nothing.
+
+        The pins of an environment never change, so that its definition stands for them.
+        """
+        try:
+            known = images.ran(plan.runtime)
+        except ClaryError:  # not the server's own packages
+            known = {"image": plan.runtime.asked}
+        return {**known, "strict": str(self._strict)}
 
     def define(self, requirements: Sequence[str], *, python: str = "", actor: str = "clary") -> str:
         """Name an environment by what it needs, and return the image that stands for it.
@@ -153,11 +164,15 @@ class Environments:
         with self._store.begin() as change:
             change.append(Event(now(), actor, "environment.removed", _ref(found.id)))
 
-    def prepare(self, plan: Plan, ml: Path, *, say: Say, check: Check) -> tuple[Plan, Ran]:
-        """Give a job whose inputs lie below ``ml`` its environment, built if it must be.
+    def prepare(
+        self, plan: Plan, workspaces: Sequence[Path], *, say: Say, check: Check
+    ) -> tuple[Plan, Ran]:
+        """Give a job its environment, built if it must be.
 
         Parameters
         ----------
+        workspaces
+            The ``/opt/ml`` directories of its hosts, where its inputs lie.
         say
             Writes a line of the job's log.
         check
@@ -174,7 +189,7 @@ class Environments:
         ClaryError
             It cannot be had; says which package is missing, and why.
         """
-        needs = dependencies.needs(plan, ml)
+        needs = dependencies.needs(plan, workspaces[0])
         named = plan.runtime.environment
         base = self._read(named) if named else None
         wanted = recipes.wanted(plan, needs, base, strict=self._strict)
@@ -192,6 +207,9 @@ class Environments:
         folder = self._builder.folder(definition.built)
         if folder is None:
             raise ClaryError(f"the environment {name} was removed while the job started")
+        if needs.online:
+            for ml in workspaces:
+                overlay.write(ml, folder)
         return recipes.within(plan, folder, needs), recipes.ran(plan, definition)
 
     def _define(self, definition: Definition, actor: str) -> str:

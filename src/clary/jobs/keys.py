@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from clary.jobs import images, plans
+from clary.jobs import plans
 from clary.jobs.contract import join_uri
 from clary.jobs.inputs import find
 from clary.jobs.model import PROCESSING, TRAINING, TRANSFORM, Job
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clary.jobs.contract import Plan, Target
+    from clary.jobs.environments import Environments
     from clary.jobs.inputs import Found
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject, ObjectStore
@@ -38,7 +39,7 @@ _NOT_READ = (
 """Members that a result does not depend on: rights, labels, and where outputs go."""
 
 
-def key(objects: ObjectStore, ref: Ref, job: Job) -> dict[str, Any]:
+def key(objects: ObjectStore, environments: Environments, ref: Ref, job: Job) -> dict[str, Any]:
     """Name everything that the result of ``job`` depends on.
 
     Raises
@@ -48,17 +49,15 @@ def key(objects: ObjectStore, ref: Ref, job: Job) -> dict[str, Any]:
     """
     plan = plans.plan(ref, job)
     found = [one for source in plan.sources if (one := find(objects, source)) is not None]
-    digests = {one.source.uri: _digest(one) for one in found}
-    inputs = {x.source.name: digests[x.source.uri] for x in found if not x.source.code}
-    code = {x.source.name: digests[x.source.uri] for x in found if x.source.code}
+    named = {one.source.uri: f"the content of {one.source.name}" for one in reversed(found)}
     parts: dict[str, Any] = {
-        "arguments": _content(_read_arguments(ref, job.request), digests),
-        "inputs": inputs,
-        "code": code,
-        "environment": images.ran(plan.runtime),
+        "arguments": _content(_read_arguments(ref, job.request), named),
+        "inputs": {one.source.name: _digest(one) for one in found if not one.source.code},
+        "code": {one.source.name: _digest(one) for one in found if one.source.code},
+        "environment": environments.depends_on(plan),
     }
     if job.containers:
-        parts["model"] = _content(plain(job.containers), digests)
+        parts["model"] = _content(plain(job.containers), named)
     return parts
 
 
@@ -107,14 +106,14 @@ def _read_arguments(ref: Ref, request: JsonObject) -> JsonObject:
     return arguments
 
 
-def _content(value: Any, digests: Mapping[str, str]) -> Any:
-    """Replace the URIs of inputs by their digests, also those written as JSON in a text."""
+def _content(value: Any, named: Mapping[str, str]) -> Any:
+    """Replace the URIs of inputs by whose content they are, also those in a JSON text."""
     if isinstance(value, dict):
-        return {name: _content(item, digests) for name, item in value.items()}
+        return {name: _content(item, named) for name, item in value.items()}
     if isinstance(value, list):
-        return [_content(item, digests) for item in value]
+        return [_content(item, named) for item in value]
     if isinstance(value, str):
-        return digests.get(value) or digests.get(_unquoted(value), value)
+        return named.get(value) or named.get(_unquoted(value), value)
     return value
 
 

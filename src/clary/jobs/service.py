@@ -150,7 +150,7 @@ class Jobs:
         try:
             found = transform.containers(self._store.get, ref, request) if _transforms(ref) else ()
             job = model.Job(request=request, actor="", uid="", containers=found)
-            return keys.key(self._tools.objects, ref, job)
+            return keys.key(self._tools.objects, self._tools.environments, ref, job)
         except ClaryError:
             return None
 

@@ -127,6 +127,44 @@ def test_an_execution_from_start_to_its_reason(clary, platform, pipeline):
     assert clary("pipelines", "list", "--json").json[0]["status"] == "Failed"
 
 
+def ended(clary, platform):
+    """Let a worker run until nothing executes, and give the newest execution's row."""
+    platform.worker.start()
+    moment = threading.Event()
+    while (row := clary("executions", "list", "--json").json[0])["status"] == "Executing":
+        moment.wait(0.02)
+    platform.worker.stop()
+    return row
+
+
+def test_a_failed_execution_goes_on(clary, home, pipeline):
+    name = clary("pipelines", "start", "Sea").out.strip()
+    assert ended(clary, open_platform(Config(home=home)))["status"] == "Failed"
+    assert "goes on" in clary("executions", "retry", name).err
+    assert clary("executions", "list", "--json").json[0]["status"] == "Executing"
+    again = open_platform(Config(home=home))
+    assert ended(clary, again)["status"] == "Failed"
+    [step] = again.pipelines.steps(ref("pipeline-execution", name))
+    assert step["AttemptCount"] == 2
+    why = clary("executions", "why", name, "Stop")
+    assert why.out == "its results are never reused: caching is not enabled for it\n"
+    assert clary("executions", "why", name, "Stop", "--json").json["differences"] == []
+    assert clary("executions", "why", name, "None").code == 1
+
+
+def test_steps_can_be_selected(clary, platform, pipeline):
+    words = ["--only", "Stop", "--version", "1", "--parallel", "2"]
+    name = clary("pipelines", "start", "Sea", *words).out.strip()
+    found = platform.pipelines.describe_execution(ref("pipeline-execution", name))
+    assert found["SelectiveExecutionConfig"]["SelectedSteps"] == [{"StepName": "Stop"}]
+    assert found["ParallelismConfiguration"] == {"MaxParallelExecutionSteps": 2}
+    other = clary("pipelines", "start", "Sea", "--only", "Stop", "--from", name).out.strip()
+    found = platform.pipelines.describe_execution(ref("pipeline-execution", other))
+    source = found["SelectiveExecutionConfig"]["SourcePipelineExecutionArn"]
+    assert source == arn(ref("pipeline-execution", name))
+    assert "with --only" in clary("pipelines", "start", "Sea", "--from", name).err
+
+
 @pytest.mark.parametrize("text", ["Why", "=x"])
 def test_a_parameter_has_a_name_and_a_value(clary, pipeline, text):
     said = clary("pipelines", "start", "Sea", "-p", text)

@@ -6,7 +6,7 @@ import typer
 
 from clary.doors.cli.homes import find_one, open_home
 from clary.doors.cli.options import Home, Json, Limit, new_app
-from clary.doors.cli.output import note, show_document, show_json, show_rows
+from clary.doors.cli.output import note, printable, show_document, show_json, show_rows
 from clary.doors.cli.step_rows import step_row
 from clary.kernel.resource import Query, Resource
 from clary.platform import Platform
@@ -64,6 +64,35 @@ def stop(name: Name, home: Home = None) -> None:
     execution = _find(platform, name)
     platform.pipelines.stop(execution.ref, actor=platform.governance.owner.principal_arn)
     note(f"{execution.ref} stops")
+
+
+@app.command()
+def retry(name: Name, home: Home = None) -> None:
+    """Let an execution that failed or was stopped go on; what succeeded in it stays."""
+    platform = open_home(home)
+    execution = _find(platform, name)
+    platform.pipelines.retry(execution.ref, {}, actor=platform.governance.owner.principal_arn)
+    note(f"{execution.ref} goes on")
+
+
+@app.command()
+def why(
+    name: Name,
+    step: Annotated[str, typer.Argument(help="The step's name.")],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Say why a step was run, or why an earlier result was reused."""
+    platform = open_home(home)
+    found = platform.pipelines.why(_find(platform, name).ref, step)
+    if as_json:
+        show_json(found)
+        return
+    typer.echo(found.reason)
+    if found.against:
+        typer.echo(f"Compared with execution {found.against.rpartition('/')[2]}:")
+    for line in found.differences:
+        typer.echo(f"  {printable(line)}")
 
 
 def _find(platform: Platform, name: str) -> Resource:

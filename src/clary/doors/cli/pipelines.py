@@ -10,6 +10,7 @@ from clary.doors.cli.output import note, show_document, show_json, show_rows
 from clary.governance.presence import find
 from clary.kernel.codec import from_json
 from clary.kernel.errors import InvalidInput
+from clary.kernel.names import arn
 from clary.kernel.resource import Query
 from clary.platform import Platform
 
@@ -49,18 +50,35 @@ def show(name: Name, home: Home = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def start(
+def start(  # noqa: PLR0917 - each is a named option on the command line
     name: Name,
     parameter: Annotated[
         list[str], typer.Option("--parameter", "-p", help="NAME=VALUE; may be repeated.")
     ] = [],  # noqa: B006 - typer copies it
+    only: Annotated[
+        list[str], typer.Option("--only", help="Run this step alone; may be repeated.")
+    ] = [],  # noqa: B006 - typer copies it
+    source: Annotated[
+        str,
+        typer.Option("--from", help="With --only: the execution whose results they read; newest."),
+    ] = "",
+    version: Annotated[int | None, typer.Option(min=1, help="A version; the newest.")] = None,
+    parallel: Annotated[int | None, typer.Option(min=1, help="How many steps at once.")] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Start an execution, which the home's server runs."""
     platform = open_home(home)
     pipeline = _find(platform, name)
-    request = {"PipelineParameters": [_parameter(text) for text in parameter]}
+    request: dict[str, Any] = {"PipelineParameters": [_parameter(text) for text in parameter]}
+    if version:
+        request["PipelineVersionId"] = version
+    if parallel:
+        request["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": parallel}
+    if only:
+        request["SelectiveExecutionConfig"] = _selection(platform, only, source)
+    elif source:
+        raise InvalidInput("--from", "selects nothing by itself", legal="with --only STEP")
     actor = platform.governance.owner.principal_arn
     execution = platform.pipelines.start(pipeline.ref, request, actor=actor)
     if as_json:
@@ -74,6 +92,15 @@ def start(
 def _find(platform: Platform, name: str) -> Any:
     account = platform.governance.owner.account
     return find_one(platform.pipelines.list, ["pipeline"], account, name)
+
+
+def _selection(platform: Platform, steps: list[str], source: str) -> dict[str, Any]:
+    selection: dict[str, Any] = {"SelectedSteps": [{"StepName": step} for step in steps]}
+    if source:
+        account = platform.governance.owner.account
+        found = find_one(platform.pipelines.list, ["pipeline-execution"], account, source)
+        selection["SourcePipelineExecutionArn"] = arn(found.ref)
+    return selection
 
 
 def _parameter(text: str) -> dict[str, str]:

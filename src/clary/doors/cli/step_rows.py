@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 def step_row(step: Mapping[str, Any]) -> dict[str, Any]:
     """Say what a step was, how long it took and what it made."""
+    reused = step.get("CacheHitResult") or step.get("SelectiveExecutionResult")
     metadata = step.get("Metadata") or {}
     kind, made = next(iter(metadata.items()), ("", {}))
     start, end = step.get("StartTime"), step.get("EndTime")
@@ -18,6 +19,8 @@ def step_row(step: Mapping[str, Any]) -> dict[str, Any]:
         "type": kind,
         "status": step["StepStatus"],
         "seconds": round((end - start).total_seconds(), 1) if start and end else None,
+        "attempts": step.get("AttemptCount", 1),
+        "reused from": reused["SourcePipelineExecutionArn"].rpartition("/")[2] if reused else "",
         "made": _made(made) or step.get("FailureReason", ""),
     }
 
