@@ -1,5 +1,6 @@
 """clary lineage."""
 
+import enum
 from typing import Annotated
 
 import typer
@@ -7,30 +8,67 @@ from rich.text import Text
 from rich.tree import Tree
 
 from clary.doors.cli.homes import open_home
+from clary.doors.cli.lineage_drawings import dot, mermaid
 from clary.doors.cli.models import find_version
 from clary.doors.cli.options import Home, Json, new_app
-from clary.doors.cli.output import show, show_json
+from clary.doors.cli.output import printable, show, show_json
+from clary.kernel.errors import NotFound
+from clary.kernel.names import Ref, parse_arn
 from clary.lineage.model import Node
+from clary.platform import Platform
 
 app = new_app()
 
 
+class Drawing(enum.StrEnum):
+    """How a graph is written for another program."""
+
+    MERMAID = "mermaid"
+    DOT = "dot"
+
+
 @app.command()
 def lineage(
-    version: Annotated[str, typer.Argument(help="GROUP/VERSION, GROUP for the newest, or ARN.")],
+    thing: Annotated[
+        str, typer.Argument(help="GROUP/VERSION, GROUP for its newest, an ARN, or an s3:// URI.")
+    ],
+    down: Annotated[
+        bool, typer.Option("--down", help="What became of it instead: who used it, for what.")
+    ] = False,
+    depth: Annotated[
+        int, typer.Option(min=0, help="So many steps, from content to job or back; 0: all.")
+    ] = 0,
+    drawing: Annotated[
+        Drawing | None, typer.Option("--draw", help="Write a graph for another program.")
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Show what a model version was made from.
+    """Show what a model version, a job or a file was made from.
 
     The tree ends at the digests of the input files.
     """
     platform = open_home(home)
-    node = platform.lineage.tree(find_version(platform, version).ref)
+    node = platform.lineage.tree(_find(platform, thing), down=down, depth=depth)
     if as_json:
         show_json(node)
+    elif drawing is not None:
+        typer.echo((mermaid if drawing is Drawing.MERMAID else dot)(node, down=down))
     else:
         show(_tree(node))
+
+
+def _find(platform: Platform, thing: str) -> Ref:
+    """Name what is meant: the newest content of a URI, what an ARN names, or a model version."""
+    if thing.startswith("s3://"):
+        config = platform.config
+        return platform.lineage.newest(Ref(config.account, config.region, "", ""), thing)
+    if thing.startswith("arn:"):
+        ref = parse_arn(thing, field="thing")
+        if platform.store.get(ref) is None:
+            raise NotFound(thing)
+        return ref
+    return find_version(platform, thing).ref
 
 
 def _tree(node: Node) -> Tree:
@@ -43,9 +81,9 @@ def _tree(node: Node) -> Tree:
 
 
 def _label(node: Node) -> Text:
-    text = Text(f"{node.role}: " if node.role else "", style="dim")
+    text = Text(f"{printable(node.role)}: " if node.role else "", style="dim")
     if node.digest:
-        text.append(node.uri, style="cyan")
+        text.append(printable(node.uri), style="cyan")
         text.append(f"  sha256:{node.digest}  {node.size_bytes} bytes", style="dim")
     else:
         text.append(str(node.ref), style="bold")
