@@ -108,12 +108,14 @@ def test_the_time_is_up():
     assert progress.closing(plan(document), EMPTY, 120.0) == "runtime"
 
 
-def test_a_reason_stays_but_a_limit_may_be_lifted():
+def test_a_reason_is_final_but_a_limit_may_be_lifted():
     closed = progress.closed(EMPTY, "converged", now())
     assert closed.converged_at is not None
     assert progress.closing(plan(), closed, 1.0) == "converged"
-    limited = msgspec.structs.replace(EMPTY, closing="limit", launched=6, retryable=1)
-    assert progress.closing(plan(most=6), limited, 1.0) == ""
+    limited = msgspec.structs.replace(EMPTY, launched=6)
+    assert progress.closing(plan(most=6), limited, 1.0) == "limit"
+    lifted = msgspec.structs.replace(limited, retryable=1)
+    assert progress.closing(plan(most=6), lifted, 1.0) == ""
 
 
 @pytest.mark.parametrize(

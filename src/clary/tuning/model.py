@@ -27,7 +27,7 @@ ENDED = frozenset({"Completed", "Failed", "Stopped"})
 MOST_NAME = 32
 
 Closing = Literal["", "limit", "runtime", "target", "not improving", "converged", "error"]
-"""Why a tuning job starts no more training jobs."""
+"""Why a tuning job starts no more training jobs; ``limit`` is never written down."""
 
 
 class Trial(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -100,7 +100,7 @@ class TuningJob(msgspec.Struct, frozen=True, omit_defaults=True):
     mark, stale
         The value of the last improvement by 1 % or more, and how many evaluated trials since.
     closing
-        Why it starts no more.
+        Why it starts no more, and stops those that run.
     lost
         Why the training job that failed last did.
     inherited

@@ -59,8 +59,12 @@ def _evaluated(job: TuningJob, number: int, value: float, *, maximize: bool) -> 
 
 
 def closing(plan: Plan, job: TuningJob, elapsed_s: float) -> Closing:
-    """Say why no more training jobs are started; empty when more are."""
-    if job.closing not in {"", "limit"}:
+    """Say why no more training jobs are started; empty when more are.
+
+    ``limit`` is no more than the present state: a training job that is tried again lifts it. The
+    other reasons are final.
+    """
+    if job.closing:
         return job.closing
     best = job.best_value
     reasons: list[tuple[Closing, bool]] = [

@@ -93,7 +93,7 @@ class Turn:
     @property
     def _over(self) -> bool:
         """Whether running training jobs are of no more use."""
-        return self._stop_asked or self._job.closing not in {"", "limit"}
+        return self._stop_asked or bool(self._job.closing)
 
     def _next(self) -> _Step | None:
         """Compose what can be written now; None when there is nothing."""
@@ -110,7 +110,7 @@ class Turn:
             except ClaryError as error:
                 reason, job = "error", msgspec.structs.replace(job, failure=error.message)
         job = msgspec.structs.replace(job, launched=job.launched + len(started))
-        if reason != job.closing:
+        if reason not in {job.closing, "limit"}:
             job = progress.closed(job, reason, now())
         finished = not job.running and (bool(reason) or self._stop_asked)
         return self._step(job, ended, started, finished=finished)
