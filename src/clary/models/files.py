@@ -65,7 +65,8 @@ def _below(objects: ObjectStore, bucket: str, prefix: str) -> Iterator[FileEntry
     while True:
         page = objects.list(bucket, prefix=prefix, after=after)
         for info in page.objects:
-            yield FileEntry(info.key.removeprefix(prefix), info.sha256, info.size_bytes)
+            sha256 = info.sha256 or objects.stat(bucket, info.key).sha256
+            yield FileEntry(info.key.removeprefix(prefix), sha256, info.size_bytes)
         after = page.next_after
         if not after:
             return
