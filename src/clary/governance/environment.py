@@ -15,6 +15,8 @@ CLIENT_DIR = Path(__file__).resolve().parent / "client"
 """The directory with the plugin, which a sandbox must make readable at the same path."""
 
 _PLUGIN = "clary=clary_client"
+_IMAGE = "sagemaker-base-python"
+"""What the SDK's remote functions run in unless they name an image: the client's own Python."""
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -52,6 +54,7 @@ def client_environment(
         "BOTOCORE_EXPERIMENTAL__PLUGINS": _joined((*plugins.split(","), _PLUGIN), ","),
         "PYTHONPATH": _joined((str(CLIENT_DIR), *python_path.split(os.pathsep)), os.pathsep),
         "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(CLIENT_DIR / "sagemaker.yaml"),
+        "SAGEMAKER_INTERNAL_IMAGE_URI": _IMAGE,
         "NO_PROXY": bypass,
         "no_proxy": bypass,
     }

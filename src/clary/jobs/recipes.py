@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from clary.jobs import images
+from clary.jobs import images, overlay
 from clary.jobs.installed import met
 from clary.kernel.codec import digest
 from clary.kernel.errors import InvalidInput
@@ -116,14 +116,18 @@ def wanted(plan: Plan, needs: Needs, base: Definition | None, *, strict: bool) -
 
 def within(plan: Plan, folder: Path, needs: Needs) -> Plan:
     """Put a plan into a built environment."""
-    variables = {"CLARY_ENVIRONMENT": folder.name, "VIRTUAL_ENV": str(folder)}
-    if needs.requirements and not needs.online:  # all is there; pip need not look for more
+    home = overlay.INSIDE if needs.online else str(folder)
+    variables = {"CLARY_ENVIRONMENT": folder.name, "VIRTUAL_ENV": home}
+    if needs.online:
+        variables["PATH"] = f"{home}/bin:{folder}/bin:/usr/local/bin:/usr/bin:/bin"
+        variables["JUPYTER_PATH"] = f"{folder}/share/jupyter"
+    elif needs.requirements:  # all is there; pip need not look for more
         variables["PIP_NO_INDEX"] = "1"
     if needs.bootstrapped:  # the SDK's script would call sudo for anybody but root
         variables["LOGNAME"] = "root"
     return replace(
         plan,
-        python=str(folder / "bin" / "python"),
+        python=f"{home}/bin/python",
         readable=(folder,),
         environment={**variables, **plan.environment},
     )

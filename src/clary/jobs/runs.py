@@ -130,7 +130,7 @@ class Run:
                 share = one.share(place, len(workspaces))
                 fetch(self._tools.objects, share, one.source, ml, self._check)
         self._plan, ran = self._tools.environments.prepare(
-            self._plan, workspaces[0], say=self._say, check=self._check
+            self._plan, workspaces, say=self._say, check=self._check
         )
         self._change(
             lambda change: self._record(change, found, ran),

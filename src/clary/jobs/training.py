@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _ALWAYS: frozenset[Outcome] = frozenset({"Completed", "Failed", "Stopped"})
 _GROUP = "homogeneousCluster"
+_NOTEBOOK = ("amazon_sagemaker_scheduler",)
+"""The command of notebook jobs."""
 _BUILT_IN_METRICS = (
     *("accuracy", "auc", "aucpr", "error", "f1", "f1_binary", "f1_macro", "logloss", "mae", "map"),
     *("mape", "merror", "mlogloss", "mse", "ndcg", "precision", "recall", "rmse", "rmsle"),
@@ -43,12 +45,16 @@ def plan(ref: Ref, job: Job) -> Plan:
     image = runtime(algorithm.training_image, field="AlgorithmSpecification.TrainingImage")
     names = hosts(view.resource_config.instance_count)
     size = instance(view.resource_config.instance_type, field="ResourceConfig.InstanceType")
-    program = () if algorithm.container_entrypoint else _program(view, image)
+    command = algorithm.container_entrypoint
+    if command == _NOTEBOOK:
+        command, program = (), ("notebook.py",)
+    else:
+        program = () if command else _program(view, image)
     channels = view.input_data_config
     targets = _targets(ref, view)
     return Plan(
         runtime=image,
-        argv=(*algorithm.container_entrypoint, *algorithm.container_arguments),
+        argv=(*command, *algorithm.container_arguments),
         program=program,
         cwd="/opt/ml/code",
         environment=size.environment | _environment(ref, view, image),
