@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from clary.adapters.files import FileObjects
 from clary.adapters.logfiles import LogFiles
+from clary.adapters.openlineage import OpenLineage
 from clary.adapters.optuna_studies import OptunaStudies
 from clary.adapters.process.runner import ProcessRunner
-from clary.adapters.openlineage import OpenLineage
 from clary.adapters.property_shapes import check_property
 from clary.adapters.sqlite import SqliteStore
 from clary.adapters.sqlite_metrics import SqliteMetrics
 from clary.adapters.uv import UvEnvironments
+from clary.experiments.jobs import JobComponents, JobMetrics
 from clary.experiments.service import Experiments
 from clary.functions.invocations import Invocations
 from clary.functions.invocations import Tools as FunctionTools
@@ -23,6 +24,7 @@ from clary.functions.model import INVOCATION
 from clary.functions.service import Functions
 from clary.functions.steps import LambdaStep
 from clary.governance.service import Governance
+from clary.jobs.describe import describe
 from clary.jobs.environments import Environments
 from clary.jobs.model import KINDS
 from clary.jobs.service import Jobs
@@ -32,11 +34,16 @@ from clary.kernel.work import Worker
 from clary.lineage.open_lineage import RunEvents
 from clary.lineage.registrations import Registrations
 from clary.lineage.service import Lineage
+from clary.models import documents as model_documents
 from clary.models.reproduction import Reproductions
 from clary.models.service import Models
 from clary.models.steps import ModelStep, RegisterModelStep
+from clary.pipelines.deliveries import DELIVERY, Deliveries, Receivers
+from clary.pipelines.rules import RULE, Rules
+from clary.pipelines.schedules import SCHEDULE, Schedules
 from clary.pipelines.service import Pipelines
 from clary.pipelines.steps import ConditionStep, FailStep
+from clary.pipelines.triggers import Triggers
 from clary.queues.callbacks import CALLBACK, Callbacks
 from clary.queues.service import Queues
 from clary.queues.steps import CallbackStep
@@ -47,11 +54,19 @@ from clary.tuning.steps import TuningStep
 if TYPE_CHECKING:
     from clary.config import Config
     from clary.jobs.ports import JobRunner, LogStore
+    from clary.kernel.journal import Follower, Sender
     from clary.kernel.ports import MetadataStore, ObjectStore
     from clary.kernel.steps import StepKind
 
 _PARALLEL_EXECUTIONS = 8
 _PARALLEL_INVOCATIONS = 16
+_PARALLEL_DELIVERIES = 4
+_DESCRIBED = {
+    **dict.fromkeys(KINDS, describe),
+    "model": model_documents.model,
+    "model-package": model_documents.package,
+}
+"""The describe documents that events have as detail."""
 _PARALLEL_TUNING_JOBS = 8
 
 
@@ -75,6 +90,8 @@ class Platform:
     callbacks: Callbacks
     functions: Functions
     invocations: Invocations
+    schedules: Schedules
+    rules: Rules
     experiments: Experiments
     tuning: Tuning
     worker: Worker
@@ -131,8 +148,13 @@ def open_platform(config: Config) -> Platform:
     }
     pipelines = Pipelines(store, objects, kinds, known=check_property)
     run_events = RunEvents(store, lineage)
-    senders = [OpenLineage(run_events, config.openlineage)] if config.openlineage else []
-    journal = Journal(store, followers=[Registrations()], senders=senders)
+    senders: list[Sender] = [JobMetrics(store, logs, experiments.metrics)]
+    senders += [OpenLineage(run_events, config.openlineage)] if config.openlineage else []
+    followers: list[Follower] = [Registrations(), JobComponents(experiments)]
+    schedules, rules = Schedules(store), Rules(store)
+    deliveries = Deliveries(store, Receivers(pipelines, queues.messages, invocations))
+    followers.append(Triggers(rules, _DESCRIBED))
+    journal = Journal(store, followers, senders)
     journal.install()
     worker = Worker(
         store,
@@ -141,6 +163,9 @@ def open_platform(config: Config) -> Platform:
             FOLLOWER: journal.run,
             CALLBACK: callbacks.run,
             INVOCATION: invocations.run,
+            SCHEDULE: schedules.run,
+            RULE: rules.run,
+            DELIVERY: deliveries.run,
             TUNING: tuning.run,
             **dict.fromkeys(KINDS, jobs.run),
         },
@@ -148,6 +173,7 @@ def open_platform(config: Config) -> Platform:
             "pipeline-execution": _PARALLEL_EXECUTIONS,
             FOLLOWER: max(1, journal.readers),
             INVOCATION: _PARALLEL_INVOCATIONS,
+            DELIVERY: _PARALLEL_DELIVERIES,
             TUNING: _PARALLEL_TUNING_JOBS,
             **dict.fromkeys(KINDS, config.parallel_jobs),
         },
@@ -170,6 +196,8 @@ def open_platform(config: Config) -> Platform:
         callbacks=callbacks,
         functions=functions,
         invocations=invocations,
+        schedules=schedules,
+        rules=rules,
         experiments=experiments,
         tuning=tuning,
         worker=worker,

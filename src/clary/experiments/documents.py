@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _WORDS = {EXPERIMENT: "Experiment", COMPONENT: "TrialComponent"}
 
+_MAPS: JsonObject = {"Parameters": {}, "InputArtifacts": {}, "OutputArtifacts": {}}
+"""The official SDK's tables take these for granted."""
+
 
 def word(kind: str) -> str:
     """Return what a kind's members start with: ``TrialComponent``."""
@@ -26,6 +29,7 @@ def described(found: Resource) -> JsonObject:
     """Write what the Describe documents have in common; a component's has no metrics yet."""
     body, name = found.body, word(found.ref.kind)
     document: JsonObject = {
+        **(_MAPS if found.ref.kind == COMPONENT else {}),
         "DisplayName": body["request"].get(f"{name}Name"),
         **body["request"],
         f"{name}Arn": arn(found.ref),

@@ -1,4 +1,4 @@
-"""Training metrics: the last value of each pattern in the log."""
+"""Training metrics: the values of patterns in the log."""
 
 from __future__ import annotations
 
@@ -28,13 +28,17 @@ _TOTAL_S = 30.0
 def last_values(
     lines: Iterable[LogLine], patterns: Sequence[tuple[str, str]]
 ) -> tuple[Metric, ...]:
-    """Find the last value of each metric; a pattern's first group is the value.
+    """Find the last value of each metric, read as by ``every_value``."""
+    return tuple({one.name: one for one in every_value(lines, patterns)}.values())
+
+
+def every_value(lines: Iterable[LogLine], patterns: Sequence[tuple[str, str]]) -> Iterator[Metric]:
+    """Yield the values of metrics in the order of the lines; a pattern's first group is the value.
 
     ``#011`` is how the log service shows a tab; here it is one, in patterns and in lines. A
     pattern that does not compile, or that takes too long, gives no metric and is logged.
     """
     compiled = _compiled(patterns)
-    found: dict[str, Metric] = {}
     deadline = time.monotonic() + _TOTAL_S
     for line in lines:
         if time.monotonic() > deadline:
@@ -49,21 +53,7 @@ def last_values(
                 del compiled[name]
                 continue
             if value is not None:
-                found[name] = Metric(name, value, line.at)
-    return tuple(found.values())
-
-
-def values(lines: Iterable[LogLine], pattern: str) -> Iterator[float]:
-    """Yield every value of one metric in the order of the lines, read as by ``last_values``."""
-    for compiled in _compiled([("", pattern)]).values():
-        for line in lines:
-            try:
-                value = _value(compiled, line.text[:_LINE].replace("#011", "\t"))
-            except TimeoutError:
-                _log.warning("the pattern %r takes too long; lines are left out", pattern)
-                return
-            if value is not None:
-                yield value
+                yield Metric(name, value, line.at)
 
 
 def _compiled(patterns: Sequence[tuple[str, str]]) -> dict[str, regex.Pattern[str]]:

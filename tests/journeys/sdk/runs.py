@@ -25,7 +25,9 @@ folder = Path(tempfile.mkdtemp())
 def log_everything() -> None:
     notes = folder / "notes.txt"
     notes.write_text("as planned")
-    with Run(EXPERIMENT, "first", sagemaker_session=session, tags=[{"Key": "a", "Value": "b"}]) as run:
+    with Run(
+        EXPERIMENT, "first", sagemaker_session=session, tags=[{"Key": "a", "Value": "b"}]
+    ) as run:
         run.log_parameter("rate", 0.1)
         run.log_parameters({"depth": 3, "objective": "mse", "bad": float("nan")})
         for step in range(25):
@@ -89,7 +91,9 @@ log_everything()
 job = train_in_a_run()
 
 runs = list_runs(
-    EXPERIMENT, sagemaker_session=session, sort_by=SortByType.NAME,
+    EXPERIMENT,
+    sagemaker_session=session,
+    sort_by=SortByType.NAME,
     sort_order=SortOrderType.ASCENDING,
 )
 print("RUNS", *(run.run_name for run in runs))
