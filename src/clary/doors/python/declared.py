@@ -157,7 +157,7 @@ def _container(origin: Any, parts: tuple[Any, ...]) -> Tree | None:
 
 
 def _class(hint: Any) -> Tree:
-    if not isinstance(hint, type) or hint is object:
+    if not isinstance(hint, type) or hint in (Any, object):
         return _ANYTHING
     if issubclass(hint, os.PathLike) or hint is os.PathLike:
         return {"is": "path"}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from clary.doors.python.arguments import Arguments
@@ -18,6 +19,7 @@ from clary.kernel.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from clary.doors.python.packages import Package
     from clary.doors.python.tracing import Node, Trace
     from clary.doors.python.uploads import Uploads
     from clary.kernel.ports import JsonObject
@@ -78,7 +80,8 @@ def _processing(call: Call, target: Target) -> JsonObject:
     package = pack(call.function, f"step {call.name}")
     made = Arguments(call, uploads)
     made.inputs["code"] = uploads.files("code", package.digest, package.files)
-    text = json.dumps(_sent(call, made), separators=(",", ":"))
+    sent = _sent(call, made) | {"libraries": _libraries(call, package)}
+    text = json.dumps(sent, separators=(",", ":"))
     if len(text) > _LONGEST_CALL:
         digest = hashlib.sha256(text.encode()).hexdigest()
         made.inputs["call"] = uploads.files("calls", digest, {"call.json": text.encode()})
@@ -107,6 +110,18 @@ def _processing(call: Call, target: Target) -> JsonObject:
     if call.kept:
         step["PropertyFiles"] = [_property_file(name) for name in sorted(call.kept)]
     return step | options.members()
+
+
+def _libraries(call: Call, package: Package) -> dict[str, str]:
+    """Name the versions that the result depends on, so that another one is a step done anew.
+
+    A step with requirements has an environment of its own, which says them.
+    """
+    if call.options.requirements:
+        return {}
+    kinds = [*call.hints.values(), *(kind for _, kind in call.returned.results)]
+    frames = {kind.library for kind in kinds if kind.library}
+    return {**package.libraries, **{name: metadata.version(name) for name in sorted(frames)}}
 
 
 def _image(call: Call, target: Target) -> str:

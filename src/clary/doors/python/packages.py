@@ -30,10 +30,11 @@ _MOST_BYTES = 100 << 20
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """Files by name, and the digest of them all."""
+    """A function's files by name, their digest, and the versions of the libraries it uses."""
 
     files: Mapping[str, bytes]
     digest: str
+    libraries: Mapping[str, str]
 
 
 def pack(function: Callable[..., Any], place: str) -> Package:
@@ -47,22 +48,29 @@ def pack(function: Callable[..., Any], place: str) -> Package:
     InvalidInput
         Something it uses cannot be pickled; names ``place`` and, where it can be told, what it is.
     """
-    files = {**_program(), "function.pkl": _pickled(function, place)}
+    pickled, libraries = _pickled(function, place)
+    files = {**_program(), "function.pkl": pickled}
     digest = hashlib.sha256()
     for name, data in sorted(files.items()):
         digest.update(f"{name} {len(data)}\n".encode() + data)
-    return Package(files, digest.hexdigest())
+    return Package(files, digest.hexdigest(), libraries)
 
 
 def dumps(value: Any) -> bytes:
     """Pickle a value, what it needs of the user's own modules by value."""
+    return _dumped(value)[0]
+
+
+def _dumped(value: Any) -> tuple[bytes, dict[str, str]]:
+    """Pickle a value; with the versions of the libraries that it names."""
     mine = list(_own_modules())
     for module in mine:
         cloudpickle.register_pickle_by_value(module)
     try:
         with io.BytesIO() as file:
-            _Pickler(file).dump(value)
-            return file.getvalue()
+            pickler = _Pickler(file)
+            pickler.dump(value)
+            return file.getvalue(), pickler.versions()
     finally:
         for module in mine:
             cloudpickle.unregister_pickle_by_value(module)
@@ -71,8 +79,24 @@ def dumps(value: Any) -> bytes:
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
     """Sorts sets, whose order is another in every process, so that equal functions are equal."""
 
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self._packages: set[str] = set()
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of the packages that were named and say theirs."""
+        found = {
+            one: getattr(sys.modules.get(one), "__version__", None)
+            for one in self._packages - {"cloudpickle"}
+        }
+        return {one: str(version) for one, version in sorted(found.items()) if version}
+
     def persistent_id(self, obj: Any) -> Any:
         """Give the items of a set of texts or numbers in order."""
+        if isinstance(obj, type | types.FunctionType | types.BuiltinFunctionType):
+            self._packages.add(str(obj.__module__).partition(".")[0])
+        elif isinstance(obj, types.ModuleType):
+            self._packages.add(obj.__name__.partition(".")[0])
         if type(obj) not in (set, frozenset) or len({type(one) for one in obj}) != 1:
             return None
         try:
@@ -86,9 +110,9 @@ def _program() -> Mapping[str, bytes]:
     return {name: (_HERE / source).read_bytes() for name, source in _FILES.items()}
 
 
-def _pickled(function: Callable[..., Any], place: str) -> bytes:
+def _pickled(function: Callable[..., Any], place: str) -> tuple[bytes, dict[str, str]]:
     try:
-        data = dumps(_bare(function))
+        data, libraries = _dumped(_bare(function))
     except Exception as error:  # reducers raise anything
         what = _culprit(function)
         raise InvalidInput(
@@ -102,7 +126,7 @@ def _pickled(function: Callable[..., Any], place: str) -> bytes:
             f"its function takes {len(data)} bytes, with all that it uses",
             legal=f"at most {_MOST_BYTES}; pass data as arguments",
         )
-    return data
+    return data, libraries
 
 
 def _bare(function: Callable[..., Any]) -> Callable[..., Any]:

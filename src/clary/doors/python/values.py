@@ -254,7 +254,7 @@ def _load_file(folder: Path, library: str | None) -> Any:
     """Give the path of a file or folder, or the frame that it holds."""
     entries = sorted(folder.iterdir())
     path = entries[0] if len(entries) == 1 else folder
-    if library is None:
+    if not library:
         return path
     files = sorted(x for x in path.rglob("*") if x.is_file()) if path.is_dir() else [path]
     return _load_frames(files, library)
