@@ -157,12 +157,12 @@ class Reproductions:
         ]
         inputs = [row for pair in pairs for row in self._compared(*pair, made=False)]
         outputs = [row for pair in pairs for row in self._compared(*pair, made=True)]
-        made = {row.recorded for row in outputs}
+        made = {(row.uri.rstrip("/"), row.recorded) for row in outputs}
         return Report(
             execution,
             described["PipelineExecutionStatus"],
             described.get("FailureReason", ""),
-            [row for row in inputs if row.recorded not in made],
+            [row for row in inputs if (row.uri.rstrip("/"), row.recorded) not in made],
             outputs,
             {step: changes for pair in pairs for step, changes in self._environment(*pair)},
             _arose(inputs, outputs),
