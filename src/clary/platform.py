@@ -150,10 +150,13 @@ def open_platform(config: Config) -> Platform:
     run_events = RunEvents(store, lineage)
     senders: list[Sender] = [JobMetrics(store, logs, experiments.metrics)]
     senders += [OpenLineage(run_events, config.openlineage)] if config.openlineage else []
-    followers: list[Follower] = [Registrations(), JobComponents(experiments)]
     schedules, rules = Schedules(store), Rules(store)
-    deliveries = Deliveries(store, Receivers(pipelines, queues.messages, invocations))
-    followers.append(Triggers(rules, _DESCRIBED))
+    followers: list[Follower] = [
+        Registrations(),
+        JobComponents(experiments),
+        Triggers(rules, _DESCRIBED),
+    ]
+    receivers = Receivers(pipelines, queues.messages, invocations)
     journal = Journal(store, followers, senders)
     journal.install()
     worker = Worker(
@@ -165,7 +168,7 @@ def open_platform(config: Config) -> Platform:
             INVOCATION: invocations.run,
             SCHEDULE: schedules.run,
             RULE: rules.run,
-            DELIVERY: deliveries.run,
+            DELIVERY: Deliveries(store, receivers).run,
             TUNING: tuning.run,
             **dict.fromkeys(KINDS, jobs.run),
         },

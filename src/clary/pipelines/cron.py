@@ -1,4 +1,4 @@
-"""Cron expressions of six fields, as EventBridge has them: minutes hours days months weekdays years.
+"""Cron expressions as EventBridge has them: minutes hours days months weekdays years.
 
 Days count from 1, weekdays from 1 (Sunday) to 7; one of the two is ``?``. Beside numbers, names,
 lists, ranges and steps there are ``L`` (the last day, or with a weekday the last of the month),

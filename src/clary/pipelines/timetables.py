@@ -1,4 +1,4 @@
-"""When something is due: ``rate(1 day)``, ``cron(0 8 ? * MON-FRI *)``, ``at(2030-01-31T08:00:00)``."""
+"""When something is due: ``rate(1 day)``, ``cron(0 8 ? * MON-FRI *)``, ``at(<moment>)``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from clary.pipelines.cron import FIELD, parse_cron
 
 _CALL = re.compile(r"(rate|cron|at)\((.*)\)")
 _RATE = re.compile(r"([0-9]{1,6}) +(minute|hour|day)s?")
-_AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")
 _LEGAL = "rate(<number> minutes|hours|days), cron(<six fields>) or at(yyyy-mm-ddThh:mm:ss)"
 _INSTANT = timedelta(microseconds=1)
 
@@ -140,9 +139,8 @@ def _zone(name: str) -> ZoneInfo:
 
 def _moment(text: str, zone: ZoneInfo) -> datetime:
     try:
-        if not _AT.fullmatch(text):
-            raise ValueError(text)
-        return datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC)
+        local = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=zone)
+        return local.astimezone(UTC)
     except (ValueError, OverflowError):
         legal = "at(yyyy-mm-ddThh:mm:ss)"
         raise InvalidInput(FIELD, f"at({text:.60}) is no moment", legal=legal) from None

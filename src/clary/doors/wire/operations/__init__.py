@@ -14,6 +14,7 @@ import botocore
 from clary.doors.wire import model
 from clary.doors.wire.operations import (
     callbacks,
+    events,
     experiments,
     iam,
     jobs,
@@ -29,6 +30,7 @@ from clary.doors.wire.operations import (
     s3_listing,
     s3_multipart,
     s3_tags,
+    scheduler,
     search,
     sqs,
     sts,
@@ -49,6 +51,8 @@ MODULES: Mapping[str, tuple[ModuleType, ...]] = {
     "s3": (s3, s3_buckets, s3_listing, s3_multipart, s3_tags),
     "sqs": (sqs,),
     "lambda": (lambda_,),
+    "scheduler": (scheduler,),
+    "events": (events,),
     "sagemaker": (
         callbacks,
         experiments,

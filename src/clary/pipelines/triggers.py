@@ -1,0 +1,174 @@
+"""The journal's lines as the events that SageMaker sends, told to the rules."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from clary.kernel.codec import plain
+from clary.kernel.names import Ref, arn
+from clary.pipelines.rules import Happening
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from clary.kernel.ports import JsonObject, Transaction
+    from clary.kernel.resource import Event, Resource
+    from clary.pipelines.rules import Rules
+
+    Documents = Mapping[str, Callable[[Resource], JsonObject]]
+
+SOURCE = "aws.sagemaker"
+_EXECUTION, _STEP = "pipeline-execution", "pipeline-step"
+_KINDS = {
+    "training-job": "SageMaker Training Job State Change",
+    "processing-job": "SageMaker Processing Job State Change",
+    "transform-job": "SageMaker Transform Job State Change",
+    "hyper-parameter-tuning-job": "SageMaker HyperParameter Tuning Job State Change",
+    "model": "SageMaker Model State Change",
+    "model-package": "SageMaker Model Package State Change",
+    _EXECUTION: "SageMaker Model Building Pipeline Execution Status Change",
+    _STEP: "SageMaker Model Building Pipeline Execution Step Status Change",
+}
+_STATUS = {
+    "created": "Executing",
+    "started": "Executing",
+    "retried": "Executing",
+    "stop-requested": "Stopping",
+    "succeeded": "Succeeded",
+    "failed": "Failed",
+    "stopped": "Stopped",
+}
+_BEFORE = {"Executing": "Starting", "Stopping": "Executing"}
+
+
+class Triggers:
+    """Follows the journal and tells the rules of it; a ``kernel.journal.Follower``.
+
+    Parameters
+    ----------
+    rules
+        Who is told.
+    documents
+        The describe document of a kind's resource, which its events have as detail.
+    """
+
+    name = "triggers"
+
+    def __init__(self, rules: Rules, documents: Documents) -> None:
+        self._rules = rules
+        self._documents = documents
+
+    def follow(self, events: Sequence[Event], transaction: Transaction) -> None:
+        """Tell the rules of the next lines, in the transaction that moves on."""
+        told = [found for one in events if (found := self._happening(one, transaction))]
+        if told:
+            self._rules.tell(told, transaction)
+
+    def _happening(self, event: Event, transaction: Transaction) -> Happening | None:
+        ref = event.ref
+        if ref.kind not in _KINDS:
+            return None
+        resource = transaction.get(ref)
+        if ref.kind in (_EXECUTION, _STEP):
+            detail = _of_pipeline(event, resource)
+        else:
+            detail = self._of_other(event, resource)
+        if detail is None:
+            return None
+        return Happening(
+            account=ref.account,
+            region=ref.region,
+            source=SOURCE,
+            kind=_KINDS[ref.kind],
+            detail=detail,
+            resources=_resources(ref),
+            at=event.at,
+            id=f"{event.id:032x}",
+        )
+
+    def _of_other(self, event: Event, resource: Resource | None) -> JsonObject | None:
+        """Write the describe document; what is gone has its name only."""
+        describe = self._documents.get(event.ref.kind)
+        if resource is None or describe is None:
+            return {"Arn": arn(event.ref)}
+        detail: JsonObject = _stamped(describe(resource))
+        word = event.action.rpartition(".")[2]
+        if word in ("created", "stopping", "completed", "failed", "stopped"):
+            detail |= _status_then(event.ref.kind, word, detail)
+        return detail
+
+
+def _status_then(kind: str, word: str, detail: JsonObject) -> JsonObject:
+    """Say what a job's status was when the line was written; it may have moved on since."""
+    member = next((name for name in detail if name.endswith("JobStatus")), "")
+    if not member or not kind.endswith("-job"):
+        return {}
+    return {member: "InProgress" if word == "created" else word.capitalize()}
+
+
+def _of_pipeline(event: Event, resource: Resource | None) -> JsonObject | None:
+    word = event.action.rpartition(".")[2]
+    if word not in _STATUS or resource is None:
+        return None
+    status = _STATUS[word]
+    pipeline, execution, *step = event.ref.name.split("/")
+    ref, body = event.ref, resource.body
+    detail: JsonObject = {
+        "pipelineArn": arn(ref.sibling("pipeline", pipeline)),
+        "pipelineExecutionArn": arn(ref.sibling(_EXECUTION, f"{pipeline}/{execution}")),
+    }
+    ended = status in ("Succeeded", "Failed", "Stopped")
+    started, at = _second(resource.created_at), _second(event.at)
+    before = "Executing" if ended else _BEFORE[status]
+    if not step:
+        return detail | {
+            "pipelineExecutionDisplayName": body.get("display_name", ""),
+            "pipelineExecutionDescription": body.get("description", ""),
+            "currentPipelineExecutionStatus": status,
+            "previousPipelineExecutionStatus": before,
+            "executionStartTime": started,
+            **({"executionEndTime": at} if ended else {}),
+        }
+    return detail | {
+        "stepName": step[0],
+        "stepType": body.get("type", ""),
+        "currentStepStatus": status,
+        "previousStepStatus": before,
+        "stepStartTime": started,
+        **({"stepEndTime": at} if ended else {}),
+        **({"failureReason": event.detail["reason"]} if "reason" in event.detail else {}),
+        "metadata": _camel(body.get("metadata") or {}),
+    }
+
+
+def _camel(metadata: Mapping[str, Any]) -> JsonObject:
+    """Write a step's metadata as the events have it: ``{"processingJob": {"arn": …}}``."""
+    return {
+        name[:1].lower() + name[1:]: _camel(value) if isinstance(value, dict) else value
+        for name, value in metadata.items()
+    }
+
+
+def _stamped(document: JsonObject) -> JsonObject:
+    """Write times as the events have them: in milliseconds since 1970."""
+    stamped: JsonObject = {
+        name: int(value.timestamp() * 1000) if isinstance(value, datetime) else value
+        for name, value in document.items()
+    }
+    written: JsonObject = plain(stamped)
+    return written
+
+
+def _resources(ref: Ref) -> list[str]:
+    if ref.kind != _STEP:
+        return [arn(ref)]
+    pipeline, execution, _ = ref.name.split("/")
+    return [
+        arn(ref.sibling("pipeline", pipeline)),
+        arn(ref.sibling(_EXECUTION, f"{pipeline}/{execution}")),
+    ]
+
+
+def _second(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
