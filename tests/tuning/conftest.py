@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
+from clary.adapters.files import FileObjects
 from clary.adapters.logfiles import LogFiles
 from clary.adapters.optuna_studies import OptunaStudies
 from clary.adapters.sqlite import SqliteStore
+from clary.adapters.uv import UvEnvironments
 from clary.jobs import model as jobs_model
+from clary.jobs.environments import Environments
 from clary.jobs.service import Jobs
 from clary.kernel.clock import now
 from clary.kernel.names import Ref
@@ -20,6 +25,9 @@ from clary.kernel.resource import Query
 from clary.lineage.service import Lineage
 from clary.tuning import model
 from clary.tuning.service import Tuning
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/ClaryRole"
@@ -107,12 +115,17 @@ def environment(ref, role):
 class Bench:
     """A store, the services, and a hand to turn the crank."""
 
+    home: Path
     store: SqliteStore
+    objects: FileObjects
     logs: LogFiles
     tuning: Tuning
     jobs: Jobs
     score: object = quality
-    seen: list = field(default_factory=list)
+
+    def other_process(self):
+        """Forget what this process knows."""
+        self.tuning = opened(self.home, self.store).tuning
 
     def create(self, document=None, name="tune", **more):
         ref = REF.sibling(model.TUNING, name)
@@ -182,15 +195,23 @@ class Bench:
                 file.write(f"{int(now().timestamp() * 1000)} {line}\n")
 
 
-def services(store, logs):
-    jobs = Jobs(store, None, None, logs, Lineage(store), environment=environment, environments=None)
-    return Tuning(store, logs, jobs, OptunaStudies()), jobs
+def opened(home, store):
+    """Open the services over a store, as a process of its own would."""
+    objects = FileObjects(home / "buckets")
+    logs = LogFiles(home / "logs")
+    jobs = Jobs(
+        store,
+        objects,
+        None,  # what training jobs run on; the tests end them
+        logs,
+        Lineage(store),
+        environment=environment,
+        environments=Environments(store, UvEnvironments(home / "environments")),
+    )
+    return Bench(home, store, objects, logs, Tuning(store, logs, jobs, OptunaStudies()), jobs)
 
 
 @pytest.fixture
 def bench(tmp_path):
-    store = SqliteStore(tmp_path / "metadata.db")
-    logs = LogFiles(tmp_path / "logs")
-    tuning, jobs = services(store, logs)
-    yield Bench(store, logs, tuning, jobs)
-    store.close()
+    with contextlib.closing(SqliteStore(tmp_path / "metadata.db")) as store:
+        yield opened(tmp_path, store)

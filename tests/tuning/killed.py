@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.tuning.conftest import REF, Bench, request, services
+from tests.tuning import conftest
+from tests.tuning.conftest import REF, request
 
-from clary.adapters.logfiles import LogFiles
 from clary.adapters.sqlite import SqliteStore
 from clary.kernel.resource import Query
 from clary.kernel.work import Worker
@@ -48,9 +48,7 @@ class Mortal(SqliteStore):
 
 
 def opened(path, point):
-    store = Mortal(path, point)
-    logs = LogFiles(path.parent / "logs")
-    return Bench(store, logs, *services(store, logs))
+    return conftest.opened(path.parent, Mortal(path, point))
 
 
 def live(path, point):

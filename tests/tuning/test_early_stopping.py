@@ -77,7 +77,7 @@ def test_who_takes_over_reads_the_logs_again(bench):
     first, second, _ = bench.training()
     bench.log(first, *losses(1.0))
     bench.log(second, *losses(3.0))
-    bench.tuning._sessions.clear()
+    bench.other_process()
     bench.turn()
     assert stopping(bench) == [second.ref.name]
 

@@ -224,7 +224,7 @@ def test_the_training_request():
         Environment={"A": "1"},
     )
     [algorithm] = of(document).algorithms
-    made = plans.training_request(algorithm, "tune-001-0", {"eta": "0.5"}, algorithm.metric)
+    made = plans.training_request(algorithm, "tune-001-0", {"eta": "0.5"})
     assert made["HyperParameters"] == {
         "num_round": "5",
         "eta": "0.5",

@@ -17,7 +17,6 @@ from tests.tuning.conftest import (
     quality,
     ranges,
     request,
-    services,
     several,
     words,
 )
@@ -87,7 +86,7 @@ def test_a_seed_and_one_at_a_time_give_the_same_again(bench, strategy):
     first = tuned(bench.trials())
     other = bench.create(request(most=14, parallel=1, **more), name="other")
     for _ in range(100):  # each turn in another process, as it were
-        bench.tuning, _ = services(bench.store, bench.logs)
+        bench.other_process()
         if bench.turn(other)[STATUS] in model.ENDED:
             break
         for one in bench.training(other):
@@ -256,7 +255,7 @@ def test_what_cannot_be_started_ends_it(bench):
     body = {**resource.body, "request": {**resource.body["request"], "TrainingJobDefinition": {}}}
     with bench.store.begin() as change:  # as an upgrade may leave it
         change.update(replace(resource, body=body))
-    bench.tuning, _ = services(bench.store, bench.logs)
+    bench.other_process()
     bench.tuning.run(bench.store.get(REF), threading.Event())
     ended = bench.store.get(REF)
     assert ended.status == "Failed"

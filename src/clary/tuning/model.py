@@ -88,6 +88,8 @@ class TuningJob(msgspec.Struct, frozen=True, omit_defaults=True):
         Every draw depends on it, the trial's number and what is known by then.
     tags
         Given to the training jobs too.
+    experiment
+        The ``ExperimentName`` and ``TrialName`` that the training jobs belong to.
     launched
         How many trials there are.
     completed, stopped, retryable, failed
@@ -114,6 +116,7 @@ class TuningJob(msgspec.Struct, frozen=True, omit_defaults=True):
     uid: str
     seed: int
     tags: dict[str, str] = {}
+    experiment: dict[str, str] = {}
     launched: int = 0
     completed: int = 0
     stopped: int = 0

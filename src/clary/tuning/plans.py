@@ -129,9 +129,7 @@ def plan(ref: Ref, request: JsonObject) -> Plan:
     )
 
 
-def training_request(
-    algorithm: Algorithm, job: str, parameters: Mapping[str, str], objective: str
-) -> JsonObject:
+def training_request(algorithm: Algorithm, job: str, parameters: Mapping[str, str]) -> JsonObject:
     """Compose the CreateTrainingJob document of one trial.
 
     Checkpoints go to a folder of the training job's own below the one that is given, so that
@@ -140,7 +138,7 @@ def training_request(
     document = {
         **algorithm.document,
         "TrainingJobName": job,
-        "HyperParameters": {**algorithm.static, **parameters, OBJECTIVE: objective},
+        "HyperParameters": {**algorithm.static, **parameters, OBJECTIVE: algorithm.metric},
     }
     checkpoints = document.get("CheckpointConfig")
     if checkpoints is not None:
@@ -209,7 +207,7 @@ def _algorithm(
 def _with_metric(ref: Ref, bare: Algorithm, place: str, objective_field: str) -> Algorithm:
     """Check the training jobs as far as that shows before they are made, and find the metric."""
     child = ref.sibling(TRAINING, f"{ref.name}-001-00000000")
-    request = training_request(bare, child.name, {}, bare.metric)
+    request = training_request(bare, child.name, {})
     try:
         metrics = job_plans.plan(child, Job(request=request, actor="", uid="")).patterns
     except InvalidInput as error:

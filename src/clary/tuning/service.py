@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -54,7 +54,7 @@ class Tuning:
         self._studies = studies
         self._sessions: dict[Ref, Session] = {}
 
-    def create(
+    def create(  # noqa: PLR0913 - a tuning job is a request and five things about it
         self,
         ref: Ref,
         request: JsonObject,
@@ -63,6 +63,7 @@ class Tuning:
         tags: Mapping[str, str] | None = None,
         transaction: Transaction | None = None,
         parent: Ref | None = None,
+        experiment: Mapping[str, str] | None = None,
     ) -> Resource:
         """Accept a tuning job; a worker drives it.
 
@@ -78,6 +79,9 @@ class Tuning:
             A change that this belongs to; else it is one of its own.
         parent
             A pipeline execution, which is woken when the tuning job has ended.
+        experiment
+            The ``ExperimentName`` and ``TrialName`` that its training jobs belong to; else ones
+            of its own.
 
         Raises
         ------
@@ -95,6 +99,7 @@ class Tuning:
             uid=secrets.token_hex(8),
             seed=secrets.randbits(31) if given is None else int(given),
             tags=dict(tags or {}),
+            experiment=dict(experiment or _own_experiment(ref)),
             inherited=inherited,
         )
         moment = now()
@@ -118,6 +123,43 @@ class Tuning:
         if plan.strategy != "Grid":
             self._studies.require()
         return plan
+
+    def key(self, ref: Ref, request: JsonObject) -> dict[str, Any] | None:
+        """Name everything that the result of a tuning job of this request depends on.
+
+        None when that cannot be said, because an input is not there or the request is wrong.
+        """
+        try:
+            plan = plans.plan(ref, request)
+        except (InvalidInput, NotSupported):
+            return None
+        child = model.training_ref(ref, "", 0)
+        trained = [
+            self._jobs.key(child, plans.training_request(one, child.name, {}))
+            for one in plan.algorithms
+        ]
+        parents = self._store.get_all(warm_start.parents(ref, request))
+        if None in trained:
+            return None
+        return {
+            "search": request["HyperParameterTuningJobConfig"],
+            "ranges": [[repr(each) for each in one.ranges] for one in plan.algorithms],
+            "training": trained,
+            "warm_start": {one.ref.name: model.read(one).uid for one in parents.values()},
+        }
+
+    def made(self, ref: Ref, most: int) -> dict[str, str]:
+        """Name the objects that its best training jobs stored: digests by URI.
+
+        Raises
+        ------
+        NotFound
+            It does not exist, or one of them no longer does.
+        """
+        objects: dict[str, str] = {}
+        for one in self.training_jobs(ref, best_first=True)[:most]:
+            objects |= self._jobs.made(ref.sibling(TRAINING, one["TrainingJobName"]))
+        return objects
 
     def get(self, ref: Ref) -> Resource:
         """Read a tuning job's resource. Raises NotFound."""
@@ -262,3 +304,7 @@ class Tuning:
         if trial.status != "InProgress":
             return None
         return self._store.get(ref.sibling(TRAINING, trial.job))
+
+
+def _own_experiment(ref: Ref) -> dict[str, str]:
+    return {"ExperimentName": ref.name, "TrialName": f"{ref.name}-aws-tuning-job"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clary.jobs import model as jobs_model
-from clary.jobs.metrics import values
+from clary.jobs.metrics import every_value
 from clary.kernel.errors import NotFound
 from clary.tuning import model
 from clary.tuning.pruning import Hyperband, falls_behind
@@ -57,7 +57,8 @@ class Curve:
         self.is_whole = ended and not page.lines
         self._after = max(self._after, page.end)
         room = MOST_RESOURCE - len(self.values)
-        self.values += list(values(page.lines, self._pattern))[:room]
+        found = every_value(page.lines, [("", self._pattern)])
+        self.values += [one.value for one in found][:room]
 
 
 class Session:

@@ -44,22 +44,26 @@ class TuningStep:
     def check(self, step: Mapping[str, Any]) -> None:
         """Refuse an image without a runtime."""
         arguments = step.get("Arguments") or {}
-        given = [(_DEFINITION, arguments.get(_DEFINITION))]
+        given = [(f"Arguments.{_DEFINITION}", arguments.get(_DEFINITION))]
         several = arguments.get(f"{_DEFINITION}s")
         if several is not None:
+            place = f"Arguments.{_DEFINITION}s"
             if not isinstance(several, list):
-                raise InvalidInput(f"Arguments.{_DEFINITION}s", "is no list")
-            given += [(f"{_DEFINITION}s.{place}", one) for place, one in enumerate(several)]
+                raise InvalidInput(place, "is no list")
+            given += [(f"{place}.{index}", one) for index, one in enumerate(several)]
         for place, definition in given:
-            specification = (definition or {}).get("AlgorithmSpecification") or {}
+            holder = f"{place}.AlgorithmSpecification"
+            specification = _object(
+                _object(definition, place).get("AlgorithmSpecification"), holder
+            )
             image = specification.get("TrainingImage")
             if isinstance(image, str):
-                field = f"Arguments.{place}.AlgorithmSpecification.TrainingImage"
-                images.runtime(image, field=field)
+                images.runtime(image, field=f"{holder}.TrainingImage")
 
-    def key(self, run: StepRun) -> Mapping[str, Any] | None:  # noqa: ARG002 - port
-        """Say that its result is never reused."""
-        return None
+    def key(self, run: StepRun) -> Mapping[str, Any] | None:
+        """Name the search, and the content of what its training jobs read, run and run on."""
+        ref = run.execution.sibling(model.TUNING, _name(run))
+        return self.tuning.key(ref, _as_texts(run.arguments))
 
     def start(self, run: StepRun, transaction: Transaction) -> StepResult:
         """Create the tuning job in the transaction that marks the step as started."""
@@ -74,6 +78,7 @@ class TuningStep:
             tags=tags,
             transaction=transaction,
             parent=run.execution,
+            experiment=_experiment(run),
         )
         return StepResult("Executing", job=ref, metadata=_metadata(ref))
 
@@ -105,8 +110,14 @@ class TuningStep:
             return
 
     def made(self, job: Ref) -> Mapping[str, str]:
-        """Say that its result refers to nothing, as it is never reused."""
-        return {}
+        """Name the objects that the best training jobs stored."""
+        return self.tuning.made(job, _TOP)
+
+
+def _object(found: Any, place: str) -> Mapping[str, Any]:
+    if found is not None and not isinstance(found, dict):
+        raise InvalidInput(place, "is no object")
+    return found or {}
 
 
 def _name(run: StepRun) -> str:
@@ -114,6 +125,12 @@ def _name(run: StepRun) -> str:
     made_by = run.execution.name.partition("/")[2]
     step = run.step["Name"].replace("_", "-")[:8].strip("-")
     return f"{made_by[:12]}-{step}-{run.name.rpartition('-')[2]}"
+
+
+def _experiment(run: StepRun) -> dict[str, str]:
+    """Say where the jobs of the execution belong."""
+    pipeline, _, execution = run.execution.name.partition("/")
+    return {"ExperimentName": pipeline, "TrialName": execution, **run.experiment}
 
 
 def _metadata(ref: Ref) -> dict[str, Any]:

@@ -247,7 +247,10 @@ class Turn:
         change.insert(model.trial_resource(tuning, trial))
         self._jobs.create(
             child,
-            training_request(algorithm, trial.job, trial.parameters, algorithm.metric),
+            {
+                **training_request(algorithm, trial.job, trial.parameters),
+                "ExperimentConfig": self._job.experiment,
+            },
             actor=self._job.actor,
             tags=self._job.tags,
             transaction=change,
