@@ -154,7 +154,7 @@ def open_platform(config: Config) -> Platform:
     followers: list[Follower] = [
         Registrations(),
         JobComponents(experiments),
-        Triggers(rules, _DESCRIBED),
+        Triggers(store, rules, _DESCRIBED),
     ]
     receivers = Receivers(pipelines, queues.messages, invocations)
     journal = Journal(store, followers, senders)

@@ -12,7 +12,7 @@ from clary.pipelines.rules import Happening
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from clary.kernel.ports import JsonObject, Transaction
+    from clary.kernel.ports import JsonObject, MetadataStore, Transaction
     from clary.kernel.resource import Event, Resource
     from clary.pipelines.rules import Rules
 
@@ -29,6 +29,12 @@ _KINDS = {
     "model-package": "SageMaker Model Package State Change",
     _EXECUTION: "SageMaker Model Building Pipeline Execution Status Change",
     _STEP: "SageMaker Model Building Pipeline Execution Step Status Change",
+}
+_JOBS = {
+    "training-job": "TrainingJob",
+    "processing-job": "ProcessingJob",
+    "transform-job": "TransformJob",
+    "hyper-parameter-tuning-job": "HyperParameterTuningJob",
 }
 _STATUS = {
     "created": "Executing",
@@ -47,6 +53,8 @@ class Triggers:
 
     Parameters
     ----------
+    store
+        Where the journal is.
     rules
         Who is told.
     documents
@@ -55,7 +63,8 @@ class Triggers:
 
     name = "triggers"
 
-    def __init__(self, rules: Rules, documents: Documents) -> None:
+    def __init__(self, store: MetadataStore, rules: Rules, documents: Documents) -> None:
+        self._store = store
         self._rules = rules
         self._documents = documents
 
@@ -87,24 +96,26 @@ class Triggers:
             id=f"{event.id:032x}",
         )
 
-    def _of_other(self, event: Event, resource: Resource | None) -> JsonObject | None:
+    def _of_other(self, event: Event, resource: Resource | None) -> JsonObject:
         """Write the describe document; what is gone has its name only."""
         describe = self._documents.get(event.ref.kind)
         if resource is None or describe is None:
             return {"Arn": arn(event.ref)}
-        detail: JsonObject = _stamped(describe(resource))
-        word = event.action.rpartition(".")[2]
-        if word in ("created", "stopping", "completed", "failed", "stopped"):
-            detail |= _status_then(event.ref.kind, word, detail)
-        return detail
+        detail = _stamped(describe(resource)) | _status_then(event)
+        if event.ref.kind == "model-package":
+            later = self._store.events(after=event.id, ref=event.ref)
+            for line in reversed(later):  # it may have been changed since
+                detail |= line.detail.get("before") or {}
+        return {name: value for name, value in detail.items() if value is not None}
 
 
-def _status_then(kind: str, word: str, detail: JsonObject) -> JsonObject:
+def _status_then(event: Event) -> JsonObject:
     """Say what a job's status was when the line was written; it may have moved on since."""
-    member = next((name for name in detail if name.endswith("JobStatus")), "")
-    if not member or not kind.endswith("-job"):
+    word = event.action.rpartition(".")[2]
+    prefix = _JOBS.get(event.ref.kind)
+    if prefix is None or word not in ("created", "stopping", "completed", "failed", "stopped"):
         return {}
-    return {member: "InProgress" if word == "created" else word.capitalize()}
+    return {f"{prefix}Status": "InProgress" if word == "created" else word.capitalize()}
 
 
 def _of_pipeline(event: Event, resource: Resource | None) -> JsonObject | None:
