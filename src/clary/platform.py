@@ -47,6 +47,7 @@ from clary.pipelines.triggers import Triggers
 from clary.queues.callbacks import CALLBACK, Callbacks
 from clary.queues.service import Queues
 from clary.queues.steps import CallbackStep
+from clary.tuning import documents as tuning_documents
 from clary.tuning.model import TUNING
 from clary.tuning.service import Tuning
 from clary.tuning.steps import TuningStep
@@ -63,6 +64,7 @@ _PARALLEL_INVOCATIONS = 16
 _PARALLEL_DELIVERIES = 4
 _DESCRIBED = {
     **dict.fromkeys(KINDS, describe),
+    TUNING: lambda found: tuning_documents.describe(found, None),
     "model": model_documents.model,
     "model-package": model_documents.package,
 }

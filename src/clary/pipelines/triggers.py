@@ -36,6 +36,15 @@ _JOBS = {
     "transform-job": "TransformJob",
     "hyper-parameter-tuning-job": "HyperParameterTuningJob",
 }
+_JOB_STATUS = {
+    "created": "InProgress",
+    "advanced": "InProgress",
+    "stopping": "Stopping",
+    "completed": "Completed",
+    "failed": "Failed",
+    "stopped": "Stopped",
+}
+"""What a job's status was when the line was written; it may have moved on since."""
 _STATUS = {
     "created": "Executing",
     "started": "Executing",
@@ -96,26 +105,21 @@ class Triggers:
             id=f"{event.id:032x}",
         )
 
-    def _of_other(self, event: Event, resource: Resource | None) -> JsonObject:
+    def _of_other(self, event: Event, resource: Resource | None) -> JsonObject | None:
         """Write the describe document; what is gone has its name only."""
         describe = self._documents.get(event.ref.kind)
+        job = _JOBS.get(event.ref.kind)
+        status = _JOB_STATUS.get(event.action.rpartition(".")[2])
+        if job is not None and (status is None or resource is None):
+            return None
         if resource is None or describe is None:
             return {"Arn": arn(event.ref)}
-        detail = _stamped(describe(resource)) | _status_then(event)
+        detail = _stamped(describe(resource)) | ({f"{job}Status": status} if job else {})
         if event.ref.kind == "model-package":
             later = self._store.events(after=event.id, ref=event.ref)
             for line in reversed(later):  # it may have been changed since
                 detail |= line.detail.get("before") or {}
         return {name: value for name, value in detail.items() if value is not None}
-
-
-def _status_then(event: Event) -> JsonObject:
-    """Say what a job's status was when the line was written; it may have moved on since."""
-    word = event.action.rpartition(".")[2]
-    prefix = _JOBS.get(event.ref.kind)
-    if prefix is None or word not in ("created", "stopping", "completed", "failed", "stopped"):
-        return {}
-    return {f"{prefix}Status": "InProgress" if word == "created" else word.capitalize()}
 
 
 def _of_pipeline(event: Event, resource: Resource | None) -> JsonObject | None:
