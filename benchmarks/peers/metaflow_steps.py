@@ -9,13 +9,14 @@ import os
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 STEPS = 20
 NAMES = ["start", *(f"step_{number}" for number in range(1, STEPS - 1)), "end"]
-CHAIN = "from metaflow import FlowSpec, step\nclass Chain(FlowSpec):\n    x = 0\n" + "".join(
-    f"    @step\n    def {name}(self):\n        self.y = self.x + 1\n        self.next(self.{after})\n"
-    for name, after in zip(NAMES, NAMES[1:], strict=False)
+CHAIN = "from metaflow import FlowSpec, step\nclass Chain(FlowSpec):\n" + "".join(
+    f"    @step\n    def {name}(self):\n        self.x = 1\n        self.next(self.{after})\n"
+    for name, after in pairwise(NAMES)
 )
 CHAIN += "    @step\n    def end(self): pass\nif __name__ == '__main__': Chain()\n"
 FAN = f"""from metaflow import FlowSpec, step
