@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clary.doors.wire.listing import answer, page_of, query, tags
@@ -123,7 +124,10 @@ def list_pipeline_executions(call: Call) -> JsonObject:
     _refuse_aliases(call)
     pipelines = call.platform.pipelines
     ref = pipelines.get(_pipeline(call)).ref
-    page = pipelines.list(query(call, "pipeline-execution", parent=ref))
+    asked = query(call, "pipeline-execution", parent=ref)
+    if asked.sort_by == "name":  # in the order of the table's key, which its prefix is part of
+        asked = replace(asked, parent=None, name_prefix=f"{ref.name}/")
+    page = pipelines.list(asked)
     items = map(documents.execution_summary, page.items)
     return answer("PipelineExecutionSummaries", items, page.token)
 
