@@ -37,6 +37,9 @@ class ProcessSpec:
         Exceeding it ends the process with exit code 137; None: no limit.
     timeout_s
         After this the process is stopped as by ``stop``, whether or not a server is alive.
+    preload
+        Python modules that it will likely import. If there are any, and it is a plain Python
+        command, it may be forked from a process that has them loaded; it runs as if it were not.
     log
         The file that gets every line of stdout and stderr; see ``LogStore.path``.
     """
@@ -53,6 +56,7 @@ class ProcessSpec:
     network: bool = True
     memory_bytes: int | None = None
     timeout_s: float = 86_400.0
+    preload: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

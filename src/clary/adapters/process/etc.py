@@ -69,6 +69,12 @@ def mounts(spec: ProcessSpec, shared_folder: Path, folder: Path) -> list[tuple[P
     return found
 
 
+def resolver(shared_folder: Path, *, network: bool) -> Path:
+    """Return the host's ``resolv.conf``, or an empty one for a process without network."""
+    own = _HOST / "resolv.conf"
+    return own if network and own.exists() else shared_folder / "resolv.conf"
+
+
 def _alternatives() -> list[Path]:
     folder = _HOST / "alternatives"
     return [path for path in folder.iterdir() if path.is_symlink()] if folder.is_dir() else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,25 @@ def closure(paths: Iterable[Path]) -> list[Path]:
     A path below another, or below a system folder, is left out. The order is the one to mount in:
     parents before children.
     """
-    wanted: set[Path] = set()
-    for path in paths:
-        wanted |= {path.absolute(), path.resolve(), *_interpreter(path)}
+    wanted = {name for path in paths for name in _names(path)}
     covered: list[Path] = []
     for path in sorted(wanted):
         if not any(_is_below(path, other) for other in (*map(Path, SYSTEM), *covered)):
             covered.append(path)
     return covered
+
+
+def _names(path: Path) -> frozenset[Path]:
+    """Return what has to be there for ``path`` to work; our own interpreter does not change."""
+    own = own_prefixes()
+    return _own_names(path) if path in own else _all_names(path)
+
+
+def _all_names(path: Path) -> frozenset[Path]:
+    return frozenset({path.absolute(), path.resolve(), *_interpreter(path)})
+
+
+_own_names = cache(_all_names)
 
 
 def _is_below(path: Path, other: Path) -> bool:

@@ -8,25 +8,33 @@ import re
 import resource
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clary.adapters.process import cgroups, etc, records, tree
-from clary.adapters.process.sandbox import Rung, plain_plan, rungs, sandbox_plan, uid_map
+from clary.adapters.process.forkservers import ForkServers, Key
+from clary.adapters.process.sandbox import (
+    Rung,
+    own_uid,
+    plain_plan,
+    rungs,
+    sandbox_plan,
+    uid_map,
+)
 from clary.adapters.process.supervisors import Supervisors
 from clary.jobs.ports import ProcessSpec, ProcessStatus
 from clary.kernel.errors import ClaryError, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-_FIRST_UID, _UIDS = 1_900_000_000, 200_000_000
 _NOFILE = 65_536
 _RLIMIT_SLACK = 2 * 1024**3
 _STOP_GRACE_S = 120.0
+_IDLE_S = 600.0
 _DISCARD_S = 30.0
 
 
@@ -41,6 +49,11 @@ class ProcessRunner:
         How large a process's log may grow; what follows is dropped, and the log says so.
     ladder
         The ways to run processes, best first; None tries all there are.
+    fork_servers
+        Where preloaded interpreters lie that processes are forked from; runners of one user may
+        share it. None: below ``root``.
+    idle_s
+        After how long without a process a fork server ends.
     """
 
     def __init__(
@@ -49,6 +62,8 @@ class ProcessRunner:
         *,
         log_limit_bytes: int = 1024**3,
         ladder: Sequence[Rung] | None = None,
+        fork_servers: Path | None = None,
+        idle_s: float = _IDLE_S,
     ) -> None:
         self._root = root.absolute()
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,10 +76,23 @@ class ProcessRunner:
             Path("/proc/self/mounts").read_text(), Path("/proc/self/cgroup").read_text()
         )
         self._supervisors = Supervisors(self._root)
+        self._fork_servers = (fork_servers or self._root / ".forkservers").absolute()
+        self._idle_s = idle_s
 
     @cached_property
     def _etc(self) -> Path:
         return etc.shared(self._root)
+
+    @cached_property
+    def _servers(self) -> ForkServers | None:
+        """The fork servers, where they can isolate as well as bwrap does."""
+        rung = self._rung()
+        if rung.binary is None or (os.geteuid() == 0 and not rung.own_uid):
+            return None
+        limits = self._rlimits(None, own_uid=rung.own_uid)
+        return ForkServers(
+            self._fork_servers, self._supervisors, rung, limits=limits, idle_s=self._idle_s
+        )
 
     def workspace(self, process_id: str) -> Path:
         """Make (or find) the empty-at-first host directory for a process's ``/opt/ml``."""
@@ -85,7 +113,41 @@ class ProcessRunner:
             Not now: no process, memory or disk to be had.
         """
         folder = self._folder(spec.id)
-        self._launch(spec, folder, self._rung())
+        rung = self._rung()
+        key = self._find(spec)
+        self._launch(spec, folder, rung, key)
+        if key is not None:
+            self._start_server(key, spec)
+
+    def warm(self, spec: ProcessSpec) -> bool:
+        """Have a process like ``spec`` forked, not started anew, soon; say whether it would be now.
+
+        Nothing is done for a process that cannot be forked.
+        """
+        key = self._find(spec)
+        if key is None or self._servers is None:
+            return False
+        self._start_server(key, spec)
+        return self._servers.is_ready(key)
+
+    def cool(self) -> None:
+        """Have all fork servers end as soon as they have no job."""
+        if self._servers is not None:
+            self._servers.retire()
+
+    def _find(self, spec: ProcessSpec) -> Key | None:
+        """Say which fork server a process may be forked from."""
+        if not spec.preload or self._servers is None:
+            return None
+        try:
+            return self._servers.find(spec, self._root)
+        except OSError:
+            return None  # the environment is changing
+
+    def _start_server(self, key: Key, spec: ProcessSpec) -> None:
+        with suppress(OSError):  # then processes start without it, and the next one tries again
+            if self._servers is not None:
+                self._servers.start(key, spec)
 
     def status(self, process_id: str) -> ProcessStatus | None:
         """Say how it is; None when it was never started."""
@@ -180,32 +242,35 @@ class ProcessRunner:
             tree.remove(folder)
         return False
 
-    def _launch(self, spec: ProcessSpec, folder: Path, rung: Rung) -> None:
+    def _launch(self, spec: ProcessSpec, folder: Path, rung: Rung, key: Key | None = None) -> None:
         try:
             folder.mkdir(mode=0o711, parents=True, exist_ok=True)
             lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 if records.acquire(folder, lock):
-                    plan = self._plan(spec, folder, rung)
-                    with _opened(plan.pop("contents")) as files:
-                        self._supervisors.start(plan, [lock, *files])
+                    plan = self._plan(spec, folder, rung, key)
+                    self._supervisors.start(plan, lock)
             finally:
                 os.close(lock)
         except OSError as error:
             raise Unavailable(f"process {spec.id} cannot be started: {error}") from error
 
-    def _plan(self, spec: ProcessSpec, folder: Path, rung: Rung) -> dict[str, Any]:
+    def _plan(self, spec: ProcessSpec, folder: Path, rung: Rung, key: Key | None) -> dict[str, Any]:
         """Say everything that the shim needs; see ``shim`` for what it does with it."""
         scratch = folder / "tmp"
         scratch.mkdir(mode=0o700, exist_ok=True)
-        uid = _uid(folder) if rung.own_uid else 0
-        plan: dict[str, Any] = {
+        uid = own_uid(folder) if rung.own_uid else 0
+        plan: dict[str, Any] = {}
+        if key is not None and self._servers is not None:
+            uid = self._servers.uid(key, folder)
+        limits = self._rlimits(spec.memory_bytes, own_uid=rung.own_uid)
+        plan = {
             "directory": str(folder),
             "log": str(spec.log),
             "log_limit": self._log_limit,
             "uid": uid,
             "memory_bytes": spec.memory_bytes or sys.maxsize,
-            "rlimits": self._rlimits(spec, uid),
+            "rlimits": limits,
             "timeout_s": spec.timeout_s,
             "grace_s": _STOP_GRACE_S,
         }
@@ -215,6 +280,8 @@ class ProcessRunner:
             plan |= sandbox_plan(rung, spec, folder, self._root, self._etc) | {
                 "uid_map": uid_map(uid)
             }
+        if key is not None and self._servers is not None:
+            plan["warm"] = self._servers.offer(key, spec, folder, limits)
         if uid:
             tree.give(spec.ml, uid)
             tree.give(scratch, uid)
@@ -227,35 +294,12 @@ class ProcessRunner:
         name = "clary-" + hashlib.sha256(os.fsencode(folder)).hexdigest()[:24]
         return [str(group.make(name, spec.memory_bytes)) for group in self._groups]
 
-    def _rlimits(self, spec: ProcessSpec, uid: int) -> list[tuple[int, int]]:
+    def _rlimits(self, memory_bytes: int | None, *, own_uid: bool) -> list[tuple[int, int]]:
         limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, _NOFILE)]
         controllers = {name for group in self._groups for name in group.controllers}
-        if "memory" not in controllers and spec.memory_bytes is not None:
-            limits.append((resource.RLIMIT_AS, spec.memory_bytes + _RLIMIT_SLACK))
-        if uid or spec.memory_bytes is None or "pids" not in controllers:
+        if "memory" not in controllers and memory_bytes is not None:
+            limits.append((resource.RLIMIT_AS, memory_bytes + _RLIMIT_SLACK))
+        if own_uid or memory_bytes is None or "pids" not in controllers:
             limits.append((resource.RLIMIT_NPROC, cgroups.PIDS_MAX))
         hard = {kind: resource.getrlimit(kind)[1] for kind, _ in limits}
         return [(k, n if hard[k] == resource.RLIM_INFINITY else min(n, hard[k])) for k, n in limits]
-
-
-@contextmanager
-def _opened(contents: Sequence[bytes | str]) -> Iterator[list[int]]:
-    """Open what a process inherits: bytes as files in memory, paths as themselves."""
-    with ExitStack() as stack:
-        files = []
-        for content in contents:
-            name = isinstance(content, str)
-            file = os.open(content, os.O_RDONLY) if name else os.memfd_create("clary")
-            stack.callback(os.close, file)
-            files.append(file)
-            if isinstance(content, bytes):
-                with os.fdopen(file, "wb", closefd=False) as stream:
-                    stream.write(content)
-                os.lseek(file, 0, os.SEEK_SET)
-        yield files
-
-
-def _uid(folder: Path) -> int:
-    """Give a process the user id that follows from its folder, far from everybody else's."""
-    number = int.from_bytes(hashlib.sha256(os.fsencode(folder)).digest()[:8])
-    return _FIRST_UID + number % _UIDS

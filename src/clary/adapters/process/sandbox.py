@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -24,6 +25,10 @@ ML = "/opt/ml"
 # the host's user ids below 65,000 keep their numbers inside, so that bwrap (not the job, which has
 # no capabilities) may pass folders that only their owners may; the host's 1000 becomes 70000
 _UID_MAP = "0 0 1000\n1000 {uid} 1\n1001 1001 64000\n70000 1000 1\n"
+_FIRST_UID, _UIDS = 1_900_000_000, 200_000_000
+FIRST_OF_BLOCK = 100_000
+_NO_RIGHTS = ("--cap-drop", "ALL")
+_SET_IDS = ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
 _INFO, _BLOCK, _FIRST = 100, 101, 102  # numbers of open files that bwrap is told of
 
 
@@ -54,9 +59,19 @@ class Rung:
         return kind + (", a user id per process" if self.own_uid else "")
 
 
-def uid_map(uid: int) -> str:
-    """Return the user namespace's map when bwrap runs as ``uid``; empty for its own simple one."""
-    return _UID_MAP.format(uid=uid) if uid else ""
+def own_uid(folder: Path) -> int:
+    """Give a process the user id that follows from its folder, far from everybody else's."""
+    number = int.from_bytes(hashlib.sha256(os.fsencode(folder)).digest()[:8])
+    return _FIRST_UID + number % _UIDS
+
+
+def uid_map(uid: int, *, block: int = 0, size: int = 0) -> str:
+    """Return the user namespace's map when bwrap runs as ``uid``; empty for its own simple one.
+
+    ``block`` is the first of ``size`` more ids of the host, from ``FIRST_OF_BLOCK`` on inside.
+    """
+    more = f"{FIRST_OF_BLOCK} {block} {size}\n" if size else ""
+    return _UID_MAP.format(uid=uid) + more if uid else ""
 
 
 def rungs(*, root: bool) -> Iterator[Rung]:
@@ -77,7 +92,13 @@ def rungs(*, root: bool) -> Iterator[Rung]:
 
 
 def sandbox_plan(
-    rung: Rung, spec: ProcessSpec, folder: Path, root: Path, etc_folder: Path
+    rung: Rung,
+    spec: ProcessSpec,
+    folder: Path,
+    root: Path,
+    etc_folder: Path,
+    *,
+    may_set_ids: bool = False,
 ) -> dict[str, Any]:
     """Plan for the shim to run bwrap.
 
@@ -89,15 +110,21 @@ def sandbox_plan(
         The runner's root: nothing above it may become visible.
     etc_folder
         What ``etc.shared`` made.
+    may_set_ids
+        For a fork server, which makes namespaces: no filter, and the right to map user ids.
 
     Raises
     ------
     InvalidInput
         A readable path is missing or would show the runner's own files; a word holds a NUL.
     """
-    words = [*_isolation(spec), *_system(folder)]
+    words = [*_isolation(spec), *(_SET_IDS if may_set_ids else _NO_RIGHTS), *_system(folder)]
     shown = etc.mounts(spec, etc_folder, folder)
-    shown += [(path, str(path)) for path in _readable(spec, root)]
+    paths = readable(spec, root)
+    shown += [(path, str(path)) for path in paths]
+    if may_set_ids:  # its jobs are other users than bwrap, who makes these for itself
+        for above in sorted({folder for path in paths for folder in path.parents[:-1]}):
+            words += ["--perms", "0755", "--dir", str(above)]
     for outside, inside in shown:
         words += ["--ro-bind", str(outside), inside]
     words += ["--perms", "0755", "--dir", "/opt", "--bind", str(spec.ml), ML, "--remount-ro", "/"]
@@ -106,11 +133,12 @@ def sandbox_plan(
     words += ["--chdir", spec.cwd]
     if any("\0" in word for word in (*words, *spec.argv)):
         raise InvalidInput("process", "a word or variable of its command holds a NUL character")
-    data = [b"".join(os.fsencode(word) + b"\0" for word in words), seccomp.program()]
+    data = [b"".join(os.fsencode(word) + b"\0" for word in words)]
+    data += [] if may_set_ids else [seccomp.program()]
     libraries = rung.libraries() if rung.own_uid else []
     numbers = list(range(_FIRST, _FIRST + len(data) + len(libraries)))
     argv = ["bwrap", "--info-fd", str(_INFO), "--args", str(numbers[0])]
-    argv += ["--seccomp", str(numbers[1])] if data[1] else []
+    argv += ["--seccomp", str(numbers[1])] if data[1:] and data[1] else []
     argv += ["--userns-block-fd", str(_BLOCK)] if rung.own_uid else []
     preload = " ".join(f"/proc/self/fd/{number}" for number in numbers[len(data) :])
     return {
@@ -128,7 +156,7 @@ def _isolation(spec: ProcessSpec) -> list[str]:
     words = ["--clearenv", "--unshare-user", "--uid", str(INSIDE_UID), "--gid", str(INSIDE_UID)]
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     words += [] if spec.network else ["--unshare-net"]
-    words += ["--hostname", spec.hostname, "--cap-drop", "ALL", "--new-session"]
+    words += ["--hostname", spec.hostname, "--new-session"]
     return [*words, "--die-with-parent"]
 
 
@@ -143,7 +171,8 @@ def _system(folder: Path) -> list[str]:
     return words
 
 
-def _readable(spec: ProcessSpec, root: Path) -> Sequence[Path]:
+def readable(spec: ProcessSpec, root: Path) -> Sequence[Path]:
+    """Return the host paths that it sees at the same path; InvalidInput."""
     for path in spec.readable:
         if not path.exists():
             raise InvalidInput("readable", f"{path} does not exist")

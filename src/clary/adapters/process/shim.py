@@ -50,7 +50,7 @@ class Job:
         self.init = self.initfd = 0  # the sandbox's first process
         self.ended_by, self.terminated, self.kill_at = "itself", False, NEVER
         self.deadline = NEVER
-        self.kills_before = memory_kills("/proc/vmstat")
+        self.kills_before = 0
         self.wake, wake = os.pipe()
         os.set_blocking(wake, False)
         _signal.set_wakeup_fd(wake)
@@ -101,6 +101,7 @@ class Job:
         poll = select.poll()
         for file in (self.output, self.ending, self.wake):
             poll.register(file, select.POLLIN)
+        self.kills_before = memory_kills("/proc/vmstat")  # slow; the job is on its way meanwhile
         self.check_stop()
         while True:
             ready = {file for file, _ in poll.poll(self.patience_ms())}
@@ -194,7 +195,6 @@ class Job:
         if self.ended_by == "itself" and code and kills:
             return KILLED, "memory"
         return code, self.ended_by
-
 
     def reap(self) -> tuple[int, int]:
         """Return the first process's wait status, -1 when nobody can tell, and its most KiB."""
@@ -335,41 +335,58 @@ def finish(directory: str, record: str) -> None:
     return None
 
 
+def receive(server: _socket.socket) -> tuple[Plan, list[int]] | None:
+    """Wait for a plan and the files that come with it; None when there will be none."""
+    _, sent, *_ = server.recvmsg(1, _socket.CMSG_SPACE(4 * 64), _socket.MSG_CMSG_CLOEXEC)
+    with os.fdopen(0, "rb") as pipe:
+        text = pipe.read()
+    if not (sent and text):
+        return None
+    _lock, *files = memoryview(sent[0][2]).cast("i").tolist()
+    return marshal.loads(text), files  # noqa: S302 - written by the runner that started us
+
+
+def begin(server: _socket.socket, plan: Plan) -> Job | None:
+    """Write the claim and say so; None when that cannot be."""
+    groups = ", ".join(f'"{group}"' for group in plan["cgroups"])
+    claim = f'"pid": {os.getpid()}, "started_at": {time.time():.6f}, "cgroups": [{groups}]'
+    try:
+        job = Job(plan, Log(plan["log"], plan["log_limit"]))
+        job.prepare()
+        start(plan["directory"], f"{{{claim}}}")
+    except OSError as error:
+        answer(server, str(error))
+        return None
+    answer(server, "ok")
+    return job
+
+
+def hold(job: Job, files: list[int]) -> None:
+    """Run it and record its end; one that vanished leaves no record, and counts as lost."""
+    try:
+        job.launch(files)
+        job.supervise()
+    except OSError as error:
+        job.log.feed(f"clary: cannot run: {error}\n".encode())
+        job.kill()
+    try:
+        code, ended_by = job.end()
+    except Vanished:
+        job.log.feed(b"clary: the process was killed from outside\n", final=True)
+        return
+    record = f'{{"exit_code": {code}, "ended_by": "{ended_by}", "ended_at": {time.time():.6f}}}'
+    finish(job.plan["directory"], record)
+
+
 def main() -> None:
-    """Wait for a plan, claim, run, record."""
+    """Wait for a plan, claim, run, record; end without what an interpreter does at its end."""
     os.closerange(3, 1 << 20)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP))
     _signal.signal(_signal.SIGUSR1, lambda *_: None)
     linux.prctl(linux.SUBREAPER, 1)
     server = _socket.socket(fileno=os.dup(0))
-    _, sent, *_ = server.recvmsg(1, _socket.CMSG_SPACE(4 * 64), _socket.MSG_CMSG_CLOEXEC)
-    with os.fdopen(0, "rb") as pipe:
-        text = pipe.read()
-    if not (sent and text):
-        return
-    plan = marshal.loads(text)  # noqa: S302 - written by the runner that started us
-    _lock, *files = memoryview(sent[0][2]).cast("i").tolist()
-    groups = ", ".join(f'"{group}"' for group in plan["cgroups"])
-    claim = f'"pid": {os.getpid()}, "started_at": {time.time():.6f}, "cgroups": [{groups}]'
-    try:
-        log = Log(plan["log"], plan["log_limit"])
-        job = Job(plan, log)
-        job.prepare()
-        start(plan["directory"], f"{{{claim}}}")
-    except OSError as error:
-        answer(server, str(error))
-        return
-    answer(server, "ok")
-    try:
-        job.launch(files)
-        job.supervise()
-    except OSError as error:
-        log.feed(f"clary: cannot run: {error}\n".encode())
-        job.kill()
-    try:
-        code, ended_by = job.end()
-    except Vanished:
-        log.feed(b"clary: the process was killed from outside\n", final=True)
-        return
-    record = f'{{"exit_code": {code}, "ended_by": "{ended_by}", "ended_at": {time.time():.6f}}}'
-    finish(plan["directory"], record)
+    if received := receive(server):
+        plan, files = received
+        if job := begin(server, plan):
+            hold(job, files)
+    os._exit(0)

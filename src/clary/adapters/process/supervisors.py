@@ -9,16 +9,16 @@ import signal
 import socket
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clary.adapters.process import handover, joblog, linux, programs, shim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,16 @@ class Supervisors:
         self._waiting: _Supervisor | None = None
         self._children: set[int] = set()
 
-    def start(self, plan: dict[str, Any], files: Sequence[int]) -> None:
+    def start(self, plan: dict[str, Any], lock: int, *more: int) -> None:
         """Start a process; returns when the claim is durable.
 
         Parameters
         ----------
         plan
-            What the supervisor needs to know; see ``shim``.
-        files
-            The open lock, then what the process inherits under the numbers ``plan["files"]``
-            after the two that the supervisor adds.
+            What the supervisor needs to know; see ``shim``. The process inherits ``contents``, and
+            then ``more``, under the numbers ``files`` after the two that the supervisor adds.
+        lock
+            The open lock of the process's folder.
 
         Raises
         ------
@@ -61,6 +61,10 @@ class Supervisors:
             It was not started, for want of memory, processes or disk.
         """
         self.reap()
+        with _opened(plan.pop("contents")) as contents:
+            self._start(plan, [lock, *contents, *more])
+
+    def _start(self, plan: dict[str, Any], files: Sequence[int]) -> None:
         with self._lock:
             waiting = self._waiting
             self._waiting = None
@@ -137,6 +141,23 @@ class Supervisors:
             self._children.discard(pid)
         with suppress(ChildProcessError):
             os.waitpid(pid, 0)
+
+
+@contextmanager
+def _opened(contents: Sequence[bytes | str]) -> Iterator[list[int]]:
+    """Open what a process inherits: bytes as files in memory, paths as themselves."""
+    with ExitStack() as stack:
+        files = []
+        for content in contents:
+            name = isinstance(content, str)
+            file = os.open(content, os.O_RDONLY) if name else os.memfd_create("clary")
+            stack.callback(os.close, file)
+            files.append(file)
+            if isinstance(content, bytes):
+                with os.fdopen(file, "wb", closefd=False) as stream:
+                    stream.write(content)
+                os.lseek(file, 0, os.SEEK_SET)
+        yield files
 
 
 def _has_ended(pid: int) -> bool:

@@ -84,15 +84,14 @@ def _make_first(mold_socket: socket.socket, own: int) -> None:
             os.close(file)
         _be_first(tell, wait)
     linux.setns(own, linux.NEWPID)
-    handle = os.pidfd_open(pid)
     os.close(tell)
-    is_made = os.read(ready, 1)
-    if is_made:
-        socket.send_fds(mold_socket, [b"%d" % pid], [handle, release])
-    for file in (ready, wait, release, handle):
-        os.close(file)
-    if not is_made:
+    if not os.read(ready, 1):
         os._exit(1)
+    handle = os.pidfd_open(pid)
+    users = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    socket.send_fds(mold_socket, [b"%d" % pid], [handle, users, release])
+    for file in (ready, wait, release, handle, users):
+        os.close(file)
 
 
 def _be_first(tell: int, wait: int) -> None:

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import NoReturn
@@ -25,7 +26,7 @@ RETIRE = b"retire"
 _MOST_FILES = 64
 _INSIDE_UID = 1000
 _PATIENCE_S = 1.0
-_QUIET_S = 0.02
+_QUIET_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,16 @@ def main(
     """Preload, listen, serve until idle or told to retire."""
     before = _open_files()
     _preload(modules)
+    _let_threads_go()
     foreign = _open_files() - before
     if len(os.listdir("/proc/self/task")) > 1:
         sys.stderr.write("a module has started a thread; what has threads cannot be forked\n")
         sys.stderr.flush()
         os._exit(3)
-    program.find_thread_setters()
+    loaded = program.top_names()
     gc.collect()
     gc.freeze()
-    server = Mold(keeper, own, listener, foreign)
+    server = Mold(keeper, own, listener, worker.Kept(foreign, loaded))
     listener.listen(512)
     server.serve(idle_s)
     os._exit(0)
@@ -69,6 +71,13 @@ def main(
 
 def _open_files() -> set[int]:
     return {int(name) for name in os.listdir("/proc/self/fd")}
+
+
+def _let_threads_go() -> None:
+    """Fork once: numerical libraries end their threads then, and start them anew when needed."""
+    if (pid := os.fork()) == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
 
 
 def _preload(modules: list[str]) -> None:
@@ -82,6 +91,8 @@ def _preload(modules: list[str]) -> None:
                 traceback.print_exc()
         except Exception:
             traceback.print_exc()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "clary"]:
+        del sys.modules[name]  # a job that imports clary gets it whole
 
 
 class Mold:
@@ -93,10 +104,10 @@ class Mold:
     """
 
     def __init__(
-        self, keeper: socket.socket, own: int, listener: socket.socket, foreign: set[int]
+        self, keeper: socket.socket, own: int, listener: socket.socket, kept: worker.Kept
     ) -> None:
         self._keeper, self._own, self._listener = keeper, own, listener
-        self._foreign = foreign
+        self._kept = kept
         self._spare: _Spare | None = None
         self._running: dict[int, _Running] = {}
         self._ended, wake = os.pipe()
@@ -141,16 +152,18 @@ class Mold:
         """Fork a worker ahead of need."""
         if self._spare is None and self._is_open:
             self._keeper.send(b"1")
-            told, (first_file, release), _, _ = socket.recv_fds(self._keeper, 64, 2)
+            told, files, _, _ = socket.recv_fds(self._keeper, 64, 3)
             if not told:
                 sys.exit("the keeper is gone")
+            first_file, users, release = files
             here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             linux.setns(first_file, linux.NEWPID)
             pid = os.fork()
             if pid == 0:
-                worker.main(there, first_file, self._foreign)
+                worker.main(there, first_file, users, self._kept)
             linux.setns(self._own, linux.NEWPID)
             there.close()
+            os.close(users)
             self._spare = _Spare(pid, here, int(told), first_file, release)
         return self._spare
 
@@ -173,7 +186,8 @@ class Mold:
 
     def _hand_over(self, holder: socket.socket, uid: int, files: list[int]) -> None:
         spare = self._prepare()
-        if spare is None:
+        if spare is None or not spare.plans.recv(1):  # it says when it is in its namespaces
+            self._drop_spare()
             return
         self._spare = None
         for name in ("uid_map", "gid_map"):
@@ -202,10 +216,8 @@ class Mold:
 
     def _tell(self, ended: _Running, status: int, usage: resource.struct_rusage) -> None:
         shared = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        try:
+        with suppress(OSError):  # it died; nobody asks any more
             ended.holder.send(b"%d %d" % (status, max(0, usage.ru_maxrss - shared)))
-        except OSError:
-            pass  # it died; nobody asks any more
         ended.holder.close()
         self._end(ended.first_file)
         os.close(ended.first_file)

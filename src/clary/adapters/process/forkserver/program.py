@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import builtins
-import ctypes
 import gc
 import io
 import os
@@ -29,12 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _MISSING, _BROKEN_PIPE = 2, 120
-_CUSTOM = ("sitecustomize", "usercustomize")
-_SET_BLAS_THREADS = (
-    *("scipy_openblas_set_num_threads64_", "scipy_openblas_set_num_threads"),
-    *("openblas_set_num_threads64_", "openblas_set_num_threads"),
-)
-_thread_setters: list[Callable[[int], object]] = []
+_CUSTOM = frozenset({"sitecustomize", "usercustomize"})
 
 
 @dataclass(frozen=True)
@@ -45,18 +39,6 @@ class Command:
     what: str
     arguments: tuple[str, ...]
     is_unbuffered: bool
-
-
-def find_thread_setters() -> None:
-    """Find the numerical libraries that were loaded with one thread; jobs set what they would have.
-
-    """
-    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
-        paths = {line.split(maxsplit=5)[-1].strip() for line in maps if "openblas" in line}
-    for path in sorted(paths):
-        library = ctypes.CDLL(path)
-        names = [name for name in _SET_BLAS_THREADS if hasattr(library, name)]
-        _thread_setters.extend(getattr(library, name) for name in names[:1])
 
 
 def parse(argv: Sequence[str]) -> Command | None:
@@ -79,34 +61,40 @@ def parse(argv: Sequence[str]) -> Command | None:
     return None
 
 
-def execute(argv: Sequence[str], environment: Mapping[str, str], cwd: str) -> NoReturn:
-    """Run a command that ``parse`` understands to its end, and end with it."""
+def execute(
+    argv: Sequence[str], environment: Mapping[str, str], cwd: str, loaded: frozenset[str]
+) -> NoReturn:
+    """Run a command that ``parse`` understands to its end, and end with it.
+
+    ``loaded`` is what ``top_names`` said before the fork: afterwards, touching every name would
+    copy the memory of all of them.
+    """
     code = 126
     try:
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(cwd)
-        code = _run(argv)
+        code = _run(argv, loaded)
     except BaseException as error:
         os.write(2, f"clary: cannot start: {error}\n".encode("utf-8", "replace"))
     os._exit(code)
 
 
-def _run(argv: Sequence[str]) -> int:
+def _run(argv: Sequence[str], loaded: frozenset[str]) -> int:
     command = parse(argv)
     first = "" if command is None else _first_path(command)
     added = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    if command is None or _is_special(command) or _hides_preloaded((first, *added)):
+    if command is None or _is_special(command) or _hides_one((first, *added), loaded):
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; exec would keep it
             signal.signal(number, signal.SIG_DFL)
-        os.execv(argv[0], argv)
+        os.execv(argv[0], list(argv))
     _refresh(argv, command, [first, *added])
-    known = frozenset(sys.modules)
     main = types.ModuleType("__main__")
     main.__dict__.update(__builtins__=builtins, __annotations__={})
-    sys.modules["__main__"] = main
+    del sys.modules["__main__"]
+    sys.modules["__main__"] = main  # and after it, what the program imports
     code = _outcome(lambda: _interpret(command, main))
-    return _finish(code, main, known)
+    return _finish(code, main)
 
 
 def _first_path(command: Command) -> str:
@@ -128,14 +116,13 @@ def _is_special(command: Command) -> bool:
     return start.startswith(b"PK") or start[2:] == b"\r\n"
 
 
-def _hides_preloaded(folders: Sequence[str]) -> bool:
-    """Say whether a module in one of the folders would have been imported instead of a loaded one.
+def top_names() -> frozenset[str]:
+    """Return what a module beside a program must not be called, or it would have been imported."""
+    return frozenset({name.partition(".")[0] for name in sys.modules}) - {"__main__"} | _CUSTOM
 
-    """
-    loaded = {name.partition(".")[0] for name in sys.modules} - {"__main__"}
-    return any(
-        name in loaded or name in _CUSTOM for folder in folders for name in _modules_in(folder)
-    )
+
+def _hides_one(folders: Sequence[str], loaded: frozenset[str]) -> bool:
+    return any(name in loaded for folder in folders for name in _modules_in(folder))
 
 
 def _modules_in(folder: str) -> Iterator[str]:
@@ -154,41 +141,39 @@ def _modules_in(folder: str) -> Iterator[str]:
 
 def _refresh(argv: Sequence[str], command: Command, paths: list[str]) -> None:
     """Set anew what an interpreter sets when it starts, and what must differ in each process."""
-    for name in [name for name in sys.modules if name.startswith("clary.adapters.process.")]:
-        del sys.modules[name]
     named = {"module": "-m", "code": "-c"}.get(command.kind, command.what)
     sys.argv = [named, *command.arguments]
     sys.orig_argv = list(argv)
     sys.path[:0] = paths
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     is_unbuffered = command.is_unbuffered or bool(os.environ.get("PYTHONUNBUFFERED"))
-    sys.stdin = sys.__stdin__ = _text(0, "r", is_unbuffered=False)
-    sys.stdout = sys.__stdout__ = _text(1, "w", is_unbuffered=is_unbuffered)
-    sys.stderr = sys.__stderr__ = _text(2, "w", is_unbuffered=is_unbuffered)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = _text(number, is_unbuffered=number > 0 and is_unbuffered)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     time.tzset()
     random.seed()
-    tempfile._name_sequence = None  # type: ignore[attr-defined]  # its names are by process id
+    tempfile._name_sequence = None  # type: ignore[attr-defined]  # made by process id
     tempfile.tempdir = None
     if numpy_random := sys.modules.get("numpy.random"):
         numpy_random.seed()
-    for set_threads in _thread_setters:
-        set_threads(len(os.sched_getaffinity(0)))
 
 
-def _text(number: int, mode: Literal["r", "w"], *, is_unbuffered: bool) -> io.TextIOWrapper:
+def _text(number: int, *, is_unbuffered: bool) -> io.TextIOWrapper:
     """Make a standard stream the way the interpreter makes it."""
     old: Any = (sys.__stdin__, sys.__stdout__, sys.__stderr__)[number]
+    mode = "w" if number else "r"
     raw = open(number, mode + "b", buffering=0 if is_unbuffered else -1, closefd=False)  # noqa: SIM115 - for life
-    stream = io.TextIOWrapper(
+    stream: Any = io.TextIOWrapper(
         raw,
         encoding=old.encoding,
         errors=old.errors,
-        newline="\n" if mode == "w" else None,
+        newline="\n" if number else None,
         line_buffering=number == 2,
         write_through=is_unbuffered,
     )
     stream.mode = mode
-    return stream
+    return stream  # type: ignore[no-any-return]  # Any, because its type says mode is fixed
 
 
 def _interpret(command: Command, main: types.ModuleType) -> None:
@@ -216,7 +201,7 @@ def _outcome(run: Callable[[], None]) -> int:
         kept = error.__traceback__
         while kept is not None and kept.tb_frame.f_code.co_filename == __name__:
             kept = kept.tb_next
-        sys.excepthook(type(error), error, kept)
+        sys.excepthook(type(error), error.with_traceback(kept), kept)
         return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
@@ -231,17 +216,19 @@ def _exit_code(given: object) -> int:
     return 1
 
 
-def _finish(code: int, main: types.ModuleType, known: frozenset[str]) -> int:
+def _finish(code: int, main: types.ModuleType) -> int:
     """End as the interpreter does: threads, exit handlers, the program's own objects, streams."""
     for end in (threading._shutdown, atexit._run_exitfuncs):  # type: ignore[attr-defined]
         try:
             end()
         except BaseException:
             traceback.print_exc()
-    own = [module for name, module in sys.modules.items() if name not in known]
-    for module in (main, *own):
+    for name, module in reversed(sys.modules.items()):
         if isinstance(module, types.ModuleType):
             _clear(module)
+        if name == "__main__":
+            break
+    _clear(main)
     gc.collect()
     try:
         sys.stdout.flush()

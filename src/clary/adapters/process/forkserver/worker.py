@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 import traceback
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from clary.adapters.process import linux
@@ -27,20 +28,30 @@ CANNOT_EXECUTE, INSIDE_UID = 126, 1000
 _SIOCSIFFLAGS, _IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 0x8914, 1, 8, 64
 
 
-def main(plans: socket.socket, first_file: int, foreign: set[int]) -> NoReturn:
-    """Wait for a job and become it."""
+@dataclass(frozen=True)
+class Kept:
+    """What a worker has from before the fork: files of preloaded modules, and what is loaded."""
+
+    files: set[int]
+    loaded: frozenset[str]
+
+
+def main(plans: socket.socket, first_file: int, users: int, kept: Kept) -> NoReturn:
+    """Wait for a job and become it, in the namespaces of its first process."""
     try:
         linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
         _restore_signals()
         os.setsid()
         linux.setns(first_file, linux.NEWNS | linux.NEWIPC | linux.NEWUTS)
-        _close_others({plans.fileno(), first_file, *foreign})
+        plans.send(b"1")
+        _close_others({plans.fileno(), users, *kept.files})
         message, files, _, _ = socket.recv_fds(plans, 1, 64)
         if not message:
             os._exit(0)
         plans.close()
         holder = socket.socket(fileno=files[0])
-        given, output = _become(files[1:], first_file)
+        holder.settimeout(None)
+        given, output = _become(files[1:], users)
         holder.send(b"ready")
         if not holder.recv(8):
             os._exit(0)
@@ -50,7 +61,8 @@ def main(plans: socket.socket, first_file: int, foreign: set[int]) -> NoReturn:
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(CANNOT_EXECUTE)
-    program.execute(given["argv"], given["environment"], given["cwd"])
+    environment = {**given["environment"], "PWD": given["cwd"]}
+    program.execute(given["argv"], environment, given["cwd"], kept.loaded)
 
 
 def _restore_signals() -> None:
@@ -71,7 +83,7 @@ def _close_others(kept: set[int]) -> None:
                 continue  # it was the listing's own
 
 
-def _become(files: Sequence[int], first_file: int) -> tuple[dict[str, Any], int]:
+def _become(files: Sequence[int], users: int) -> tuple[dict[str, Any], int]:
     """Take on everything that the plan says; returns it, and where the output is to go."""
     plan_file, output, *others = files
     with os.fdopen(plan_file, "rb") as file:
@@ -87,8 +99,8 @@ def _become(files: Sequence[int], first_file: int) -> tuple[dict[str, Any], int]
         _raise_loopback()
     for kind, limit in plan["rlimits"]:
         resource.setrlimit(kind, (limit, limit))
-    linux.setns(first_file, linux.NEWUSER)
-    for file_number in (first_file, *mounts, *groups):
+    linux.setns(users, linux.NEWUSER)
+    for file_number in (users, *mounts, *groups):
         os.close(file_number)
     linux.become(INSIDE_UID)
     linux.prctl(linux.DUMPABLE, 1)
