@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from clary.doors.python.blocks import fail, otherwise, raw_step, register, when
     from clary.doors.python.declared import File
     from clary.doors.python.pipelines import pipeline
+    from clary.doors.python.runs import run, runs
     from clary.doors.python.session import connect
     from clary.doors.python.steps import step
     from clary.kernel.errors import (
@@ -42,12 +43,15 @@ __all__ = [
     "pipeline",
     "raw_step",
     "register",
+    "run",
+    "runs",
     "step",
     "when",
 ]
 _PLACES = {
     **dict.fromkeys(("fail", "otherwise", "raw_step", "register", "when"), "doors.python.blocks"),
     "File": "doors.python.declared",
+    **dict.fromkeys(("run", "runs"), "doors.python.runs"),
     "connect": "doors.python.session",
     "pipeline": "doors.python.pipelines",
     "step": "doors.python.steps",

@@ -76,6 +76,19 @@ class Run:
     outputs: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
 
+    def row(self) -> dict[str, Any]:
+        """Write it as a row to compare: ``params.*``, last ``metrics.*`` and ``tags.*``."""
+        begun, ended = self.started_at, self.ended_at
+        return {
+            "run": self.name,
+            "status": self.status,
+            "started_at": begun,
+            "seconds": (ended - begun).total_seconds() if begun and ended else None,
+            **{f"params.{name}": value for name, value in self.parameters.items()},
+            **{f"metrics.{name}": metric.last for name, metric in self.metrics.items()},
+            **{f"tags.{key}": text for key, text in self.tags.items() if key != RUN_TAG[0]},
+        }
+
 
 def read_run(
     found: Resource, metrics: Sequence[Summary] = (), tags: Mapping[str, str] | None = None

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from clary.jobs.contract import Plan
 
-CONTAINERS = Path(__file__).resolve().parent / "containers"
+PACKAGE = Path(__file__).resolve().parents[1]
+"""Readable in every job: the programs of containers, and what ``import clary`` finds there."""
+CONTAINERS = PACKAGE / "jobs" / "containers"
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _SHARED_MACHINE = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait must not spin: beside other jobs that made XGBoost 40 times slower."""
@@ -71,7 +73,7 @@ def specification(  # noqa: PLR0913 - a process is one host of a plan and five f
         ml=ml,
         cwd=plan.cwd,
         log=log,
-        readable=(CONTAINERS, *plan.readable, *_readable(given)),
+        readable=(PACKAGE, *plan.readable, *_readable(given)),
         hostname=host,
         peers=[one for one in plan.hosts if one != host],
         network=plan.network,

@@ -26,12 +26,14 @@ COMMANDS = {
     "pipelines": ("pipelines", "List, show and start pipelines."),
     "executions": ("executions", "List, show and stop executions of pipelines."),
     "jobs": ("jobs", "List, show and stop jobs."),
+    "environments": ("environments", "List, show, build and remove environments of jobs."),
+    "runs": ("runs", "List, show and compare runs of experiments."),
     "models": ("models", "List, show, approve and reject model versions."),
     "lineage": ("lineage", "Show what a model version was made from."),
     "reproduce": ("reproduce", "Run again what a model version was made by, and compare digests."),
     "version": ("version", "Print the version."),
 }
-_EXTRAS = {"boto3": "demo", "sklego": "demo", "pandas": "ml", "sklearn": "ml", "xgboost": "ml"}
+_EXTRAS = {"sklego": "demo", **dict.fromkeys(("pandas", "pyarrow", "sklearn", "xgboost"), "ml")}
 
 
 class Commands(TyperGroup):
