@@ -1,14 +1,17 @@
-"""``clary demo``: the Abalone pipeline through boto3, to both of its ends."""
+"""The Abalone pipeline through boto3, to both of its ends."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from sklego.datasets import load_abalone
 
+ROOT = Path(__file__).parents[2]
 STEPS = [
     "AbaloneProcess",
     "AbaloneTrain",
@@ -23,10 +26,15 @@ GROUP = "AbaloneModelPackageGroup"
 
 @pytest.fixture(scope="module")
 def demo(home):
-    """Run the demo once, for the tests that look at what it left."""
-    done = home.clary("demo")
+    """Run the example once, for the tests that look at what it left."""
+    done = example(home)
     assert done.returncode == 0, done.stderr
     return done
+
+
+def example(home, *words):
+    argv = [sys.executable, ROOT / "examples/abalone_boto3/pipeline.py", *words]
+    return subprocess.run(argv, env=home.environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +59,6 @@ def made(step):
 def read(home, uri):
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return home.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-
-
-def test_it_says_what_came_of_it(demo):
-    for name in STEPS:
-        assert re.search(rf"^\d\d:\d\d:\d\d {name} Succeeded$", demo.stdout, re.MULTILINE)
-    assert re.search(r"mean squared error  \d\.\d{3}, at most 6.0", demo.stdout)
-    assert f"{GROUP}/1, PendingManualApproval" in demo.stdout
-    assert "418 in s3://" in demo.stdout
-    assert f"lineage {GROUP}/1 " in demo.stdout
 
 
 def test_every_step_of_the_branch_succeeded(home, execution):
@@ -127,11 +126,9 @@ def test_the_jobs_have_logs(home, execution, step):
 
 
 def test_too_large_an_error_fails_with_its_message(home, demo):
-    done = home.clary("demo", "--mse-threshold", "0.5")
+    done = example(home, "MseThreshold=0.5")
     assert done.returncode == 1
     assert "The mean squared error exceeds 0.5" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "executions show" in done.stderr
     sagemaker = home.client("sagemaker")
     newest = sagemaker.list_pipeline_executions(PipelineName="AbalonePipeline")[
         "PipelineExecutionSummaries"

@@ -98,8 +98,8 @@ def test_errors_in_other_words():
         "clary: port: is 0; legal: 1 to 9\n"
     )
     assert explain(OSError(28, "No space left on device")) == "clary: No space left on device\n"
-    missing = explain(ModuleNotFoundError("no boto3", name="boto3"))
-    assert missing == "clary: this needs the package boto3\n  pip install 'clary[demo]'\n"
+    missing = explain(ModuleNotFoundError("no sklego", name="sklego"))
+    assert missing == "clary: this needs the package sklego\n  pip install 'clary[demo]'\n"
 
 
 def test_debug_shows_the_traceback(clary, monkeypatch, tmp_path):

@@ -307,7 +307,7 @@ def test_options_are_checked_where_they_are_written(options, said):
     [
         ({"n": "6"}, "pipeline piped, n: the str '6' does not fit; legal: int"),
         ({"n": 1.5}, "the float 1.5 does not fit"),
-        ({"m": 1}, "pipeline piped, m: no such argument; legal: n"),
+        ({"m": 1}, "pipeline piped, m: no such argument here; legal: n"),
     ],
 )
 def test_arguments_of_a_start_are_checked(arguments, said):

@@ -237,7 +237,7 @@ def test_what_stays_equal_is_not_done_again():
 def test_a_registered_model_scores_a_batch(session):
     @clary.step
     def boosted(frame: pd.DataFrame) -> xgboost.Booster:
-        return xgboost.train({"max_depth": 2}, xgboost.DMatrix(frame[["x"]], frame["x"]), 5)
+        return xgboost.train({"max_depth": 2}, xgboost.DMatrix(frame[["x"]], frame["x"]), 50)
 
     @clary.pipeline
     def registering() -> None:

@@ -57,7 +57,7 @@ class Pipeline:
         InvalidInput
             It cannot run; names the step and the argument.
         """
-        return self._compiled(shaping)[0]
+        return self._compiled(self._shaping(shaping))[0]
 
     def diagram(self, **shaping: Any) -> str:
         """Draw it as a Mermaid flowchart."""
@@ -65,7 +65,7 @@ class Pipeline:
 
     def upsert(self, **shaping: Any) -> int:
         """Store the definition with all it needs, as a new version if it differs; its version."""
-        document, uploads = self._compiled(shaping)
+        document, uploads = self._compiled(self._shaping(shaping))
         here = session()
         here.send(uploads)
         return here.upsert(self.name, document)
@@ -79,16 +79,12 @@ class Pipeline:
             An argument is unknown, missing or does not fit; or the definition cannot run.
         """
         known = self._arguments()
-        for name in arguments:
-            if name not in known:
-                legal = ", ".join(known) or "none"
-                raise InvalidInput(f"pipeline {self.name}, {name}", "no such argument", legal=legal)
-        shaping = {k: v for k, v in arguments.items() if not _kind(known[k][1])}
-        document, uploads = self._compiled(shaping)
+        _check_names(arguments, list(known), f"pipeline {self.name}")
+        document, uploads = self._compiled(arguments)
         values = {
-            name: as_text(self._value(name, arguments[name], known[name][1], uploads))
-            for name in arguments
-            if name not in shaping
+            name: as_text(self._value(name, value, known[name][1], uploads))
+            for name, value in arguments.items()
+            if _kind(known[name][1])
         }
         here = session()
         here.send(uploads)
@@ -98,12 +94,13 @@ class Pipeline:
         """Refuse: a pipeline is started."""
         raise InvalidInput(f"pipeline {self.name}", "is not called", legal=".start(...)")
 
-    def _compiled(self, shaping: Mapping[str, Any]) -> tuple[JsonObject, Uploads]:
+    def _compiled(self, given: Mapping[str, Any]) -> tuple[JsonObject, Uploads]:
+        """Write the definition; ``given`` are arguments that shape it, and those of a start."""
         here = session()
         uploads = here.uploads()
         trace = Trace(self.name)
         arguments = {
-            name: self._standing_for(trace, one, kind, shaping, uploads)
+            name: self._standing_for(trace, one, kind, given, uploads)
             for name, (one, kind) in self._arguments().items()
         }
         with defining(trace):
@@ -117,6 +114,12 @@ class Pipeline:
             )
         return definition(trace, Target(here.role, uploads, here.define)), uploads
 
+    def _shaping(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Refuse arguments that a definition does not depend on."""
+        known = self._arguments()
+        _check_names(given, [x for x in known if not _kind(known[x][1])], f"pipeline {self.name}")
+        return given
+
     def _arguments(self) -> dict[str, tuple[inspect.Parameter, Declared]]:
         found = hints(self.function, f"pipeline {self.name}")
         parameters = inspect.signature(self.function).parameters
@@ -127,20 +130,21 @@ class Pipeline:
         trace: Trace,
         parameter: inspect.Parameter,
         declared_as: Declared,
-        shaping: Mapping[str, Any],
+        given: Mapping[str, Any],
         uploads: Uploads,
     ) -> Any:
         """Record a parameter and return what stands for it; or return a shaping argument."""
         name, kind = parameter.name, _kind(declared_as)
-        given = shaping.get(name, parameter.default)
-        missing = given is inspect.Parameter.empty
+        default = parameter.default
         if not kind:
-            if missing:
+            value = given.get(name, default)
+            if value is inspect.Parameter.empty:
                 raise InvalidInput(f"pipeline {self.name}, {name}", "must be given")
-            return given
+            return value
         document: JsonObject = {"Name": name, "Type": "String" if kind == "File" else kind}
-        if not missing:
-            document["DefaultValue"] = self._value(name, given, declared_as, uploads)
+        # the file of a default need not be there when another one is given
+        if default is not inspect.Parameter.empty and not (kind == "File" and name in given):
+            document["DefaultValue"] = self._value(name, default, declared_as, uploads)
         if declared_as.tree["is"] == "literal":
             document["EnumValues"] = list(declared_as.tree["of"])
         trace.parameters.append(document)
@@ -161,6 +165,13 @@ class Pipeline:
 
     def __repr__(self) -> str:
         return f"pipeline {self.name}"
+
+
+def _check_names(given: Mapping[str, Any], known: list[str], place: str) -> None:
+    for name in given:
+        if name not in known:
+            legal = ", ".join(known) or "none"
+            raise InvalidInput(f"{place}, {name}", "no such argument here", legal=legal)
 
 
 def _declared(parameter: inspect.Parameter, hint: Any) -> Declared:

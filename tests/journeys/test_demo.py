@@ -1,0 +1,64 @@
+"""``clary demo``: the native Abalone pipeline, without a server, to both of its ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from clary.governance.presence import find
+
+STEPS = ["prepare", "train", "evaluate", "when-evaluate", "register-AbaloneModels", "score"]
+VERSION = "AbaloneModels/1"
+
+
+def clary(home, *words):
+    argv = [sys.executable, "-m", "clary", *words, "--home", str(home)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("demo") / "home"
+
+
+@pytest.fixture(scope="module")
+def demo(home):
+    """Run the demo once, for the tests that look at what it left."""
+    done = clary(home, "demo")
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_it_says_what_came_of_it(demo, home):
+    for name in STEPS:
+        assert re.search(rf"^\d\d:\d\d:\d\d {name} Succeeded$", demo.stdout, re.MULTILINE)
+    assert re.search(r"mean squared error  \d\.\d{3}, at most 6.0", demo.stdout)
+    assert f"{VERSION}, PendingManualApproval" in demo.stdout
+    assert "418 in s3://" in demo.stdout
+    assert find(home) is None
+
+
+def test_what_it_proposes_next_works(demo, home):
+    lines = re.findall(r"^  .*?clary (.+?) --home \S+  # ", demo.stdout, re.MULTILINE)
+    proposed = [line.split() for line in lines]
+    assert [words[0] for words in proposed] == ["lineage", "models", "logs", "up"]
+    for words in proposed[:3]:
+        done = clary(home, *words)
+        assert done.returncode == 0, done.stderr
+    tree = clary(home, "lineage", VERSION).stdout
+    assert "known.csv" in tree
+    listed = json.loads(clary(home, "models", "list", "--json").stdout)
+    assert "Approved" in json.dumps(listed)
+
+
+def test_too_large_an_error_fails_with_its_message(demo, home):
+    done = clary(home, "demo", "--mse-threshold", "0.5")
+    assert done.returncode == 1
+    assert re.search(r"the mean squared error 4\.\d+ exceeds 0.5\n", done.stderr)
+    assert "Traceback" not in done.stderr
+    assert "executions show" in done.stderr
+    assert len(re.findall(r"Failed", done.stdout)) == 2
