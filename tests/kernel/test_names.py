@@ -51,7 +51,7 @@ def test_an_arn_is_read_or_refused(text):
         "arn:aws:sagemaker:us-east-1:123456789012:model",
         "arn:aws:sagemaker:us-east-1:123456789012:model/",
         "arn:aws:sagemaker:us-east-1:12345:model/a",
-        "arn:aws:lambda:us-east-1:123456789012:function:f",
+        "arn:aws:dynamodb:us-east-1:123456789012:table/f",
         "arn:aws:iam::123456789012:user/bob",
         "arn:aws:sagemaker:us-east-1:123456789012:model/a\n",
         "arn:aws:sagemaker:us-east-1:123456789012:pipeline/../a",
