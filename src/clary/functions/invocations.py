@@ -167,8 +167,8 @@ class Invocations:
                 self._begin(resource.ref, call)
             except Unavailable:
                 raise
-            except ClaryError as error:
-                told = Failure(error.message, "Runtime.StartError", call.uid)
+            except (ClaryError, OSError) as error:
+                told = Failure(str(error), "Runtime.StartError", call.uid)
                 return self._end(resource, call, failure=told)
         status = self._watch(call, stopping)
         if status is None:

@@ -6,6 +6,7 @@ import io
 import posixpath
 import stat
 import zipfile
+import zlib
 from typing import IO, TYPE_CHECKING
 
 from clary.kernel.errors import InvalidInput, LimitExceeded
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 LARGEST_ZIP = 50 << 20
 LARGEST_UNPACKED = 250 << 20
 _MOST_FILES = 50_000
+_BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError)
 
 
 def check(data: bytes) -> None:
@@ -35,23 +37,34 @@ def check(data: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
             for _ in _members(package):
                 pass
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except _BROKEN as error:
         raise InvalidInput("Code", f"cannot be unzipped: {error}") from None
 
 
 def unpack(data: bytes, folder: Path) -> None:
-    """Unpack a zip that ``check`` has let pass; everybody may read what it holds."""
+    """Unpack a zip that ``check`` has let pass; everybody may read what it holds.
+
+    Raises
+    ------
+    InvalidInput
+        It is damaged.
+    LimitExceeded
+        It holds more than it says.
+    """
     left = LARGEST_UNPACKED
-    with zipfile.ZipFile(io.BytesIO(data)) as package:
-        for member in _members(package):
-            target = folder / member.filename
-            if member.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with package.open(member) as source, target.open("wb") as out:
-                left = _copy(source, out, left)
-            target.chmod(0o755)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as package:
+            for member, name in _members(package):
+                target = folder / name
+                if member.is_dir():
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with package.open(member) as source, target.open("wb") as out:
+                    left = _copy(source, out, left)
+                target.chmod(0o755)
+    except _BROKEN as error:
+        raise InvalidInput("Code", f"cannot be unzipped: {error}") from None
 
 
 def _copy(source: IO[bytes], out: IO[bytes], left: int) -> int:
@@ -64,7 +77,8 @@ def _copy(source: IO[bytes], out: IO[bytes], left: int) -> int:
     return left
 
 
-def _members(package: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
+def _members(package: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, str]]:
+    """Yield the members and their names below the folder."""
     members = package.infolist()
     size = sum(member.file_size for member in members)
     if size > LARGEST_UNPACKED or len(members) > _MOST_FILES:
@@ -78,4 +92,6 @@ def _members(package: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
         outside = name.startswith(("/", "../")) or name == ".." or "\\" in member.filename
         if outside or mode not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise InvalidInput("Code", f"{member.filename!r:.200} cannot be unpacked")
-        yield member
+        if member.flag_bits & 1:
+            raise InvalidInput("Code", f"{member.filename!r:.200} is encrypted")
+        yield member, name

@@ -145,8 +145,18 @@ class Schedules:
             transaction.append(Event(at, actor, "schedule.created", ref))
         return made
 
+    def put(self, ref: Ref, request: JsonObject, *, actor: str) -> Resource:
+        """Make a schedule, or replace the document of the one there is; see both for errors."""
+        try:
+            return self.update(ref, request, actor=actor)
+        except NotFound:
+            return self.create(ref, request, actor=actor)
+
     def update(self, ref: Ref, request: JsonObject, *, actor: str) -> Resource:
-        """Replace a schedule's document; a rate begins anew, an interval from now.
+        """Replace a schedule's document.
+
+        With another expression it begins anew, a rate an interval from now; with the same it goes
+        on as it was.
 
         Raises
         ------
@@ -158,12 +168,13 @@ class Schedules:
         at = now()
         with self._store.begin() as transaction:
             found = _existing(transaction, ref)
-            changed = msgspec.structs.replace(
-                build(Schedule, found.body),
-                request=_kept(request),
-                anchor=_begin(request, at),
-                handled=at,
-            )
+            before = build(Schedule, found.body)
+            changed = msgspec.structs.replace(before, request=_kept(request))
+            begin, goes_on = _begin(request, at), _is_like(before, changed)
+            if not (goes_on and before.anchor <= at and begin <= at):
+                changed = msgspec.structs.replace(changed, anchor=begin)
+            if not goes_on or found.status != "ENABLED":
+                changed = msgspec.structs.replace(changed, handled=at)
             _check(ref, changed)
             made = transaction.update(
                 replace(found, status=changed.view.state, body=plain(changed))
@@ -315,6 +326,13 @@ def _begin(request: JsonObject, at: datetime) -> datetime:
     """Say when a rate begins: at its start date, or at once."""
     start = _utc(request.get("StartDate"))
     return start if start is not None and start > at else at
+
+
+def _is_like(one: Schedule, other: Schedule) -> bool:
+    """Say whether two schedules have the same expression in the same zone."""
+    left, right = one.view, other.view
+    zones = (left.schedule_expression_timezone, right.schedule_expression_timezone)
+    return left.schedule_expression == right.schedule_expression and zones[0] == zones[1]
 
 
 def _utc(at: datetime | None) -> datetime | None:

@@ -6,7 +6,9 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Any
 
+from clary.doors.wire.errors import WireError
 from clary.doors.wire.listing import answer
+from clary.doors.wire.waiting import CALLERS
 from clary.functions import documents
 from clary.functions.invocations import RETRIES
 from clary.functions.model import FUNCTION, LARGEST_PAYLOAD, LATEST, Asked, parse_function
@@ -115,10 +117,14 @@ def invoke(call: Call) -> JsonObject:
     again = RETRIES if kind == "Event" else 0
     asked = Asked(payload, call.actor, again=again, context=_context(params.get("ClientContext")))
     invocations = call.platform.invocations
-    started = invocations.start(ref, asked)
     if kind == "Event":
+        invocations.start(ref, asked)
         return {"StatusCode": 202}
-    done = invocations.finish(started)
+    with CALLERS.take() as seated:
+        if not seated:
+            raise WireError("TooManyRequestsException", "Too many callers wait for functions", 429)
+        started = invocations.start(ref, asked)
+        done = invocations.finish(started)
     found: JsonObject = {"StatusCode": 200, "ExecutedVersion": LATEST}
     if params.get("LogType") == "Tail":
         found["LogResult"] = base64.b64encode(invocations.tail(started, done)).decode()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from clary.doors.wire.errors import WireError
 from clary.doors.wire.listing import answer
+from clary.doors.wire.waiting import RECEIVERS
 from clary.governance.presence import find
 from clary.kernel.errors import ClaryError, InvalidInput
 from clary.kernel.names import Ref, arn
@@ -169,12 +170,13 @@ def send_message_batch(call: Call) -> JsonObject:
 
 def receive_message(call: Call) -> JsonObject:
     """Receive messages, waiting for the first as long as asked."""
-    found = call.platform.queues.messages.receive(
-        _queue(call),
-        limit=call.params.get("MaxNumberOfMessages", 1),
-        wait_s=call.params.get("WaitTimeSeconds"),
-        hidden_s=call.params.get("VisibilityTimeout"),
-    )
+    with RECEIVERS.take() as seated:
+        found = call.platform.queues.messages.receive(
+            _queue(call),
+            limit=call.params.get("MaxNumberOfMessages", 1),
+            wait_s=call.params.get("WaitTimeSeconds") if seated else 0,
+            hidden_s=call.params.get("VisibilityTimeout"),
+        )
     return {"Messages": [_message(call, one) for one in found]} if found else {}
 
 
