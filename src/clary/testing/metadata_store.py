@@ -6,6 +6,7 @@ import multiprocessing
 import random
 import threading
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -140,6 +141,40 @@ class MetadataStoreContract(ListContract):
         assert list(store.links(here, incoming=False)) == links
         assert list(store.links(there, incoming=True)) == [links[0], links[1], links[3]]
         assert list(store.links(here, incoming=True)) == []
+
+    def test_links_of_many_are_read_at_once(self, store: MetadataStore) -> None:
+        refs = [a_ref() for _ in range(2500)]
+        links = [Link(a, "Produced", b) for a, b in pairwise(refs)]
+        with store.begin() as transaction:
+            for link in links:
+                transaction.link(link)
+        assert list(store.links(*refs, incoming=False)) == links
+        assert list(store.links(*refs, *refs, incoming=True)) == links
+        assert list(store.links(refs[7], refs[3], incoming=True)) == [links[2], links[6]]
+        assert list(store.links(incoming=True)) == []
+
+    def test_links_are_removed_one_by_one(self, store: MetadataStore) -> None:
+        here, there = a_ref(), a_ref()
+        links = [Link(here, "Produced", there, role) for role in ("", "model", "data")]
+        with store.begin() as transaction:
+            for link in links:
+                transaction.link(link)
+        with store.begin() as transaction:
+            transaction.unlink(links[1])
+            transaction.unlink(Link(there, "Produced", here))
+        assert list(store.links(here, incoming=False)) == [links[0], links[2]]
+
+    def test_many_resources_are_read_at_once(self, store: MetadataStore) -> None:
+        made = [a_resource(a_ref(f"n{n}", version=n % 3)) for n in range(2100)]
+        with store.begin() as transaction:
+            for resource in made:
+                transaction.insert(resource)
+        missing = replace(made[0].ref, version=9)
+        wanted = [made[5].ref, missing, *(one.ref for one in reversed(made)), made[5].ref]
+        found = store.get_all(iter(wanted))
+        assert list(found) == list(dict.fromkeys(ref for ref in wanted if ref != missing))
+        assert [found[one.ref] for one in made] == made
+        assert store.get_all([]) == {}
 
     def test_tags_are_set_and_removed(self, store: MetadataStore) -> None:
         ref = a_ref()

@@ -250,6 +250,24 @@ def test_lineage(clary, versions):
     assert f"sha256:{tree['children'][0]['digest']}" in said
 
 
+def test_lineage_down_to_a_depth_and_as_a_drawing(clary, versions):
+    uri = "s3://sea/model1.tar.gz"
+    said = clary("lineage", uri, "--down").out
+    assert said.splitlines()[1].endswith("model: model-package rings/1")
+    assert clary("lineage", uri, "--down", "--depth", "1", "--json").json["children"] != []
+    drawn = clary("lineage", "rings/1", "--draw", "mermaid").out
+    assert drawn.startswith("flowchart LR\n")
+    assert f'n1[("{uri} ' in drawn
+    assert 'n1 -->|"model"| n0' in drawn
+    drawn = clary("lineage", "rings/1", "--draw", "dot").out
+    assert drawn.startswith("digraph lineage {\n")
+    assert 'n1 -> n0 [label="model"];' in drawn
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:model-package/rings/1"
+    assert clary("lineage", arn).out.startswith("model-package rings/1\n")
+    for thing in ("s3://sea/none", f"{arn}9", "stones"):
+        assert clary("lineage", thing).code == 1
+
+
 def test_status_without_a_server(clary, platform, home):
     assert "none runs" in clary("status").out
     shown = clary("status", "--json").json
