@@ -64,8 +64,13 @@ class OptunaStudy:
         """Propose values for the next trial, and count it as running."""
         self._study.sampler = self._sampler(number)
         trial = self._study.ask(self._space)
-        self._places[number] = trial.number
-        return {one.name: one.text(trial.params[one.name]) for one in self._ranges}
+        values = {one.name: one.text(trial.params[one.name]) for one in self._ranges}
+        if drawn(self._ranges, values) == trial.params:
+            self._places[number] = trial.number
+        else:  # rounded on the way to its text: learn from what is tried, as after a restart
+            self._study.tell(trial.number, state=self._optuna.trial.TrialState.FAIL)
+            self.add(number, values)
+        return values
 
     def add(self, number: int, values: Mapping[str, str]) -> None:
         """Count a trial as running whose values came from elsewhere."""
