@@ -153,14 +153,15 @@ def test_an_experiment_without_a_trial_gets_one(experiments, job, follow):
 
 
 @pytest.mark.parametrize(
-    ("given", "experiment", "trial"),
+    ("given", "place"),
     [
-        (None, "abalone", "abc"),
-        ({}, "abalone", "abc"),
-        ({"ExperimentName": "mine", "TrialName": "../odd name!"}, "mine", "odd-name"),
+        (None, ("abalone", "abc")),
+        ({}, ("abalone", "abc")),
+        ({"ExperimentName": "mine", "TrialName": "../odd name!"}, ("mine", "odd-name")),
     ],
 )
-def test_jobs_of_a_pipeline_are_together(experiments, store, job, follow, given, experiment, trial):
+def test_jobs_of_a_pipeline_are_together(experiments, store, job, follow, given, place):
+    experiment, trial = place
     execution = ref("pipeline-execution", "abalone/abc")
     with store.begin() as change:
         change.insert(Resource(execution, {"experiment": given}, now(), now()))

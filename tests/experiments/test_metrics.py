@@ -37,14 +37,15 @@ POINTS = st.lists(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     POINTS,
-    st.sampled_from(sorted(NAIVE)),
-    st.sampled_from([None, 60, 300]),
-    st.booleans(),
-    st.none() | st.integers(0, 4),
+    st.tuples(
+        st.sampled_from(sorted(NAIVE)),
+        st.sampled_from([None, 60, 300]),
+        st.booleans(),
+        st.none() | st.integers(0, 4),
+    ),
 )
-def test_a_curve_is_what_the_points_say(
-    experiments, component, points, statistic, period, by_step, start
-):
+def test_a_curve_is_what_the_points_say(experiments, component, points, asked):
+    statistic, period, by_step, start = asked
     given_points = [point(value, step, s) for value, step, s in points]
     experiments.metrics.replace(
         experiments.get(component).body["uid"], given_points or [point(0, name="other")]

@@ -13,8 +13,8 @@ from clary.kernel.resource import Query
 
 
 class Figure:
-    def savefig(self, file, format):
-        file.write(b"drawn as " + format.encode())
+    def savefig(self, file, **options):
+        file.write(f"drawn as {options['format']}".encode())
 
 
 class Page:
@@ -63,9 +63,13 @@ def test_a_run_logs_and_is_compared(session, tmp_path):
 
 
 def test_a_run_that_fails_says_why_and_goes_on_later(session):
-    with pytest.raises(ZeroDivisionError), clary.run("fails", "one") as run:
-        run.log_metric("loss", 1.0)
-        _ = 1 / 0
+    def fail():
+        with clary.run("fails", "one") as run:
+            run.log_metric("loss", 1.0)
+            return 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     found = session.platform.experiments.runs.get(
         session.ref("experiment-trial-component", "fails-one")
     )
