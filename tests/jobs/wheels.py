@@ -42,7 +42,8 @@ def use(folder: Path, cache: Path, monkeypatch):
     folder.mkdir(exist_ok=True)
     write_wheel(folder, "cloudpickle", metadata.version("cloudpickle"))
     write_wheel(folder, "pip", "26.0")
-    monkeypatch.setenv("UV_NO_INDEX", "1")
-    monkeypatch.setenv("UV_FIND_LINKS", str(folder))
+    settings = folder.with_suffix(".toml")
+    settings.write_text(f'no-index = true\nfind-links = ["{folder}"]\n')
+    monkeypatch.setenv("UV_CONFIG_FILE", str(settings))
     monkeypatch.setenv("UV_CACHE_DIR", str(cache))
     return folder

@@ -107,6 +107,17 @@ class Environments:
         lines = dependencies.requirements("\n".join(requirements), field="requirements")
         return f"{IMAGE}:{self._define(recipes.definition(lines, python), actor)}"
 
+    def exact(self, image: str, *, actor: str = "clary") -> str:
+        """Name the environment of the exact versions that an image's tag stands for.
+
+        Raises
+        ------
+        InvalidInput
+            They are not known; says of which images they are.
+        """
+        holds = images.exact(images.runtime(image, field="image"))
+        return f"{IMAGE}:{self._define(recipes.of_contents(holds), actor)}"
+
     def build(self, image: str, *, check: Check = lambda: None) -> Listed:
         """Build an environment now, unless it is there.
 
@@ -262,13 +273,18 @@ class Environments:
     def _lock(self, definition: Definition, check: Check) -> tuple[Interpreter, str]:
         """Pin the packages for the first of the Pythons that will do for which there are any."""
         refused: InvalidInput | None = None
-        for interpreter in self._candidates(definition):
+        candidates = self._candidates(definition)
+        for interpreter in candidates:
             try:
                 return interpreter, self._builder.lock(definition.requirements, interpreter, check)
             except InvalidInput as error:
                 refused = refused or error
         if refused is None:
             raise self._missing(definition.python)
+        if len(candidates) > 1:
+            others = ", ".join(one.version for one in candidates[1:])
+            problem = f"{refused.problem}; nor do any for {others}"
+            raise InvalidInput(refused.field, problem, legal=f"Python {definition.python}")
         raise refused
 
     def _interpreter(self, definition: Definition) -> Interpreter:

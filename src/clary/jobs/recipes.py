@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from clary.jobs.contract import Plan
     from clary.jobs.dependencies import Needs
+    from clary.jobs.images import Contents
 
     Ran = dict[str, str]
 
@@ -84,6 +85,11 @@ def definition(lines: Sequence[str], python: str = "", *, nearest: bool = False)
     return Definition(tuple(sorted({*lines, *own})), chosen, nearest)
 
 
+def of_contents(holds: Contents) -> Definition:
+    """Define the environment of exactly what an image holds, on the nearest Python if need be."""
+    return definition(holds.requirements, holds.python, nearest=bool(holds.requirements))
+
+
 def wanted(plan: Plan, needs: Needs, base: Definition | None, *, strict: bool) -> Definition | None:
     """Say which environment a job runs in; None for the server's own.
 
@@ -104,7 +110,10 @@ def wanted(plan: Plan, needs: Needs, base: Definition | None, *, strict: bool) -
         return definition(lines, base.python) if needs.requirements else base
     strict = strict or plan.environment.get(STRICT, "").lower() in {"1", "true", "yes"}
     holds = images.exact(plan.runtime) if strict else images.usual(plan.runtime)
-    if met(needs.requirements) and not (strict and (holds.requirements or holds.python)):
+    exactly = strict and bool(holds.requirements or holds.python)
+    if exactly and not needs.requirements:
+        return of_contents(holds)
+    if met(needs.requirements) and not exactly:
         return None
     asked = {_name(line) for line in needs.requirements}
     kept = [line for line in holds.requirements if strict or _name(line) not in asked]

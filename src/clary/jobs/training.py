@@ -45,11 +45,11 @@ def plan(ref: Ref, job: Job) -> Plan:
     image = runtime(algorithm.training_image, field="AlgorithmSpecification.TrainingImage")
     names = hosts(view.resource_config.instance_count)
     size = instance(view.resource_config.instance_type, field="ResourceConfig.InstanceType")
-    command = algorithm.container_entrypoint
-    if command == _NOTEBOOK:
-        command, program = (), ("notebook.py",)
-    else:
-        program = () if command else _program(view, image)
+    notebook = algorithm.container_entrypoint == _NOTEBOOK
+    command = () if notebook else algorithm.container_entrypoint
+    program: Sequence[str] = ("notebook.py",) if notebook else ()
+    if not program and not command:
+        program = _program(view, image)
     channels = view.input_data_config
     targets = _targets(ref, view)
     return Plan(

@@ -21,7 +21,7 @@ RETRY = SageMakerJobStepRetryPolicy(
 
 @step(name="Rows", **SETTINGS)
 def rows(count):
-    import pandas as pd
+    import pandas as pd  # noqa: PLC0415 - where the function runs
 
     frame = pd.DataFrame({"x": range(count)})
     return frame, {"count": count}

@@ -26,6 +26,7 @@ COMMANDS = {
     "pipelines": ("pipelines", "List, show and start pipelines."),
     "executions": ("executions", "List, show and stop executions of pipelines."),
     "jobs": ("jobs", "List, show and stop jobs."),
+    "tuning": ("tuning", "List, show and stop tuning jobs."),
     "environments": ("environments", "List, show, build and remove environments of jobs."),
     "runs": ("runs", "List, show and compare runs of experiments."),
     "models": ("models", "List, show, approve and reject model versions."),

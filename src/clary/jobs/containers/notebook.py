@@ -58,7 +58,7 @@ def execute(notebook, output, kernel):
         known = ", ".join(sorted(KernelSpecManager().find_kernel_specs())) or "none"
         raise JobError(f"there is no kernel {error.name!r}; there is: {known}") from None
     except papermill.PapermillExecutionError as error:
-        cell = f"cell {error.cell_index} of {notebook.name} raised {error.ename}: {error.evalue}"
+        cell = f"cell [{error.exec_count}] of {notebook.name} raised {error.ename}: {error.evalue}"
         raise JobError(cell, kind="AlgorithmError") from None
 
 
@@ -70,7 +70,7 @@ def value(text):
         found = json.loads(text)
     except ValueError:
         return text
-    return found if isinstance(found, int | float) else text
+    return found if isinstance(found, (int, float)) else text
 
 
 if __name__ == "__main__":
