@@ -109,6 +109,29 @@ def test_a_node_of_its_own_for_every_content_of_a_place(world):
     assert [x.uri for x in world.lineage.elsewhere(ref("x", ""), one.digest)] == [one.uri]
 
 
+def test_copied_content_leads_to_where_it_was_made(world):
+    made, copied = content("rows", "made/rows"), content("rows", "copied/rows")
+    with world.store.begin() as change:
+        world.lineage.record(change, ref("training-job", "maker"), outputs=[("o", made)])
+        world.lineage.record(change, ref("training-job", "user"), inputs=[("i", copied)])
+        world.lineage.record(change, ref("training-job", "again"), outputs=[("o", made)])
+    there, here = (ref("artifact", artifact_name(one.uri, one.digest)) for one in (made, copied))
+    same = Edge(there, "SameAs", here)
+    graph = world.lineage.graph
+    assert same in graph.walk([here], "Ascendants", 2).edges
+    assert [v.ref.name for v in graph.walk([here], "Ascendants", 2).vertices][1:] == [
+        there.name,
+        "maker-aws-training-job",
+        "again-aws-training-job",
+    ]
+    down = graph.walk([there], "Descendants", 2)
+    assert [vertex.ref.name for vertex in down.vertices][1:] == [here.name, "user-aws-training-job"]
+    with world.store.begin() as change:  # a place of its own has a maker of its own
+        world.lineage.record(change, ref("training-job", "own"), outputs=[("o", copied)])
+    assert same not in graph.walk([here], "Both", 2).edges
+    assert same not in graph.walk([there], "Both", 2).edges
+
+
 def test_following_the_journal_again_changes_nothing(chain):
     world, known = chain
     before = world.lineage.graph.walk([find(known, "package")], "Both", 10)

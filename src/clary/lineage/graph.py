@@ -1,8 +1,9 @@
 """The lineage graph as the public API shows it, and walking it by levels.
 
 Most of it is derived: the links of a job are shown at its trial component, those of a model package
-at its artifact, and a job belongs to the action of its pipeline execution. A level costs a few
-statements, however many nodes it has.
+at its artifact, a job belongs to the action of its pipeline execution, and content that nobody made
+where it lies is the same as where it was made. A level costs a few statements, however many nodes
+it has.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ _JOB_WORDS = {
 MOST_NODES = 20_000
 """A walk goes no further than this."""
 _PAGE = 1000
+_MOST_COPIES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,9 @@ class _Walk:
                 if end and thing.kind in JOB_KINDS:
                     self.jobs[end] = thing
         executed = self._executions(names) if incoming else self._executed(names)
-        return [*found, *(edge for edge in executed if edge not in found)]
+        made = {edge.target for edge in found if edge.kind == "Produced"} if incoming else set()
+        copied = self._copies([ref for ref in refs if ref not in made], incoming=incoming)
+        return [*dict.fromkeys([*found, *executed, *copied])]
 
     def vertices(self, refs: Iterable[Ref]) -> list[Vertex]:
         """Describe nodes, in their order; a job's stands in for a component not stored yet."""
@@ -158,6 +162,22 @@ class _Walk:
         }
         met = {self.jobs[ref]: ref for ref in refs if ref in self.jobs}
         return {**{ref: ref for ref in refs}, **met, **stood_for}
+
+    def _copies(self, refs: Collection[Ref], *, incoming: bool) -> Iterator[Edge]:
+        """Give the edges to contents that nobody made where they lie from where they were made."""
+        nodes = self.read(ref for ref in refs if ref.kind == ARTIFACT)
+        places: dict[str, list[Ref]] = {}
+        for query in _of_contents(nodes.values()):
+            for copy in self.store.select(query).items:
+                places.setdefault(copy.status, []).append(copy.ref)
+        several = [ref for group in places.values() if len(group) > 1 for ref in group]
+        links = self.store.links(*several, incoming=True) if several else ()
+        made = {link.target for link in links if link.kind == "Produced"}
+        for ref, node in nodes.items():
+            for other in places.get(node.status, ()):
+                ends = (other, ref) if incoming else (ref, other)
+                if ends[0] in made and ends[1] not in made:
+                    yield Edge(ends[0], "SameAs", ends[1])
 
     def _executions(self, names: Mapping[Ref, Ref]) -> Iterator[Edge]:
         """Give the edges from pipeline executions to the jobs among some names."""
@@ -254,6 +274,19 @@ def _between(
     out = _reachable(edges, starts, ends)
     back = _reachable(edges, set(wanted) & out, lambda edge: ends(edge)[::-1])
     return out & back
+
+
+def _of_contents(nodes: Iterable[Resource]) -> Iterator[Query]:
+    """Ask for every place of the contents of some artifacts."""
+    digests: dict[tuple[str, str], set[str]] = {}
+    for node in nodes:
+        if node.status:
+            digests.setdefault((node.ref.account, node.ref.region), set()).add(node.status)
+    for (account, region), found in digests.items():
+        wanted = sorted(found)
+        for start in range(0, len(wanted), _PAGE):
+            some = wanted[start : start + _PAGE]
+            yield Query(ARTIFACT, account, region, statuses=some, limit=_MOST_COPIES)
 
 
 def _reachable(
