@@ -16,25 +16,25 @@ def matrix(animals: pd.DataFrame) -> xgboost.DMatrix:
     return xgboost.DMatrix(features.join(sexes).to_numpy(), animals.get("rings"))
 
 
-@clary.step
+@clary.step(cache=True)
 def prepare(animals: pd.DataFrame, test_share: float = 0.2) -> tuple[pd.DataFrame, pd.DataFrame]:
     shuffled = animals.dropna().sample(frac=1, random_state=17)
     unseen = int(len(shuffled) * test_share)
     return shuffled[unseen:], shuffled[:unseen]
 
 
-@clary.step
+@clary.step(cache=True)
 def train(animals: pd.DataFrame, depth: int, rounds: int = 50) -> xgboost.Booster:
     return xgboost.train({**SETTINGS, "max_depth": depth}, matrix(animals), rounds)
 
 
-@clary.step
+@clary.step(cache=True)
 def evaluate(model: xgboost.Booster, animals: pd.DataFrame) -> dict[str, float]:
     errors = animals["rings"] - model.predict(matrix(animals))
     return {"mse": (errors**2).mean(), "deviation": errors.std()}
 
 
-@clary.step
+@clary.step(cache=True)
 def score(model: xgboost.Booster, animals: pd.DataFrame) -> pd.DataFrame:
     return animals.assign(rings=model.predict(matrix(animals)))
 

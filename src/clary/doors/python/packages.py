@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import types
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,13 +166,18 @@ def _culprit(function: Callable[..., Any]) -> str:
 def _own_modules() -> Iterator[types.ModuleType]:
     """Yield the loaded modules that no environment has: the user's scripts and packages."""
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name == "__main__" or not file or module.__name__ != name:
-            continue
-        path = Path(file)
-        is_example = path.is_relative_to(_EXAMPLES)
-        if is_example or not any(path.is_relative_to(folder) for folder in _installed()):
+        facts = vars(module) if isinstance(module, types.ModuleType) else {}
+        file = facts.get("__file__")
+        if file and name != "__main__" and _is_own(file) and facts.get("__name__") == name:
             yield module
+
+
+@cache
+def _is_own(file: str) -> bool:
+    path = Path(file)
+    if path.is_relative_to(_EXAMPLES):
+        return True
+    return not any(path.is_relative_to(folder) for folder in _installed())
 
 
 @lru_cache(maxsize=1)
