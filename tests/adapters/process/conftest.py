@@ -3,6 +3,7 @@ import os
 import pytest
 
 from clary.adapters.process import ProcessRunner
+from clary.testing.forked_runner import ForkedRunner
 from clary.testing.job_runner import LONG_S, specify, texts
 
 
@@ -15,15 +16,16 @@ def home(tmp_path):
     return home
 
 
-@pytest.fixture
-def runner(home):
-    runner = ProcessRunner(home / "processes")
+@pytest.fixture(params=[ProcessRunner, ForkedRunner], ids=["executed", "forked"])
+def runner(request, home):
+    runner = request.param(home / "processes")
     report = runner.report()
     if "bubblewrap" not in report["sandbox"]:
         pytest.skip(f"this machine has no namespaces to test: {report}")
     if os.geteuid() == 0:
         assert "a user id per process" in report["sandbox"], report
-    return runner
+    yield runner
+    runner.cool()
 
 
 @pytest.fixture

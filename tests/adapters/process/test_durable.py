@@ -107,6 +107,7 @@ def test_a_killed_supervisor_takes_its_job_with_it(runner, home, tmp_path, plain
     assert not (home / "processes" / "orphan").exists()
 
 
+@pytest.mark.parametrize("runner", [ProcessRunner], indirect=True)
 def test_a_dead_spare_is_replaced(runner, run, tmp_path):
     run(["/bin/true"], "first")
     for pid in runner._supervisors._children:

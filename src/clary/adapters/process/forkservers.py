@@ -6,12 +6,14 @@ import fcntl
 import hashlib
 import os
 import socket
+import stat
 import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 from clary.adapters.process import etc, linux, programs, records, seccomp, tree, warmth
@@ -39,6 +41,7 @@ _FAILED_S = 60.0
 _FOREVER_S = 1e9
 _LOG_BYTES = 1024**2
 _RETIRED = "retired"
+_MINE = (os.geteuid(), 0)
 _NAMESPACES = ("mnt", "net", "pid", "user")
 
 
@@ -63,6 +66,18 @@ class Key:
     def socket(self) -> Path:
         """Where it listens."""
         return self.folder / "socket"
+
+
+def of_this_user() -> Path | None:
+    """Return the folder that all of a user's runners share; None when it is not safely theirs."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    folder = Path(runtime, "clary") if runtime else Path(gettempdir(), f"clary-{os.geteuid()}")
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        if stat.S_ISDIR(status.st_mode) and (status.st_uid, status.st_mode & 0o77) == _MINE:
+            return folder
+    return None
 
 
 class ForkServers:

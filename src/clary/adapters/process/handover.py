@@ -40,7 +40,7 @@ class Offer:
     """
 
     def __init__(self, plan: dict[str, Any], output: int, groups: list[str]) -> None:
-        self.init, self.initfd = 0, -1
+        self.initfd = self.jobfd = -1
         files: list[int] = []
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         try:
@@ -61,17 +61,17 @@ class Offer:
         """Wait until a worker is ready, and let it go; False when there will be none."""
         try:
             told, files = _receive(self._socket)
-            if told == b"init" and files:
-                self.initfd = files[0]
-                self.init = _pid(self.initfd)
-            if self.init > 0 and self._socket.recv(64) == b"ready":
+            if told == b"init":
+                self.initfd, self.jobfd = files
+            if files and self._socket.recv(64) == b"ready":
                 self._socket.send(b"go")
                 return True
         except OSError:
             pass  # as good as an answer
         self._socket.close()
-        if self.initfd >= 0:
-            os.close(self.initfd)
+        for file in (self.initfd, self.jobfd):
+            if file >= 0:
+                os.close(file)
         return False
 
     def fileno(self) -> int:
@@ -139,10 +139,3 @@ def _receive(source: _socket.socket) -> tuple[bytes, list[int]]:
     room = _socket.CMSG_SPACE(_FILE_BYTES * 16)
     message, sent, *_ = source.recvmsg(64, room, _socket.MSG_CMSG_CLOEXEC)
     return message, memoryview(sent[0][2]).cast("i").tolist() if sent else []
-
-
-def _pid(process: int) -> int:
-    """Return the number here of a process that a file stands for; -1 when it is gone."""
-    with open(f"/proc/self/fdinfo/{process}", encoding="ascii") as file:
-        found = [line.split()[1] for line in file if line.startswith("Pid:")]
-    return int(found[0]) if found else -1

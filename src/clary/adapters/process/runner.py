@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clary.adapters.process import cgroups, etc, records, tree
-from clary.adapters.process.forkservers import ForkServers, Key
+from clary.adapters.process.forkservers import ForkServers, Key, of_this_user
 from clary.adapters.process.sandbox import (
     Rung,
     own_uid,
@@ -50,8 +50,8 @@ class ProcessRunner:
     ladder
         The ways to run processes, best first; None tries all there are.
     fork_servers
-        Where preloaded interpreters lie that processes are forked from; runners of one user may
-        share it. None: below ``root``.
+        Where preloaded interpreters lie that processes are forked from. None: where all runners
+        of this user share them.
     idle_s
         After how long without a process a fork server ends.
     """
@@ -76,7 +76,8 @@ class ProcessRunner:
             Path("/proc/self/mounts").read_text(), Path("/proc/self/cgroup").read_text()
         )
         self._supervisors = Supervisors(self._root)
-        self._fork_servers = (fork_servers or self._root / ".forkservers").absolute()
+        shared = fork_servers or of_this_user() or self._root / ".forkservers"
+        self._fork_servers = shared.absolute()
         self._idle_s = idle_s
 
     @cached_property
@@ -193,9 +194,15 @@ class ProcessRunner:
             "sandbox": str(rung),
             "network": isolated if rung.binary else "the host's; isolated jobs are refused",
             "memory": where.get("memory", "address space limit (no writable cgroup)"),
+            "warm workers": self._warmth(),
             "processes": where.get("pids", "limit per user id"),
             **{f"not used: {name}": reason for name, reason in self._refused.items()},
         }
+
+    def _warmth(self) -> str:
+        if self._servers is None:
+            return "none: they need namespaces, and as root a user id per process"
+        return f"{len(self._servers.running())} fork servers in {self._fork_servers}"
 
     def _folder(self, process_id: str) -> Path:
         if not _ID.fullmatch(process_id):

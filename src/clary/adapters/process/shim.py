@@ -70,7 +70,7 @@ class Job:
         """Start it: forked where it was prepared, else by bwrap or plainly. Raises OSError."""
         self.deadline = time.monotonic() + self.plan["timeout_s"]
         if self.offer is not None and self.offer.is_taken():
-            self.init, self.initfd = self.offer.init, self.offer.initfd
+            self.initfd = self.offer.initfd
             self.ending = self.offer.fileno()
         else:
             self.offer = None
@@ -150,13 +150,15 @@ class Job:
         """Send SIGTERM to the job's own first process, once there is one."""
         if self.terminated:
             return
-        pid = self.pid
-        if self.init:
+        if self.offer is not None:
+            signal(self.offer.jobfd, _signal.SIGTERM, _signal.pidfd_send_signal)
+        elif self.init:
             children = read(f"/proc/{self.init}/task/{self.init}/children").split()
             if not children:
                 return
-            pid = int(children[0])
-        signal(pid, _signal.SIGTERM)
+            signal(int(children[0]), _signal.SIGTERM)
+        else:
+            signal(self.pid, _signal.SIGTERM)
         self.terminated = True
 
     def kill(self) -> None:

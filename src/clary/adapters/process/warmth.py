@@ -32,7 +32,7 @@ _EARLY = re.compile(
 """Variables that programs read when they start; a forked one has started already."""
 _LATE = frozenset({"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"})
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
-_MOUNTED_OVER = tuple(map(Path, ("/tmp", "/dev", "/proc", "/opt")))  # noqa: S108 - inside
+_MOUNTED_OVER = tuple(map(Path, ("/tmp", "/dev", "/proc", "/opt/ml")))  # noqa: S108 - inside
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,9 +98,10 @@ def _preload(modules: list[str]) -> None:
 class Mold:
     """Serves supervisors: one connection a job.
 
-    A connection brings a user id with the files of ``worker.Given``; back go ``init`` with the
-    first process's file, ``ready`` from the worker, and at the end its wait status and the most
-    memory it had, in KiB. When the supervisor is gone, so is the job.
+    A connection brings a user id with files: the plan, where the output goes, the mounts, the
+    control groups. Back go ``init`` with the files of the first process and of the job itself,
+    ``ready`` from the worker, and at the end its wait status and the most memory it had, in KiB.
+    When the supervisor is gone, so is the job.
     """
 
     def __init__(
@@ -195,7 +196,9 @@ class Mold:
                 file.write(f"{_INSIDE_UID} {uid} 1\n")
         os.write(spare.release, b"1")
         os.close(spare.release)
-        socket.send_fds(holder, [b"init"], [spare.first_file])
+        job = os.pidfd_open(spare.pid)
+        socket.send_fds(holder, [b"init"], [spare.first_file, job])
+        os.close(job)
         socket.send_fds(spare.plans, [b"1"], [holder.fileno(), *files])
         spare.plans.close()
         self._running[spare.pid] = _Running(spare.first_file, holder)
