@@ -16,6 +16,8 @@ from clary.kernel.names import parse_arn
 from clary.kernel.resource import Query
 from clary.models import documents as models
 from clary.pipelines import documents as pipelines
+from clary.tuning import documents as tuning
+from clary.tuning.model import TUNING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -109,6 +111,11 @@ class Batch:
         page = self._platform.experiments.components(found.ref, asked)
         lines = map(experiments.summary, page.items)
         return [{name: line[name] for name in (*members, *times) if name in line} for line in lines]
+
+    def best(self, found: Resource) -> JsonObject | None:
+        """Name the best training job of a tuning job."""
+        best: JsonObject | None = self._platform.tuning.describe(found.ref).get("BestTrainingJob")
+        return best
 
     def last_run(self, found: Resource) -> Any:
         """Say when a pipeline was last started."""
@@ -250,6 +257,15 @@ KINDS: Mapping[str, Kind] = {
         pipelines.execution,
         {"PipelineParameters": Batch.parameters},
         status="PipelineExecutionStatus",
+    ),
+    "HyperParameterTuningJob": Kind(
+        TUNING,
+        "HyperParameterTuningJob",
+        lambda found: tuning.describe(found, None),
+        {"BestTrainingJob": Batch.best},
+        name="HyperParameterTuningJobName",
+        status="HyperParameterTuningJobStatus",
+        shape="HyperParameterTuningJobSearchEntity",
     ),
     "FeatureGroup": Kind("feature-group", "FeatureGroup", lambda found: dict(found.body)),
 }
