@@ -40,7 +40,7 @@ RETRIES = 2
 INIT_S = 10.0
 """What a process may take beside its handler's own time."""
 _RETRY_AFTER = timedelta(minutes=1)
-_FORGET_AFTER = timedelta(minutes=15)
+_FORGET_AFTER = timedelta(minutes=1)
 _LOOK_S = 0.25
 _LARGEST_OUTCOME = 16 << 20
 _TAIL_BYTES = 4096
@@ -124,7 +124,7 @@ class Invocations:
         return found.status, build(Invocation, found.body)
 
     def finish(self, ref: Ref) -> Invocation:
-        """Wait until a call has ended, and forget it.
+        """Wait until a call has ended; it is forgotten a minute later.
 
         Raises
         ------
@@ -136,9 +136,6 @@ class Invocations:
         while True:
             status, call = self.get(ref)
             if status in ENDED:
-                with self._tools.store.begin() as transaction:
-                    if transaction.get(ref) is not None:
-                        transaction.delete(ref)
                 return call
             if time.monotonic() > until:
                 raise Unavailable(f"{ref} has not been run in time")
@@ -277,16 +274,16 @@ class Invocations:
         function = resource.ref.sibling(model.FUNCTION, resource.ref.name.partition("/")[0])
         detail = {"request_id": call.uid, **({"error": failure.error_type} if failure else {})}
         with self._tools.store.begin() as transaction:
-            transaction.update(replace(resource, status=status, body=plain(ended)))
+            kept = transaction.update(replace(resource, status=status, body=plain(ended)))
             action = f"function.{status.lower()}"
             transaction.append(Event(now(), call.actor, action, function, detail))
             if resource.parent is not None:
                 transaction.wake(resource.parent)
         self._tools.runner.discard(call.process)
-        return None if call.kept else now() + _FORGET_AFTER
+        return None if call.kept else kept.modified_at + _FORGET_AFTER
 
     def _forget(self, resource: Resource, call: Invocation) -> datetime | None:
-        """Remove what nobody came to read."""
+        """Remove what has been read, or what nobody came to read."""
         if call.kept:
             return None
         until = resource.modified_at + _FORGET_AFTER

@@ -18,7 +18,7 @@ from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from zoneinfo import ZoneInfo
+    from datetime import tzinfo
 
     Rule = Callable[[date], bool]
 
@@ -57,7 +57,7 @@ class Cron:
     days: Sequence[Rule]
     months: Sequence[int]
     years: Sequence[int]
-    zone: ZoneInfo
+    zone: tzinfo
 
     def after(self, moment: datetime) -> datetime | None:
         """Find the first occurrence after a moment; None when there is none any more."""
@@ -99,7 +99,7 @@ class Cron:
                     yield at
 
 
-def parse_cron(text: str, zone: ZoneInfo) -> Cron:
+def parse_cron(text: str, zone: tzinfo) -> Cron:
     """Read the six fields of an expression.
 
     Raises

@@ -140,7 +140,9 @@ class Rules:
         kept = {name: value for name, value in request.items() if name not in _NOT_KEPT}
         with self._store.begin() as transaction:
             found = transaction.get(ref)
-            rule = Rule(kept, actor, at, at, found.body["targets"] if found else [])
+            rule = Rule(kept, actor, at, at)
+            if found is not None:
+                rule = _going_on(rule, build(Rule, found.body), was=found.status)
             status = rule.view.state
             if found is None:
                 found = transaction.insert(Resource(ref, plain(rule), at, at, status), due=True)
@@ -233,6 +235,10 @@ class Rules:
             transaction.append(Event(now(), actor, "rule.targets-removed", ref))
         return [one for one in ids if one not in known]
 
+    def listen(self, account: str, region: str) -> bool:
+        """Say whether any enabled rule is about events, in one place."""
+        return bool(self._about_events(account, region))
+
     def tell(self, happenings: Sequence[Happening], transaction: Transaction | None = None) -> None:
         """Put on its way what the rules start because of something."""
         if transaction is not None:
@@ -243,14 +249,7 @@ class Rules:
 
     def _tell(self, happenings: Sequence[Happening], transaction: Transaction) -> None:
         places = {(one.account, one.region) for one in happenings}
-        rules = {
-            place: [
-                (one.ref, build(Rule, one.body))
-                for one in self._all(Ref(*place, RULE, ""))
-                if one.status == "ENABLED" and one.body["request"].get("EventPattern")
-            ]
-            for place in places
-        }
+        rules = {place: self._about_events(*place) for place in places}
         for happening in happenings:
             for ref, rule in rules[happening.account, happening.region]:
                 if happening.at > rule.since and matches(
@@ -280,6 +279,13 @@ class Rules:
             _deliver(transaction, resource.ref, rule, event, name)
         return timetable.after(last)
 
+    def _about_events(self, account: str, region: str) -> Sequence[tuple[Ref, Rule]]:
+        return [
+            (one.ref, build(Rule, one.body))
+            for one in self._all(Ref(account, region, RULE, ""))
+            if one.status == "ENABLED" and one.body["request"].get("EventPattern")
+        ]
+
     def _all(self, near: Ref) -> Iterator[Resource]:
         query = Query(RULE, near.account, near.region, limit=1000)
         while True:
@@ -297,6 +303,15 @@ def _deliver(
         wanted = build(Target, document)
         name = hashlib.sha256(f"{arn(ref)} {wanted.id} {of}".encode()).hexdigest()
         Deliveries.add(transaction, name, ref, wanted, event, actor=rule.actor)
+
+
+def _going_on(new: Rule, old: Rule, *, was: str) -> Rule:
+    """Give a rule that replaces another its targets, and its place in time if it goes on as it."""
+    new = msgspec.structs.replace(new, targets=old.targets)
+    same = new.view.schedule_expression == old.view.schedule_expression
+    if was != "ENABLED" or not same:
+        return new
+    return msgspec.structs.replace(new, since=old.since, handled=old.handled)
 
 
 def _check(request: JsonObject) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -129,15 +129,19 @@ def parse_timetable(
     return Between(inner, start, end)
 
 
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str) -> tzinfo:
+    if name in ("UTC", "Etc/UTC"):
+        return UTC  # which a machine without the tz database knows too
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         legal = "a name of the tz database, like Europe/Berlin"
-        raise InvalidInput("ScheduleExpressionTimezone", f"{name!r:.60}", legal=legal) from None
+        hint = "the database is in the package tzdata of the system or of Python"
+        field = "ScheduleExpressionTimezone"
+        raise InvalidInput(field, f"{name!r:.60}", legal=legal, hint=hint) from None
 
 
-def _moment(text: str, zone: ZoneInfo) -> datetime:
+def _moment(text: str, zone: tzinfo) -> datetime:
     try:
         local = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=zone)
         return local.astimezone(UTC)

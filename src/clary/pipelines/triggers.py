@@ -79,14 +79,20 @@ class Triggers:
 
     def follow(self, events: Sequence[Event], transaction: Transaction) -> None:
         """Tell the rules of the next lines, in the transaction that moves on."""
-        told = [found for one in events if (found := self._happening(one, transaction))]
+        ours = [one for one in events if one.ref.kind in _KINDS]
+        places = {(one.ref.account, one.ref.region) for one in ours}
+        heard = {place for place in places if self._rules.listen(*place)}
+        told = [
+            found
+            for one in ours
+            if (one.ref.account, one.ref.region) in heard
+            if (found := self._happening(one, transaction))
+        ]
         if told:
             self._rules.tell(told, transaction)
 
     def _happening(self, event: Event, transaction: Transaction) -> Happening | None:
         ref = event.ref
-        if ref.kind not in _KINDS:
-            return None
         resource = transaction.get(ref)
         if ref.kind in (_EXECUTION, _STEP):
             detail = _of_pipeline(event, resource)
