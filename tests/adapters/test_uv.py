@@ -162,9 +162,8 @@ def test_a_builder_killed_at_any_moment_leaves_no_half_environment(builder, own,
 def test_without_uv_one_sentence_says_what_to_install(builder, own, monkeypatch):
     monkeypatch.setattr(uv.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(NotSupported, match="uv, which is not installed") as refused:
+    with pytest.raises(NotSupported, match=r"uv, which is not installed .*clary\[environments\]"):
         builder.lock(["little"], own, nothing)
-    assert "clary[environments]" in refused.value.hint
 
 
 def test_what_uv_says_names_no_address():

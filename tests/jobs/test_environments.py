@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import time
+
 import pytest
 from tests.jobs import wheels
 from tests.jobs.conftest import BUCKET, SKLEARN, archive, job, processing, training
+from tests.jobs.test_resume import server
+
+from clary.adapters.uv import UvEnvironments
 
 USES_IT = """
 import importlib.metadata as m, os, sys
@@ -19,6 +25,10 @@ def index(tmp_path, monkeypatch):
     wheels.write_wheel(folder, "little", "2.0")
     wheels.write_wheel(folder, "needy", "1.0", requires=["little<2"])
     return folder
+
+
+def nothing():
+    pass
 
 
 def in_environment(image, key="code/uses.py", **more):
@@ -41,6 +51,50 @@ def test_a_job_runs_in_the_environment_that_its_image_names(world, index):
     assert world.environments.get(image).definition.built == ran["environment"]
     world.run(job("processing", "two"), in_environment(image))
     assert world.log(job("processing", "two")) == ["little 1.0 True"]
+
+
+def test_a_job_stopped_while_its_environment_is_built_ends_as_stopped(world, index, tmp_path):
+    world.put("code/uses.py", USES_IT)
+    image = world.environments.define(["needy"])
+    ref = job("processing", "stopped")
+    elsewhere = UvEnvironments(tmp_path / "elsewhere")
+    own = elsewhere.interpreters()[0]
+    asked = world.environments.get(image).definition.requirements
+    environment = elsewhere.build(elsewhere.lock(asked, own, nothing), own, nothing)
+    (world.home / "environments").mkdir()
+    with (world.home / "environments" / f".lock-{environment}").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)  # as if another server built it
+        world.jobs.create(ref, in_environment(image), actor="tester")
+        world.wait(ref, until=lambda _: world.environments.get(image).definition.lock)
+        world.jobs.stop(ref, actor="tester")
+        world.wait(ref)
+    assert world.jobs.get(ref).status == "Stopped"
+    assert world.log(ref)[0].startswith("Building the environment")
+    assert not world.environments._builder.built()
+
+
+def test_a_server_killed_while_it_builds_is_taken_over(bare_world, index):
+    world = bare_world
+    world.put("code/uses.py", USES_IT)
+    image = world.environments.define(["needy"])
+    ref = job("processing", "resumed")
+    world.jobs.create(ref, in_environment(image), actor="tester")
+    with server(world.home, "nowhere") as process:
+        while not drafts(world):
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+    world.worker.start()
+    assert world.wait(ref).status == "Completed"
+    assert world.worker.stop()
+    assert world.log(ref)[-1] == "little 1.0 True"
+    assert not drafts(world)
+    assert len(world.environments._builder.built()) == 1
+
+
+def drafts(world):
+    return list((world.home / "environments").glob(".draft-*"))
 
 
 def script_job(world, requirements, name="script"):

@@ -273,8 +273,8 @@ def _uv() -> str:
     if found := shutil.which("uv"):
         return found
     raise NotSupported(
-        "environments are built by uv, which is not installed here",
-        hint="pip install 'clary[environments]'",
+        "environments are built by uv, which is not installed here: "
+        "pip install 'clary[environments]'"
     )
 
 

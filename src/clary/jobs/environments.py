@@ -307,8 +307,8 @@ class Environments:
         oldest = ".".join(map(str, OLDEST))
         return ClaryError(
             f"the environment needs Python {python}, which is not on this machine; there is "
-            f"{there}, and {oldest} is the oldest that is used",
-            hint=f"install python{python}, or use pyenv or `uv python install {python}`",
+            f"{there}, and {oldest} is the oldest that is used; install it by the system, by "
+            f"pyenv, or by `uv python install {python}`",
         )
 
     def _listed(self, resource: Resource, sizes: Mapping[str, int]) -> Listed:

@@ -44,15 +44,11 @@ if "decorated" in sys.argv:  # the SDK looks only every 45 s how such a job is
     print("DECORATED")
     sys.exit()
 
+# results are asked for when the jobs have ended, because the SDK waits in steps of 45 s
 with RemoteExecutor(max_parallel_jobs=2, dependencies="wants.txt", **SETTINGS) as executor:
     frame = executor.submit(total, pd.DataFrame({"a": [1, 2], "b": [3, 4]}), scale=10)
     failing = executor.submit(fails, 0)
-    assert list(frame.result().total) == [13, 24]
-    try:
-        failing.result()
-    except ZeroDivisionError as error:
-        print("RAISED", error)
-    assert executor.map(square, [2, 3]) == [4, 9]
+    squares = [executor.submit(square, number) for number in (2, 3)]
 more = {
     "include_local_workdir": True,
     "pre_execution_commands": ["echo prepared > prepared.txt"],
@@ -60,6 +56,13 @@ more = {
 }
 with RemoteExecutor(max_parallel_jobs=2, **more, **SETTINGS) as executor:
     doubled = executor.submit(uses_the_work_directory, 21)
-    assert executor.submit(prepared).result() == ("prepared", "too")
-    assert doubled.result() == 42
+    ready = executor.submit(prepared)
+assert list(frame.result().total) == [13, 24]
+try:
+    failing.result()
+except ZeroDivisionError as error:
+    print("RAISED", error)
+assert [one.result() for one in squares] == [4, 9]
+assert doubled.result() == 42
+assert ready.result() == ("prepared", "too")
 print("REMOTE")

@@ -25,6 +25,7 @@ from clary.platform import open_platform
 app = new_app()
 _LEAST_FREE_BYTES = 1 << 30
 _OPTIONAL = {
+    "uv": ("environments", "environments of jobs"),
     "pandas": ("ml", "the images' runtimes"),
     "sklearn": ("ml", "the images' runtimes"),
     "xgboost": ("ml", "the XGBoost images"),
