@@ -123,6 +123,30 @@ def test_an_input_is_read_where_its_content_lies_now():
     assert found["fit"]["DependsOn"] == []
 
 
+def test_a_transform_gets_a_model_of_its_own():
+    fit = training("fit", "s3://b/raw")
+    request = {
+        "TransformJobName": "score",
+        "ModelName": "the-old-model",
+        "TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": "s3://b/batch"}}},
+        "TransformOutput": {"S3OutputPath": "s3://b/scores", "Accept": "text/csv"},
+        "TransformResources": {"InstanceCount": 1},
+    }
+    container = {"Image": XGBOOST, "ModelDataUrl": "s3://b/fit/output/model.tar.gz"}
+    job = Job(request=request, actor="ada", uid="1", containers=(container,))
+    name = ref("transform-job", "score")
+    read = processing("read", {"scores": "s3://b/scores/batch.out"}, {})
+    found = steps(fit, Recorded(name, job, plan(name, job), "score"), read)
+    model = found["score-Model"]["Arguments"]["PrimaryContainer"]
+    assert model["ModelDataUrl"]["Std:Join"]["Values"][1] == {"Get": "Steps.fit.TrainingJobName"}
+    assert found["score-Model"]["DependsOn"] == ["fit"]
+    arguments = found["score"]["Arguments"]
+    assert arguments["ModelName"] == {"Get": "Steps.score-Model.ModelName"}
+    assert arguments["TransformOutput"]["S3OutputPath"] == "s3://b/again/score"
+    [scores] = found["read"]["Arguments"]["ProcessingInputs"]
+    assert scores["S3Input"]["S3Uri"] == "s3://b/again/score/batch.out"
+
+
 @given(st.lists(st.sampled_from(["a_b", "a-b", "é", "pipelines-4r83jejmhorv-A-6fdee99b00"])))
 def test_step_names_differ_and_are_legal(names):
     taken = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
 
@@ -278,3 +279,25 @@ def test_the_lineage_group(sagemaker, graph):
     assert refused(sagemaker.get_lineage_group_policy, **named) == "ResourceNotFound"
     assert refused(sagemaker.describe_lineage_group, LineageGroupName="x") == "ResourceNotFound"
     assert sagemaker.list_lineage_groups(CreatedAfter=now() + HOUR)["LineageGroupSummaries"] == []
+
+
+def test_a_server_sends_open_lineage_events(launch, tmp_path):
+    events = tmp_path / "events.jsonl"
+    place = {"S3Uri": "s3://nowhere/x", "S3DataType": "S3Prefix", "S3InputMode": "File"}
+    given = {"InputName": "x", "S3Input": {**place, "LocalPath": "/opt/ml/processing/x"}}
+    cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+    with launch(tmp_path / "home", "--openlineage", events.as_uri()) as server:
+        server.client("sagemaker").create_processing_job(
+            ProcessingJobName="missing",
+            RoleArn="arn:aws:iam::123456789012:role/ClaryRole",
+            AppSpecification={"ImageUri": "python:3", "ContainerEntrypoint": ["true"]},
+            ProcessingResources={"ClusterConfig": cluster},
+            ProcessingInputs=[given],
+        )
+        waiting = threading.Event()
+        while not events.exists() or '"FAIL"' not in events.read_text():
+            waiting.wait(0.05)
+    found = [json.loads(line) for line in events.read_text().splitlines()]
+    assert [event["eventType"] for event in found] == ["START", "FAIL"]
+    assert {event["job"]["name"] for event in found} == {"missing"}
+    assert "s3://nowhere/x" in found[1]["run"]["facets"]["errorMessage"]["message"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clary.doors.cli.output import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -45,11 +47,12 @@ def _graph(node: Node, *, down: bool) -> tuple[dict[Ref, tuple[str, str, bool]],
     names: dict[Ref, tuple[str, str, bool]] = {}
     edges: dict[Edge, None] = {}
     for above, one in _pairs(node):
-        label = f"{one.uri}\n{one.digest[:12]}" if one.digest else str(one.ref)
+        shown = printable(one.uri if one.digest else str(one.ref)).replace("\n", " ")
+        label = f"{shown}\n{one.digest[:12]}" if one.digest else shown
         names.setdefault(one.ref, (f"n{len(names)}", label, bool(one.digest)))
         if above is not None:
             ends = (above.ref, one.ref) if down else (one.ref, above.ref)
-            edges[*ends, one.role] = None
+            edges[*ends, printable(one.role).replace("\n", " ")] = None
     return names, list(edges)
 
 
