@@ -246,7 +246,7 @@ class ForkServers:
 
     def _plan(self, key: Key, spec: ProcessSpec, ids: str) -> dict[str, Any]:
         folder, environment = key.folder, key.environment
-        words = [str(environment.python), "-c", programs.START, f"{ML}/program", ids]
+        words = [str(environment.interpreter), "-c", programs.START, f"{ML}/program", ids]
         own = ProcessSpec(
             id=folder.name,
             argv=(*words, str(self._idle_s), str(_LISTENER), *environment.modules),

@@ -37,14 +37,20 @@ _MOUNTED_OVER = tuple(map(Path, ("/tmp", "/dev", "/proc", "/opt/ml")))  # noqa: 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A Python environment to preload modules of."""
+    """A Python environment to preload modules of; ``python`` is the name a command has for it."""
 
     python: Path
     modules: tuple[str, ...]
 
+    @property
+    def interpreter(self) -> Path:
+        """The one name of all that the interpreter has."""
+        usual = self.python.with_name("python")
+        return usual if usual.exists() else self.python
+
     def fingerprint(self) -> str:
         """Return what changes when packages are installed, removed or exchanged."""
-        parts = [repr((str(self.python), self.modules))]
+        parts = [repr((str(self.interpreter), self.modules))]
         for path in _telling(self.python.parent.parent):
             status = path.stat()
             parts.append(f"{path} {status.st_mtime_ns} {status.st_ino}")

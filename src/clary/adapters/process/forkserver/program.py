@@ -144,6 +144,7 @@ def _refresh(argv: Sequence[str], command: Command, paths: list[str]) -> None:
     named = {"module": "-m", "code": "-c"}.get(command.kind, command.what)
     sys.argv = [named, *command.arguments]
     sys.orig_argv = list(argv)
+    sys.executable = argv[0]
     sys.path[:0] = paths
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     is_unbuffered = command.is_unbuffered or bool(os.environ.get("PYTHONUNBUFFERED"))
