@@ -90,6 +90,21 @@ def specification(  # noqa: PLR0913 - a process is one host of a plan and five f
     )
 
 
+def typical() -> ProcessSpec:
+    """Say what most jobs' processes have in common, so that a runner can make ready for them."""
+    python = Path(sys.executable)
+    return ProcessSpec(
+        id="typical",
+        argv=(str(python), "-c", ""),
+        environment={"PATH": f"{python.parent}:{_SYSTEM_PATH}"},
+        ml=Path(os.devnull),
+        cwd="/opt/ml",
+        log=Path(os.devnull),
+        readable=(PACKAGE,),
+        preload=PRELOAD,
+    )
+
+
 def _readable(given: Mapping[str, str]) -> list[Path]:
     """Return the directories that the platform's own variables put on the PYTHONPATH."""
     folders = [Path(path) for path in given.get("PYTHONPATH", "").split(os.pathsep) if path]

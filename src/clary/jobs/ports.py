@@ -91,6 +91,9 @@ class JobRunner(Protocol):
             It cannot be now.
         """
 
+    def warm(self, spec: ProcessSpec) -> bool:
+        """Make ready for processes like ``spec``; say whether it is. Returns at once."""
+
     def status(self, process_id: str) -> ProcessStatus | None:
         """Say how it is; None when it was never started."""
 

@@ -121,9 +121,9 @@ class ProcessRunner:
             self._start_server(key, spec)
 
     def warm(self, spec: ProcessSpec) -> bool:
-        """Have a process like ``spec`` forked, not started anew, soon; say whether it would be now.
+        """Start the fork server for processes like ``spec``, if there is to be one.
 
-        Nothing is done for a process that cannot be forked.
+        Says whether such a process would be forked now.
         """
         key = self._find(spec)
         if key is None or self._servers is None:

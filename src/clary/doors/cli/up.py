@@ -19,6 +19,7 @@ from clary.doors.cli.options import Home, new_app
 from clary.doors.cli.settings import settings
 from clary.doors.wire.server import serve
 from clary.governance.presence import Presence, announce, hold
+from clary.jobs.launch import typical
 from clary.kernel.clock import now
 from clary.kernel.errors import ClaryError, InvalidInput
 from clary.platform import Platform, emptied, open_platform
@@ -108,9 +109,9 @@ def run(config: Config) -> None:
 
 
 def _probe(platform: Platform) -> None:
-    """Find out how jobs are isolated here before the first of them waits for it."""
+    """Find out how jobs are isolated here, and load what they import, before the first waits."""
     try:
-        platform.runner.report()
+        platform.runner.warm(typical())
     except ClaryError:
         logging.getLogger(__name__).exception("no job can run here")
 
