@@ -87,6 +87,10 @@ class Bench:
     pipelines: Pipelines
     kinds: dict
 
+    def another(self):
+        """Another process's service on the same store."""
+        return Pipelines(self.store, self.objects, self.kinds, known=anything)
+
     def create(self, *steps, parameters=(), name="abalone", **more):
         ref = PIPELINE.sibling("pipeline", name)
         self.pipelines.create(

@@ -1,4 +1,5 @@
 import json
+import random
 import threading
 
 import pytest
@@ -116,6 +117,39 @@ def test_steps_run_side_by_side_within_the_limit(bench):
     step = next(step for step in bench.pipelines.steps(execution) if step["StepName"] == "A")
     assert step["EndTime"] > step["StartTime"]
     assert step["Metadata"]["TrainingJob"]["Arn"].startswith("pipelines-")
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_every_end_is_seen_whoever_has_the_execution(bench, others):
+    """Also when only the jobs that changed are looked at, and when others had it in between."""
+    names = [f"s{number}" for number in range(20)]
+    bench.create(*(slow(name) for name in names), echo("Last", names))
+    execution = bench.start()
+    services = [bench.pipelines, *(bench.another() for _ in range(others))]
+    luck = random.Random(7)
+    ended = set()
+    for name in luck.sample(names, len(names)):
+        bench.pipelines = luck.choice(services)
+        bench.turn(execution)
+        bench.end(execution, name)
+        ended.add(name)
+        if luck.random() < 0.7:
+            bench.turn(execution)
+            found = bench.statuses(execution)
+            assert {one for one in names if found[one] == "Succeeded"} == ended
+    assert bench.turn(execution)["PipelineExecutionStatus"] == "Succeeded"
+    assert bench.statuses(execution)["Last"] == "Succeeded"
+
+
+def test_many_steps_that_cannot_start_are_all_named(bench):
+    steps = [echo(f"s{number}", Bug=number % 2 == 0) for number in range(100)]
+    execution, ended = bench.run(*steps)
+    assert ended["PipelineExecutionStatus"] == "Failed"
+    found = bench.statuses(execution)
+    assert len(found) == 64
+    assert {name for name, status in found.items() if status == "Failed"} == {
+        f"s{number}" for number in range(0, 64, 2)
+    }
 
 
 def test_what_runs_may_end_after_a_failure_and_nothing_more_starts(bench):

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 _LOOK_AGAIN = timedelta(seconds=15)
 """Jobs wake their execution when they end; this is how long one that vanished may hold it up."""
-_OVERLAP = timedelta(seconds=0.1)
-"""How much earlier than the last look a job may have changed without being seen by it."""
+_AT_ONCE = timedelta(microseconds=1)
+"""Two changes may have the same moment."""
 _FEW = 4
 """So many running steps are looked at without asking which of them have changed."""
 _MOST_AT_ONCE = 64
@@ -143,20 +143,36 @@ class Engine:
 
     def _changed(self, run: Run, jobs: Mapping[Ref, str]) -> Sequence[Ref]:
         at = now()
-        since, run.looked_at = run.looked_at, at - _OVERLAP
-        whole = run.looked_whole_at is None or at - run.looked_whole_at >= _LOOK_AGAIN
-        if whole or since is None or len(jobs) <= _FEW:
-            run.looked_whole_at = at if whole else run.looked_whole_at
+        whole = run.looked_at is None or at - run.looked_at >= _LOOK_AGAIN
+        if whole or len(jobs) <= _FEW:
+            run.looked_at = at if whole else run.looked_at
             return list(jobs)
-        account, region = run.execution.ref.account, run.execution.ref.region
-        changed = (
+        return [
             found.ref
             for kind in sorted({job.kind for job in jobs})
-            for found in self._all(
-                Query(kind, account, region, modified_after=since, sort_by="modified")
-            )
+            for found in self._changes(run, kind)
+            if found.ref in jobs
+        ]
+
+    def _changes(self, run: Run, kind: str) -> Iterator[Resource]:
+        """Yield the resources of a kind that have changed since they were asked for last.
+
+        Changes become visible in the order of their moments, because the store makes one after
+        the other; so what is later than the last one seen is new, whatever the clock says now.
+        """
+        ref = run.execution.ref
+        since = run.seen.get(kind, run.loaded_at) - _AT_ONCE
+        query = Query(
+            kind,
+            ref.account,
+            ref.region,
+            modified_after=since,
+            sort_by="modified",
+            descending=False,
         )
-        return [job for job in changed if job in jobs]
+        for found in self._all(query):
+            run.seen[kind] = found.modified_at
+            yield found
 
     def _after(self, run: Run, row: Resource, result: StepResult) -> Resource:
         """Say what becomes of a step that has ended: it may wait to be tried again."""

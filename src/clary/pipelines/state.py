@@ -37,9 +37,9 @@ class Run:
     rows
         The resources of the steps that have begun.
     looked_at
-        Changes of jobs up to then are known.
-    looked_whole_at
         When every running step was looked at last.
+    seen
+        The moments up to which changes of jobs are known, by kind; ``loaded_at`` of others.
     """
 
     execution: Resource
@@ -49,11 +49,13 @@ class Run:
     outputs: dict[str, StepOutput] = field(default_factory=dict)
     planner: Planner = field(init=False)
     looked_at: datetime | None = None
-    looked_whole_at: datetime | None = None
+    seen: dict[str, datetime] = field(default_factory=dict)
+    loaded_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with no step begun."""
         self.planner = Planner(self.steps)
+        self.loaded_at = self.execution.modified_at
 
     @property
     def stopping(self) -> bool:
