@@ -30,7 +30,10 @@ def of(document):
 
 
 def trained(**members):
-    return request(trained=definition(**members))
+    whole = definition(**members)
+    if "HyperParameterTuningResourceConfig" in members:
+        del whole["ResourceConfig"]
+    return request(trained=whole)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,10 @@ def trained(**members):
         (
             trained(OutputDataConfig={"S3OutputPath": "here"}),
             "TrainingJobDefinition.OutputDataConfig.S3OutputPath",
+        ),
+        (
+            request(trained=definition(HyperParameterTuningResourceConfig={})),
+            "HyperParameterTuningResourceConfig: given beside ResourceConfig",
         ),
         (
             trained(HyperParameterTuningResourceConfig={}),

@@ -27,6 +27,9 @@ from clary.tuning import model
 from clary.tuning.steps import TuningStep
 
 EXECUTION = Ref(ACCOUNT, REGION, "pipeline-execution", "abalone/abcdefghijkl")
+SPECIFIED = definition()["AlgorithmSpecification"]
+UPSIDE_DOWN = ranges(real=[continuous("eta", 1, 0)])
+COMPUTED = {"WarmStartConfig": {"Get": "Parameters.Warm"}}
 STEP = {"Name": "Tune_the_model", "Type": "Tuning"}
 
 
@@ -107,15 +110,39 @@ def test_its_end_wakes_the_execution(bench):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (arguments(trained={"AlgorithmSpecification": {"TrainingImage": "no:1"}}), "TrainingImage"),
-        ({"TrainingJobDefinitions": {}}, "Arguments.TrainingJobDefinitions: is no list"),
         (
-            {"TrainingJobDefinitions": [{"AlgorithmSpecification": {"TrainingImage": "no:1"}}]},
+            arguments(
+                trained=definition(AlgorithmSpecification={**SPECIFIED, "TrainingImage": "no"})
+            ),
+            "Arguments.TrainingJobDefinition.AlgorithmSpecification.TrainingImage",
+        ),
+        (
+            arguments(searched=UPSIDE_DOWN),
+            "Arguments.HyperParameterTuningJobConfig.ParameterRanges",
+        ),
+        ({}, "Arguments"),
+        (
+            {**COMPUTED, "TrainingJobDefinitions": "x"},
+            "Arguments.TrainingJobDefinitions: is no list",
+        ),
+        (
+            {
+                **COMPUTED,
+                "TrainingJobDefinitions": [{"AlgorithmSpecification": {"TrainingImage": "no"}}],
+            },
             "Arguments.TrainingJobDefinitions.0.AlgorithmSpecification.TrainingImage",
         ),
-        ({"TrainingJobDefinition": "x"}, "Arguments.TrainingJobDefinition: is no object"),
         (
-            {"TrainingJobDefinition": {"AlgorithmSpecification": []}},
+            {**COMPUTED, "TrainingJobDefinitions": [{"HyperParameterRanges": UPSIDE_DOWN}]},
+            "TrainingJobDefinitions.0.HyperParameterRanges.ContinuousParameterRanges.0.MinValue",
+        ),
+        (
+            {**COMPUTED, "HyperParameterTuningJobConfig": {"ParameterRanges": UPSIDE_DOWN}},
+            "Arguments.HyperParameterTuningJobConfig.ParameterRanges.ContinuousParameterRanges.0",
+        ),
+        ({**COMPUTED, "TrainingJobDefinition": "x"}, "TrainingJobDefinition: is no object"),
+        (
+            {**COMPUTED, "TrainingJobDefinition": {"AlgorithmSpecification": []}},
             "Arguments.TrainingJobDefinition.AlgorithmSpecification: is no object",
         ),
     ],
@@ -127,15 +154,18 @@ def test_what_can_never_run(bench, given, message):
 
 
 def test_a_bad_range_fails_the_start(bench):
-    upside_down = ranges(real=[continuous("eta", 1, 0)])
     with pytest.raises(InvalidInput, match="is above MaxValue"):
-        start(bench, arguments(searched=upside_down))
+        start(bench, arguments(searched=UPSIDE_DOWN))
 
 
 def test_expressions_may_be_anywhere(bench):
     get = {"Get": "Parameters.X"}
     image = {"AlgorithmSpecification": {"TrainingImage": get}}
-    TuningStep(bench.tuning).check({**STEP, "Arguments": {"TrainingJobDefinition": image}})
+    kind = TuningStep(bench.tuning)
+    kind.check({**STEP, "Arguments": {"TrainingJobDefinition": image}})
+    searched = ranges(real=[{**continuous("eta", 0, 1), "MaxValue": get}])
+    kind.check({**STEP, "Arguments": arguments(searched=searched)})
+    kind.check({**STEP, "Arguments": arguments()})
 
 
 def channel():

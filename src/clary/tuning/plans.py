@@ -36,6 +36,7 @@ _TAKEN = frozenset(
     }
 )
 """Members of a definition that are no members of CreateTrainingJob."""
+_CHOICE = frozenset({"InstanceConfigs", "AllocationStrategy"})
 _MOST_HYPERPARAMETERS = 100
 
 
@@ -186,11 +187,11 @@ def _algorithm(
     objective = view.tuning_objective or given[0]
     if objective is None:
         raise InvalidInput(fields[0], "missing", legal="a Type and a MetricName")
-    searched = _ranges(view.hyper_parameter_ranges or given[1], fields[1])
+    searched = read_ranges(view.hyper_parameter_ranges or given[1], fields[1])
     static = dict(view.static_hyper_parameters)
     _refuse_repeated(searched, static, fields[1])
     common = {name: value for name, value in document.items() if name not in _TAKEN}
-    common |= _resources(view, place)
+    common |= _resources(document, view, place)
     bare = Algorithm(
         name=view.definition_name,
         document=common,
@@ -229,7 +230,14 @@ def _with_metric(ref: Ref, bare: Algorithm, place: str, objective_field: str) ->
     return replace(bare, pattern=pattern, metrics=metrics)
 
 
-def _ranges(view: Ranges | None, field: str) -> list[Range]:
+def read_ranges(view: Ranges | None, field: str) -> list[Range]:
+    """Read every range of an algorithm.
+
+    Raises
+    ------
+    InvalidInput, NotSupported
+        There is none, there are too many, or one cannot be; names the member below ``field``.
+    """
     if view is None:
         raise InvalidInput(field, "missing", legal="at least one range")
     if view.auto_parameters:
@@ -268,22 +276,19 @@ def _refuse_repeated(ranges: Sequence[Range], static: Mapping[str, str], field: 
         raise InvalidInput(field, problem, legal=f"at most {_MOST_HYPERPARAMETERS}")
 
 
-def _resources(view: Definition, place: str) -> JsonObject:
+def _resources(document: JsonObject, view: Definition, place: str) -> JsonObject:
     """Write flexible resources as plain ones: every host is this machine."""
     given = view.hyper_parameter_tuning_resource_config
     if given is None:
         return {}
-    first = given.instance_configs[0] if given.instance_configs else given
-    if not first.instance_type:
-        field = f"{place}.HyperParameterTuningResourceConfig"
+    field = f"{place}.HyperParameterTuningResourceConfig"
+    if "ResourceConfig" in document:
+        raise InvalidInput(field, "given beside ResourceConfig", legal="either")
+    members = {name: value for name, value in given.items() if name not in _CHOICE}
+    members |= (given.get("InstanceConfigs") or [{}])[0]
+    if not members.get("InstanceType"):
         raise InvalidInput(field, "no host", legal="InstanceType or InstanceConfigs")
-    return {
-        "ResourceConfig": {
-            "InstanceType": first.instance_type,
-            "InstanceCount": first.instance_count,
-            "VolumeSizeInGB": first.volume_size_in_g_b,
-        }
-    }
+    return {"ResourceConfig": {"InstanceCount": 1, **members}}
 
 
 def _maximizes(view: requests.Request, config: Config) -> bool:

@@ -118,23 +118,6 @@ class Retry(View, frozen=True):
     maximum_retry_attempts: Annotated[int, Meta(ge=1, le=30)]
 
 
-class InstanceConfig(View, frozen=True):
-    """One sort of host."""
-
-    instance_type: str
-    instance_count: Count
-    volume_size_in_g_b: int = msgspec.field(name="VolumeSizeInGB", default=30)
-
-
-class FlexibleResources(View, frozen=True):
-    """HyperParameterTuningResourceConfig."""
-
-    instance_type: str = ""
-    instance_count: int = 1
-    volume_size_in_g_b: int = msgspec.field(name="VolumeSizeInGB", default=30)
-    instance_configs: tuple[InstanceConfig, ...] = ()
-
-
 class Definition(View, frozen=True):
     """HyperParameterTrainingJobDefinition."""
 
@@ -142,7 +125,7 @@ class Definition(View, frozen=True):
     tuning_objective: Objective | None = None
     hyper_parameter_ranges: Ranges | None = None
     static_hyper_parameters: dict[str, str] = {}
-    hyper_parameter_tuning_resource_config: FlexibleResources | None = None
+    hyper_parameter_tuning_resource_config: JsonObject | None = None
     retry_strategy: Retry | None = None
 
 

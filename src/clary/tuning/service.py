@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ from clary.tuning import documents, model, plans, progress, session, warm_start
 from clary.tuning.turn import Turn
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Mapping
     from datetime import datetime
 
@@ -53,6 +53,7 @@ class Tuning:
         self._jobs = jobs
         self._studies = studies
         self._sessions: dict[Ref, Session] = {}
+        self._lock = threading.Lock()
 
     def create(  # noqa: PLR0913 - a tuning job is a request and five things about it
         self,
@@ -260,22 +261,28 @@ class Tuning:
         try:
             due_at = Turn(self._store, self._jobs, resource, known).go(stopping)
         except BaseException:  # what the session learned may not have been written
-            self._sessions.pop(resource.ref, None)
+            self._forget(resource.ref)
             raise
         if due_at is None:
-            self._sessions.pop(resource.ref, None)
+            self._forget(resource.ref)
         return due_at
 
     def _session(self, resource: Resource) -> Session:
         job = model.read(resource)
-        known = self._sessions.get(resource.ref)
+        with self._lock:
+            known = self._sessions.get(resource.ref)
         if known is None or not known.fits(job):
             plan = plans.plan(resource.ref, job.request)
             known = session.rebuild(self._store, self._studies, self._logs, resource, plan)
-            while len(self._sessions) >= _MOST_SESSIONS:
-                self._sessions.pop(next(iter(self._sessions)), None)
-            self._sessions[resource.ref] = known
+            with self._lock:
+                while len(self._sessions) >= _MOST_SESSIONS:
+                    self._sessions.pop(next(iter(self._sessions)))
+                self._sessions[resource.ref] = known
         return known
+
+    def _forget(self, ref: Ref) -> None:
+        with self._lock:
+            self._sessions.pop(ref, None)
 
     def _abandon(self, resource: Resource, error: ClaryError) -> None:
         """End a tuning job that this installation can no longer run, and its training jobs."""

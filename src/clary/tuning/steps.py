@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from clary.jobs import images
-from clary.kernel.codec import plain, to_json
+from clary.kernel.codec import build, plain, to_json
 from clary.kernel.errors import Conflict, InvalidInput, NotFound
-from clary.kernel.names import arn
+from clary.kernel.names import Ref, arn
 from clary.kernel.steps import StepResult
-from clary.tuning import model, progress
+from clary.pipelines.expressions import is_expression
+from clary.tuning import model, plans, progress, requests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clary.kernel.names import Ref
     from clary.kernel.ports import Transaction
     from clary.kernel.steps import StepRun
     from clary.tuning.service import Tuning
@@ -29,7 +29,10 @@ _STATES: Mapping[str, Literal["Executing", "Succeeded", "Failed", "Stopped"]] = 
 }
 _TOP = 50
 """So many training jobs are properties of the step, the best first."""
+_CONFIG = "HyperParameterTuningJobConfig"
 _DEFINITION = "TrainingJobDefinition"
+_ANY = Ref("0" * 12, "us-east-1", model.TUNING, "any")
+"""What a tuning job is checked as before it has a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +45,19 @@ class TuningStep:
     tuning: Tuning
 
     def check(self, step: Mapping[str, Any]) -> None:
-        """Refuse an image without a runtime."""
+        """Refuse what can never run, as far as it does not hang on expressions."""
         arguments = step.get("Arguments") or {}
-        given = [(f"Arguments.{_DEFINITION}", arguments.get(_DEFINITION))]
-        several = arguments.get(f"{_DEFINITION}s")
-        if several is not None:
-            place = f"Arguments.{_DEFINITION}s"
-            if not isinstance(several, list):
-                raise InvalidInput(place, "is no list")
-            given += [(f"{place}.{index}", one) for index, one in enumerate(several)]
-        for place, definition in given:
-            holder = f"{place}.AlgorithmSpecification"
-            specification = _object(
-                _object(definition, place).get("AlgorithmSpecification"), holder
-            )
-            image = specification.get("TrainingImage")
-            if isinstance(image, str):
-                images.runtime(image, field=f"{holder}.TrainingImage")
+        try:
+            if not _computed(arguments):
+                self.tuning.check(_ANY, _as_texts(arguments))
+                return
+            for place, definition in _definitions(arguments):
+                _check_definition(definition, place)
+            config = _object(arguments.get(_CONFIG), _CONFIG)
+            _check_ranges(config.get("ParameterRanges"), f"{_CONFIG}.ParameterRanges")
+        except InvalidInput as error:
+            place = f"Arguments.{error.field}" if error.field else "Arguments"
+            raise InvalidInput(place, error.problem, legal=error.legal, hint=error.hint) from None
 
     def key(self, run: StepRun) -> Mapping[str, Any] | None:
         """Name the search, and the content of what its training jobs read, run and run on."""
@@ -114,6 +113,37 @@ class TuningStep:
         return self.tuning.made(job, _TOP)
 
 
+def _definitions(arguments: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    several = arguments.get(f"{_DEFINITION}s") or []
+    if not isinstance(several, list):
+        raise InvalidInput(f"{_DEFINITION}s", "is no list")
+    one = [(_DEFINITION, arguments.get(_DEFINITION))]
+    return one + [(f"{_DEFINITION}s.{index}", each) for index, each in enumerate(several)]
+
+
+def _check_definition(definition: Any, place: str) -> None:
+    members = _object(definition, place)
+    holder = f"{place}.AlgorithmSpecification"
+    image = _object(members.get("AlgorithmSpecification"), holder).get("TrainingImage")
+    if isinstance(image, str):
+        images.runtime(image, field=f"{holder}.TrainingImage")
+    _check_ranges(members.get("HyperParameterRanges"), f"{place}.HyperParameterRanges")
+
+
+def _check_ranges(given: Any, place: str) -> None:
+    if given is not None and not _computed(given):
+        plans.read_ranges(build(requests.Ranges, _texts(given), field=place), place)
+
+
+def _computed(value: Any) -> bool:
+    """Say whether a value holds an expression anywhere."""
+    if isinstance(value, list):
+        return any(_computed(one) for one in value)
+    return isinstance(value, dict) and (
+        is_expression(value) or any(_computed(one) for one in value.values())
+    )
+
+
 def _object(found: Any, place: str) -> Mapping[str, Any]:
     if found is not None and not isinstance(found, dict):
         raise InvalidInput(place, "is no object")
@@ -140,9 +170,9 @@ def _metadata(ref: Ref) -> dict[str, Any]:
 def _as_texts(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Write numbers as text where the API has only texts, as they may come from parameters."""
     members = dict(arguments)
-    config = members.get("HyperParameterTuningJobConfig")
+    config = members.get(_CONFIG)
     if isinstance(config, dict) and config.get("ParameterRanges"):
-        members["HyperParameterTuningJobConfig"] = {
+        members[_CONFIG] = {
             **config,
             "ParameterRanges": _texts(config["ParameterRanges"]),
         }
