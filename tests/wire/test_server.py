@@ -255,7 +255,7 @@ def test_an_operation_not_offered_names_itself(sagemaker):
 @pytest.mark.parametrize(
     ("service", "operation", "named"),
     [
-        ("lambda", "list_functions", "lambda"),
+        ("batch", "describe_job_queues", "batch"),
         ("athena", "list_work_groups", "AmazonAthena.ListWorkGroups"),
         ("sns", "list_topics", "sns"),
         ("ecr", "describe_repositories", "AmazonEC2ContainerRegistry"),
