@@ -301,3 +301,25 @@ def run(sagemaker, name, document):
         time.sleep(0.02)
     steps = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=execution)
     return found, {one["StepName"]: one for one in steps["PipelineExecutionSteps"]}
+
+
+def test_a_step_is_reused_while_code_and_arguments_are_the_same(functions, sagemaker, make, name):
+    arn = make("app.split")["FunctionArn"]
+    step = {
+        "Name": "Split",
+        "Type": "Lambda",
+        "FunctionArn": arn,
+        "OutputParameters": [{"OutputName": "rows", "OutputType": "Integer"}],
+        "Arguments": {"data": "s3://b", "rows": 7},
+        "CacheConfig": {"Enabled": True, "ExpireAfter": "P1D"},
+    }
+    document = {"Version": "2020-12-01", "Steps": [step]}
+    first, steps = run(sagemaker, name, document)
+    assert "CacheHitResult" not in steps["Split"]
+    _, steps = run(sagemaker, name, document)
+    hit = steps["Split"]["CacheHitResult"]["SourcePipelineExecutionArn"]
+    assert hit == first["PipelineExecutionArn"]
+    code = package(**{"app.py": HANDLERS + "\n# changed\n"})
+    functions.update_function_code(FunctionName=name, ZipFile=code)
+    _, steps = run(sagemaker, name, document)
+    assert "CacheHitResult" not in steps["Split"]
