@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from clary.doors.python.progress import watching
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _GOING_ON = ("Executing", "Stopping")
 _LOOK_S = 0.25
+_SHOW_S = 0.1
 _TAIL = 30
 
 
@@ -34,7 +36,7 @@ class StepRun:
     Parameters
     ----------
     status
-        NotStarted, Executing, Succeeded, Failed, Stopping or Stopped.
+        NotStarted, Starting, Executing, Succeeded, Failed, Stopping or Stopped.
     reason
         Why it failed.
     made
@@ -159,8 +161,13 @@ class Execution:
         """Its steps by name, in the order of the definition; those that did not start too."""
         pipelines = self.session.platform.pipelines
         started = {one["StepName"]: one for one in pipelines.steps(self.ref)}
-        names = parse(pipelines.definition(self.ref).body["definition"]).steps
-        return {name: self._step(name, started.get(name)) for name in names}
+        return {name: self._step(name, started.get(name)) for name in self._names}
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """The names of its steps; the definition of a started execution does not change."""
+        found = self.session.platform.pipelines.definition(self.ref)
+        return list(parse(found.body["definition"]).steps)
 
     def __getitem__(self, name: str) -> StepRun:
         """Return a step; InvalidInput when the pipeline has none of this name."""
@@ -203,8 +210,11 @@ class Execution:
         self.session.work()
         until = None if timeout_s is None else time.monotonic() + timeout_s
         with watching(self, show=show) as look:
+            looked = 0.0
             while self.status in _GOING_ON:
-                look()
+                if time.monotonic() - looked >= _SHOW_S:
+                    look()
+                    looked = time.monotonic()
                 if until is not None and time.monotonic() > until:
                     raise Unavailable(f"{self.ref} has not ended after {timeout_s} s")
                 self.session.platform.store.wait(_LOOK_S)  # type: ignore[attr-defined]  # is a queue

@@ -7,12 +7,10 @@ JSON document, or the path of one below ``/opt/ml``; the others are parameters' 
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import pickle
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +55,8 @@ def argument(tree: Tree, words: Sequence[str], inputs: Path) -> Any:
         case {"json": value}:
             return value
         case {"pickle": text}:
+            import base64  # noqa: PLC0415 - only for such an argument
+
             return pickle.loads(base64.b64decode(text))  # noqa: S301 - of the definition, in the sandbox
         case {"word": place, "type": kind}:
             return parameter(words[place], kind)
@@ -109,6 +109,8 @@ def explain(error: BaseException) -> str:
     if isinstance(error, values.StepError):
         sys.stderr.write(f"{error}\n")
         return str(error)
+    import traceback  # noqa: PLC0415 - only for an error
+
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
         frames = frames.tb_next

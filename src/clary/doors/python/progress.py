@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _COLOURS = {"Succeeded": "green", "Failed": "red", "Stopped": "yellow", "Stopping": "yellow"}
 _COLUMNS = ("step", "status", "seconds", "made")
+_AROUND = 4
+"""Lines of a terminal that are not steps."""
 
 
 @contextmanager
@@ -34,8 +36,9 @@ def watching(execution: Execution, *, show: bool | None) -> Iterator[Callable[[]
         handle = notebook.display(_Html(execution), display_id=True)
         yield lambda: handle.update(_Html(execution))
     elif sys.stdout.isatty():
-        with Live(console=Console(highlight=False), refresh_per_second=8) as live:
-            yield lambda: live.update(_drawn(_rows(execution)))
+        console = Console(highlight=False)
+        with Live(console=console, refresh_per_second=8) as live:
+            yield lambda: live.update(_drawn(_rows(execution), console.height - _AROUND))
     else:
         yield _Lines(execution).look
         sys.stdout.write("\n" + text_table(_rows(execution)))
@@ -100,12 +103,26 @@ def _made(step: StepRun) -> str:
     return "cached" if step.cached else made
 
 
-def _drawn(rows: Sequence[tuple[str, ...]]) -> Table:
+def fitting(rows: Sequence[tuple[str, ...]], most: int) -> Sequence[tuple[str, ...]]:
+    """Choose the rows to show where not all fit: what goes on or failed, then what ended last."""
+    if len(rows) <= most:
+        return rows
+    done = [row for row in rows if row[1] == "Succeeded"]
+    busy = [row for row in rows if row[1] not in {"Succeeded", "NotStarted"}][-most:]
+    room = most - len(busy)
+    return [*(done[-room:] if room else []), *busy]
+
+
+def _drawn(rows: Sequence[tuple[str, ...]], most: int) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
+    shown = fitting(rows, most)
+    if len(shown) < len(rows):
+        done = sum(row[1] == "Succeeded" for row in rows)
+        table.caption = f"{done} of {len(rows)} steps have succeeded"
     for column in _COLUMNS:
         right = column == "seconds"
         table.add_column(column, justify="right" if right else "left", no_wrap=column != "made")
-    for name, status, seconds, made in rows:
+    for name, status, seconds, made in shown:
         if status == "NotStarted":
             table.add_row(name, "-", "", "", style="dim")
             continue

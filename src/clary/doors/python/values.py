@@ -7,13 +7,9 @@ there as they are, everything else is JSON. This file is uploaded with every ste
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import os
 import pickle
-import shutil
-import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -185,6 +181,8 @@ def _save_frame(frame: Any, path: Path) -> None:
 def _save_file(path: Path, folder: Path) -> None:
     if not path.exists():
         raise StepError(f"it returned {path}, but there is no such file")
+    import shutil  # noqa: PLC0415 - only for a file
+
     if path.is_dir():
         shutil.copytree(path, folder / path.name)
     else:
@@ -204,6 +202,14 @@ def _save_model(model: Any, path: Path) -> None:
             raise StepError(f"{short(model)} cannot be pickled: {error}") from None
         if callable(getattr(model, "predict", None)):
             members["code/inference.py"] = _INFERENCE
+    _pack(members, path)
+
+
+def _pack(members: Mapping[str, bytes], path: Path) -> None:
+    import gzip  # noqa: PLC0415 - only for a model
+    import io  # noqa: PLC0415 - only for a model
+    import tarfile  # noqa: PLC0415 - only for a model
+
     with (
         path.open("wb") as file,
         gzip.GzipFile("", "wb", 1, file, 0) as zipped,
@@ -303,6 +309,8 @@ def _arrow_table(file: Path, kind: str, suffix: str) -> Any:
 
 
 def _load_model(archive: Path) -> Any:
+    import tarfile  # noqa: PLC0415 - only for a model
+
     with tarfile.open(archive) as opened:
         name = _BOOSTER if _BOOSTER in opened.getnames() else _PICKLE
         found = opened.extractfile(name)
