@@ -22,6 +22,12 @@ def test_functions_are_the_steps_of_a_pipeline(sdk, home):
 
 
 @pytest.mark.long
+def test_a_condition_on_a_functions_result_takes_the_other_branch(sdk):
+    done = sdk(PROGRAMS / "steps.py", "both")
+    assert "STEPS Succeeded" in done.stdout, done.stderr
+
+
+@pytest.mark.long
 def test_values_and_errors_travel_to_jobs_and_back(sdk):
     done = sdk(PROGRAMS / "remote.py")
     assert "RAISED division by zero" in done.stdout, done.stderr
@@ -41,3 +47,9 @@ def test_notebooks_are_steps_of_a_pipeline(sdk, home):
     done = sdk(PROGRAMS / "notebook.py", image)
     assert "NOTEBOOKS Succeeded Failed" in done.stdout, done.stderr
     assert "cell [2] of breaks.ipynb raised ValueError: no rows left" in done.stdout
+
+
+@pytest.mark.long
+def test_source_directories_bring_their_requirements(sdk):
+    done = sdk(PROGRAMS / "source_dirs.py")
+    assert "SOURCES Completed" in done.stdout, done.stdout + done.stderr

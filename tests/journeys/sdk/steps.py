@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import sagemaker
@@ -63,8 +64,9 @@ first = ended(pipeline.start())
 for one in first.list_steps():
     print(one["StepName"], one["StepStatus"], one.get("FailureReason", ""))
 assert first.result("Report") == "the mean is 2.5", first.describe()
-second = ended(pipeline.start(parameters={"Threshold": 100.0}))
-status = {one["StepName"]: one["StepStatus"] for one in second.list_steps()}
-assert status["TooSmall"] == "Failed", status
-assert "Report" not in status
+if "both" in sys.argv:
+    second = ended(pipeline.start(parameters={"Threshold": 100.0}))
+    status = {one["StepName"]: one["StepStatus"] for one in second.list_steps()}
+    assert status["TooSmall"] == "Failed", status
+    assert "Report" not in status
 print("STEPS", first.describe()["PipelineExecutionStatus"])
