@@ -34,4 +34,12 @@ def test_a_tuner_and_a_tuning_step(sdk, home):
         for one in models
     ]
     assert any(url.endswith(f"/{best}/output/model.tar.gz") for url in urls)
+    [cached] = [
+        one["CacheHitResult"]["SourcePipelineExecutionArn"]
+        for one in client.list_pipeline_execution_steps(PipelineExecutionArn=told["again"])[
+            "PipelineExecutionSteps"
+        ]
+        if one["StepName"] == "Tune"
+    ]
+    assert cached == told["execution"]
     assert " 500 " not in (home.path / "server.log").read_text()

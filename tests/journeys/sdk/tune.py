@@ -25,7 +25,7 @@ from sagemaker.workflow.model_step import ModelStep
 from sagemaker.workflow.parameters import ParameterInteger
 from sagemaker.workflow.pipeline import Pipeline
 from sagemaker.workflow.pipeline_context import PipelineSession
-from sagemaker.workflow.steps import TuningStep
+from sagemaker.workflow.steps import CacheConfig, TuningStep
 
 IMAGE = retrieve("xgboost", os.environ["AWS_REGION"], version="1.2-1")
 ROLE = sagemaker.get_execution_role()
@@ -107,7 +107,11 @@ names = [one["TrainingJobDefinitionName"] for one in several.analytics().trainin
 
 in_pipeline = PipelineSession()
 most = ParameterInteger(name="MostJobs", default_value=2)
-step = TuningStep("Tune", step_args=tuner(in_pipeline, max_jobs=most).fit(inputs))
+step = TuningStep(
+    "Tune",
+    step_args=tuner(in_pipeline, max_jobs=most).fit(inputs),
+    cache_config=CacheConfig(enable_caching=True, expire_after="P1D"),
+)
 model = Model(
     image_uri=IMAGE,
     model_data=step.get_top_model_s3_uri(top_k=0, s3_bucket=bucket, prefix="tune/models"),
@@ -123,6 +127,8 @@ pipeline = Pipeline(
 pipeline.upsert(ROLE)
 execution = pipeline.start()
 execution.wait(delay=1, max_attempts=300)
+again = pipeline.start()
+again.wait(delay=1, max_attempts=300)
 print(
     "TUNED",
     json.dumps(
@@ -138,6 +144,7 @@ print(
             "grid": len(grid.analytics().training_job_summaries()),
             "algorithms": sorted(names),
             "execution": execution.arn,
+            "again": again.arn,
         }
     ),
 )
