@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import ctypes
 import gc
 import io
 import os
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _MISSING, _BROKEN_PIPE = 2, 120
+_FILE_INPUT = 257  # Py_file_input
+_libc = ctypes.CDLL(None)
+_libc.fopen.restype = ctypes.c_void_p
+_run_file = ctypes.pythonapi.PyRun_FileExFlags  # its errors are the interpreter's, to the letter
+_run_file.restype = ctypes.py_object
+_run_file.argtypes = (
+    *(ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.py_object, ctypes.py_object),
+    *(ctypes.c_int, ctypes.c_void_p),
+)
 _CUSTOM = frozenset({"sitecustomize", "usercustomize"})
 
 
@@ -149,7 +159,7 @@ def _refresh(argv: Sequence[str], command: Command, paths: list[str]) -> None:
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     is_unbuffered = command.is_unbuffered or bool(os.environ.get("PYTHONUNBUFFERED"))
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        stream = _text(number, is_unbuffered=number > 0 and is_unbuffered)
+        stream = _text(number, name, is_unbuffered=number > 0 and is_unbuffered)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     time.tzset()
@@ -160,17 +170,20 @@ def _refresh(argv: Sequence[str], command: Command, paths: list[str]) -> None:
         numpy_random.seed()
 
 
-def _text(number: int, *, is_unbuffered: bool) -> io.TextIOWrapper:
+def _text(number: int, name: str, *, is_unbuffered: bool) -> io.TextIOWrapper:
     """Make a standard stream the way the interpreter makes it."""
     old: Any = (sys.__stdin__, sys.__stdout__, sys.__stderr__)[number]
     mode = "w" if number else "r"
-    raw = open(number, mode + "b", buffering=0 if is_unbuffered else -1, closefd=False)  # noqa: SIM115 - for life
+    raw: Any = io.FileIO(number, mode, closefd=False)
+    raw.name = f"<{name}>"
+    if not is_unbuffered:
+        raw = io.BufferedWriter(raw) if number else io.BufferedReader(raw)
     stream: Any = io.TextIOWrapper(
         raw,
         encoding=old.encoding,
         errors=old.errors,
         newline="\n" if number else None,
-        line_buffering=number == 2,
+        line_buffering=number == 2 and not is_unbuffered,
         write_through=is_unbuffered,
     )
     stream.mode = mode
@@ -181,15 +194,18 @@ def _interpret(command: Command, main: types.ModuleType) -> None:
     if command.kind == "module":
         runpy._run_module_as_main(command.what)  # type: ignore[attr-defined]  # what `-m` calls
         return
-    source: str | bytes = command.what
-    name = "<string>"
-    if command.kind == "script":
-        name = command.what
-        with open(name, "rb") as file:
-            source = file.read()
-        loader = SourceFileLoader("__main__", name)
-        main.__dict__.update(__file__=name, __cached__=None, __loader__=loader)
-    exec(compile(source, name, "exec", dont_inherit=True), main.__dict__)  # noqa: S102 - the job
+    if command.kind == "code":
+        exec(compile(command.what, "<string>", "exec", dont_inherit=True), main.__dict__)  # noqa: S102 - the job
+        return
+    name = os.path.abspath(command.what)
+    loader = SourceFileLoader("__main__", name)
+    main.__dict__.update(__file__=name, __cached__=None, __loader__=loader)
+    stream = _libc.fopen(os.fsencode(name), b"rb")
+    names = ctypes.py_object(main.__dict__)
+    try:
+        _run_file(stream, os.fsencode(name), _FILE_INPUT, names, names, 1, None)
+    finally:
+        _flush()  # as the interpreter does after a script, and only then
 
 
 def _outcome(run: Callable[[], None]) -> int:
@@ -212,7 +228,6 @@ def _exit_code(given: object) -> int:
         return 0
     if isinstance(given, int):
         return given & 0xFF
-    sys.stdout.flush()
     print(given, file=sys.stderr)  # noqa: T201 - as the interpreter does
     return 1
 
@@ -231,12 +246,19 @@ def _finish(code: int, main: types.ModuleType) -> int:
             break
     _clear(main)
     gc.collect()
+    return code if _flush() else code or _BROKEN_PIPE
+
+
+def _flush() -> bool:
+    """Flush the standard streams, those that were replaced, too; False when that failed."""
+    streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError, AttributeError):
-        return code or _BROKEN_PIPE
-    return code
+        for stream in streams:
+            if stream is not None and not stream.closed:
+                stream.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _clear(module: types.ModuleType) -> None:
