@@ -34,6 +34,7 @@ from clary.kernel.work import Worker
 from clary.lineage.open_lineage import RunEvents
 from clary.lineage.registrations import Registrations
 from clary.lineage.service import Lineage
+from clary.lineage.steps import LineageStep
 from clary.models import documents as model_documents
 from clary.models.reproduction import Reproductions
 from clary.models.service import Models
@@ -146,6 +147,7 @@ def open_platform(config: Config) -> Platform:
         "Condition": ConditionStep(),
         "Fail": FailStep(),
         "Callback": CallbackStep(callbacks),
+        "Lineage": LineageStep(lineage),
         "Lambda": LambdaStep(functions, invocations),
     }
     pipelines = Pipelines(store, objects, kinds, known=check_property)

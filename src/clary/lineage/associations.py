@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from clary.kernel.clock import now
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from clary.kernel.names import Ref
-    from clary.kernel.ports import MetadataStore
+    from clary.kernel.ports import MetadataStore, Transaction
     from clary.lineage.graph import Edge, EdgeKind, Graph
 
 ASSOCIATION = "association"
@@ -35,19 +36,31 @@ class Associations:
         self._store = store
         self._graph = graph
 
-    def add(self, source: Ref, kind: EdgeKind, target: Ref, *, actor: str) -> None:
+    def add(
+        self,
+        source: Ref,
+        kind: EdgeKind,
+        target: Ref,
+        *,
+        actor: str,
+        transaction: Transaction | None = None,
+    ) -> None:
         """Add an edge between two things; adding it again changes nothing.
+
+        It may belong to a ``transaction``, which may have made the things; else it is its own.
 
         Raises
         ------
         NotFound
             One of them does not exist.
         """
-        for ref in (source, target):
-            self._require(ref)
         marker = _marker(source, kind, target)
         at = now()
-        with self._store.begin() as change:
+        scope = nullcontext(transaction) if transaction is not None else self._store.begin()
+        with scope as change:
+            for ref in (source, target):
+                if change.get(ref) is None:
+                    raise NotFound(ref)
             if change.get(marker) is not None:
                 return
             change.link(Link(source, kind, target))
@@ -99,10 +112,6 @@ class Associations:
         markers = {edge: _marker(edge.source, edge.kind, edge.target) for edge in edges}
         stored = self._store.get_all(markers.values())
         return {edge: stored[marker] for edge, marker in markers.items() if marker in stored}
-
-    def _require(self, ref: Ref) -> None:
-        if self._store.get(ref) is None:
-            raise NotFound(ref)
 
 
 def _marker(source: Ref, kind: str, target: Ref) -> Ref:

@@ -6,6 +6,7 @@ trial component, a model package as an artifact, an execution as an action, a gr
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from clary.kernel.resource import Event, Query, Resource
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from clary.kernel.ports import JsonObject, MetadataStore
+    from clary.kernel.ports import JsonObject, MetadataStore, Transaction
     from clary.kernel.resource import Page
 
 ARTIFACT, ACTION, CONTEXT = "artifact", "action", "context"
@@ -105,6 +106,8 @@ class Entities:
         *,
         actor: str,
         tags: Mapping[str, str] | None = None,
+        transaction: Transaction | None = None,
+        reuse: bool = False,
     ) -> Resource:
         """Make a node from its public create document.
 
@@ -113,6 +116,10 @@ class Entities:
         near
             The kind, and the account and region it belongs to. An action's and a context's has
             the name; an artifact is named by its source.
+        transaction
+            A change that this belongs to; else it is one of its own.
+        reuse
+            Give back the one that is there when it was made from the same document.
 
         Raises
         ------
@@ -133,8 +140,12 @@ class Entities:
             at,
             parent=place_of(ref, source["SourceUri"]),
         )
-        with self._store.begin() as change:
-            if change.get(ref) is not None:
+        scope = nullcontext(transaction) if transaction is not None else self._store.begin()
+        with scope as change:
+            present = change.get(ref)
+            if reuse and present and present.body.get("request") == made.body["request"]:
+                return present
+            if present is not None:
                 raise AlreadyExists(_shown(ref, source["SourceUri"]))
             change.insert(made)
             change.tag(ref, dict(tags or {}))

@@ -26,7 +26,7 @@ _MOST_NAMES = 20
 _KNOWN_ELSEWHERE = frozenset(
     {
         *("AutoML", "ClarifyCheck", "EMR", "EMRServerless", "Endpoint"),
-        *("EndpointConfig", "InferenceComponent", "Lineage", "QualityCheck"),
+        *("EndpointConfig", "InferenceComponent", "QualityCheck"),
     }
 )
 
