@@ -337,7 +337,8 @@ def check_metadata(home: Home, store: SqliteStore) -> None:
     events = store.events(limit=10_000)
     facts = [(e.action, e.ref, e.detail.get("attempt"), e.detail.get("stage")) for e in events]
     lines = Counter(facts)
-    assert not [line for line, count in lines.items() if count > 1]
+    repeated = [line for line, count in lines.items() if count > 1]
+    assert not [line for line in repeated if not line[0].endswith(".updated")]
     actions = [action for action, *_ in lines]
     for kind, count in JOBS.items():
         for word in ("created", "completed"):
