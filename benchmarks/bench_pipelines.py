@@ -199,7 +199,10 @@ def jobs() -> Figure:
     """Run 1,000 steps that are jobs of a whole home, each isolated in processes of its own."""
     resources = {"ClusterConfig": {"InstanceCount": 1, "InstanceType": "x", "VolumeSizeInGB": 1}}
     arguments = {
-        "AppSpecification": {"ImageUri": "python:3", "ContainerEntrypoint": ["python3", "-c", "pass"]},
+        "AppSpecification": {
+            "ImageUri": "python:3",
+            "ContainerEntrypoint": ["python3", "-c", "pass"],
+        },
         "ProcessingResources": resources,
         "RoleArn": "arn:aws:iam::123456789012:role/ClaryRole",
     }
