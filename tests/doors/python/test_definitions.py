@@ -241,6 +241,8 @@ def uses_kept(n):
         (lambda n: list(rows(n)), "cannot be looped over"),
         (lambda n: len(rows(n)), "cannot be counted"),
         (lambda n: f"{n:.2f}", "cannot be formatted as '.2f'"),
+        (lambda n: n + 1, "cannot be computed with"),
+        (lambda n: 2 * n, "compute inside a step"),
         (bool, "cannot be a truth"),
         (other_function, "step rows: two different steps have this name"),
         (lambda n: [uses_kept(n)], "belongs to another definition of a pipeline"),
@@ -268,6 +270,22 @@ def test_what_cannot_run_is_refused_with_its_place(body, said):
         piped(body).definition()
     told = f"{refused.value.message} {refused.value.hint}"
     assert said in told
+
+
+@pytest.mark.parametrize("function", [lambda: (yield), print, pd.DataFrame])
+def test_only_plain_functions_are_steps(function):
+    with pytest.raises(InvalidInput, match="is no plain function"):
+        clary.step(function)
+
+
+def test_attributes_of_later_values_are_refused():
+    with pytest.raises(AttributeError, match="result of step model has no predict: its value"):
+        piped(lambda n: model(rows(n)).predict(n)).definition()
+
+
+def test_a_pipelines_arguments_are_given_by_name():
+    with pytest.raises(InvalidInput, match="pipeline many, n: is not given by name"):
+        clary.pipeline(name="many")(lambda *n: None).definition()
 
 
 def test_a_pipeline_returns_nothing():

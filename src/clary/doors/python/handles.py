@@ -71,6 +71,15 @@ class Value:
     def __len__(self) -> int:  # noqa: PLE0303 - there is no length to return
         self._refuse("counted", "count inside a step")
 
+    def __add__(self, _: object) -> NoReturn:
+        self._refuse("computed with", "compute inside a step")
+
+    __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __add__
+    __floordiv__ = __mod__ = __pow__ = __add__
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{self!r} has no {name}: {_LATER}")
+
     def __format__(self, spec: str) -> str:
         """Stand in a text for the value to come; see ``Trace.text``."""
         if spec:

@@ -123,6 +123,9 @@ class Pipeline:
     def _arguments(self) -> dict[str, tuple[inspect.Parameter, Declared]]:
         found = hints(self.function, f"pipeline {self.name}")
         parameters = inspect.signature(self.function).parameters
+        for name, one in parameters.items():
+            if one.kind not in {one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY}:
+                raise InvalidInput(f"pipeline {self.name}, {name}", "is not given by name")
         return {name: (one, _declared(one, found.get(name))) for name, one in parameters.items()}
 
     def _standing_for(

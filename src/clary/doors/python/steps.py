@@ -29,7 +29,8 @@ class Step(Generic[P, R]):
         functools.update_wrapper(self, function)
         self.function = function
         self._options = options
-        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        waits = inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function)
+        if not inspect.isfunction(function) or waits:
             raise InvalidInput(self._place, "is no plain function", legal="def, with return")
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
