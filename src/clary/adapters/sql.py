@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, or_, select, update
+from sqlalchemy import and_, bindparam, case, or_, select, union_all, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -33,27 +34,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection, Engine, Table
+    from sqlalchemy import CompoundSelect, Connection, Engine, Table
 
     from clary.kernel.names import Ref
     from clary.kernel.resource import Event, Link, Query, Resource
 
 _C = RESOURCE.c
+_REF = ("kind", "account", "region", "name", "version")
 
 
 _CLAIMABLE = and_(
     _C.due_at <= bindparam("at"),
     or_(_C.lease_owner.is_(None), _C.lease_owner != bindparam("claimer")),
 )
-_DUE = (
-    select(_C.due_at, _C.account, _C.region, _C.name, _C.version)
-    .where(_C.kind == bindparam("of_kind"), _CLAIMABLE)
-    .order_by(_C.due_at)
-    .limit(1)
+_CLAIM = (
+    update(RESOURCE)
+    .where(is_ref(), _CLAIMABLE)
+    .values(lease_owner=bindparam("claimer"), due_at=bindparam("lease_end"))
 )
-_CLAIM = update(RESOURCE).where(is_ref(), _CLAIMABLE)
 _CLAIMED = SELECT.add_columns(_C.wakes).where(is_ref())
-_RENEW = update(RESOURCE).where(_C.lease_owner == bindparam("holder"))
+_RENEW = (
+    update(RESOURCE)
+    .where(_C.lease_owner == bindparam("holder"))
+    .values(due_at=bindparam("lease_end"))
+)
 _RELEASE = (
     update(RESOURCE)
     .where(is_ref(), _C.lease_owner == bindparam("holder"))
@@ -65,6 +69,20 @@ _RELEASE = (
         ),
     )
 )
+
+
+@lru_cache(maxsize=256)
+def _first_due(kinds: tuple[str, ...]) -> CompoundSelect[Any]:
+    """Ask for the first due of each kind, which is one look into the index a kind."""
+    firsts = [
+        select(_C.due_at, *(_C[name].label(f"of_{name}") for name in _REF))
+        .where(_C.kind == kind, _CLAIMABLE)
+        .order_by(_C.due_at)
+        .limit(1)
+        .subquery()
+        for kind in kinds
+    ]
+    return union_all(*(select(first) for first in firsts)).order_by("due_at").limit(1)
 
 
 class SqlStore:
@@ -156,36 +174,26 @@ class SqlStore:
             if due is None:
                 return None
             with self._write(durable=False) as connection:
+                end = _lease_end(lease_s)
                 taken = connection.execute(
-                    _CLAIM.values(lease_owner=owner, due_at=_lease_end(lease_s)),
-                    {**due, "at": at, "claimer": owner},
+                    _CLAIM, {**due, "at": at, "claimer": owner, "lease_end": end}
                 )
                 if taken.rowcount:
                     row = connection.execute(_CLAIMED, due).one()
                     return Claim(resource_from_row(row), owner, row.wakes)
 
     def _due(self, kinds: Sequence[str], owner: str, at: int) -> dict[str, Any] | None:
-        with self._read() as connection:
-            found = [
-                (*row, kind)
-                for kind in kinds
-                for row in connection.execute(_DUE, {"of_kind": kind, "at": at, "claimer": owner})
-            ]
-        if not found:
+        if not kinds:
             return None
-        _, account, region, name, version, kind = min(found)
-        return {
-            "of_kind": kind,
-            "of_account": account,
-            "of_region": region,
-            "of_name": name,
-            "of_version": version,
-        }
+        with self._read() as connection:
+            first = connection.execute(_first_due(tuple(kinds)), {"at": at, "claimer": owner})
+            row = first.mappings().first()
+        return None if row is None else {name: row[name] for name in row if name != "due_at"}
 
     def renew(self, owner: str, lease_s: float) -> None:
         """Extend every lease of ``owner``."""
         with self._write(durable=False) as connection:
-            connection.execute(_RENEW.values(due_at=_lease_end(lease_s)), {"holder": owner})
+            connection.execute(_RENEW, {"holder": owner, "lease_end": _lease_end(lease_s)})
 
     def release(self, claim: Claim, due_at: datetime | None) -> None:
         """Give it back; due again at ``due_at`` (None: when woken), at once if woken meanwhile."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from clary.kernel.ports import JsonObject
 
 _GOING_ON = ("Executing", "Stopping")
+_BREATH_S = 0.005
+"""Changes come in bursts; whoever waits looks once a burst."""
 _LOOK_S = 0.25
 _SHOW_S = 0.1
 _TAIL = 30
@@ -218,6 +220,7 @@ class Execution:
                 if until is not None and time.monotonic() > until:
                     raise Unavailable(f"{self.ref} has not ended after {timeout_s} s")
                 self.session.platform.store.wait(_LOOK_S)  # type: ignore[attr-defined]  # is a queue
+                time.sleep(_BREATH_S)
             look()
         if self.status != "Succeeded":
             raise self._failure()
