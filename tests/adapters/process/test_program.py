@@ -125,9 +125,11 @@ def test_what_the_end_must_do(both):
 import atexit, sys, threading, time
 from pathlib import Path
 import part
+def say(word):
+    print(word)
 class Last:
     def __del__(self):
-        print("deleted")
+        say("deleted")
 last = Last()
 left_open = open("left", "w")
 left_open.write("kept")

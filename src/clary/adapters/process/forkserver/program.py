@@ -21,12 +21,14 @@ import threading
 import time
 import traceback
 import types
+import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _MISSING, _BROKEN_PIPE = 2, 120
 _FILE_INPUT = 257  # Py_file_input
@@ -38,6 +40,7 @@ _run_file.argtypes = (
     *(ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.py_object, ctypes.py_object),
     *(ctypes.c_int, ctypes.c_void_p),
 )
+_WRITERS = (io.TextIOWrapper, io.BufferedWriter)
 _CUSTOM = frozenset({"sitecustomize", "usercustomize"})
 
 
@@ -103,8 +106,8 @@ def _run(argv: Sequence[str], loaded: frozenset[str]) -> int:
     main.__dict__.update(__builtins__=builtins, __annotations__={})
     del sys.modules["__main__"]
     sys.modules["__main__"] = main  # and after it, what the program imports
-    code = _outcome(lambda: _interpret(command, main))
-    return _finish(code, main)
+    del main
+    return _finish(_outcome(command))
 
 
 def _first_path(command: Command) -> str:
@@ -190,28 +193,28 @@ def _text(number: int, name: str, *, is_unbuffered: bool) -> io.TextIOWrapper:
     return stream  # type: ignore[no-any-return]  # Any, because its type says mode is fixed
 
 
-def _interpret(command: Command, main: types.ModuleType) -> None:
+def _interpret(command: Command, main: dict[str, Any]) -> None:
     if command.kind == "module":
         runpy._run_module_as_main(command.what)  # type: ignore[attr-defined]  # what `-m` calls
         return
     if command.kind == "code":
-        exec(compile(command.what, "<string>", "exec", dont_inherit=True), main.__dict__)  # noqa: S102 - the job
+        exec(compile(command.what, "<string>", "exec", dont_inherit=True), main)  # noqa: S102 - the job
         return
     name = os.path.abspath(command.what)
     loader = SourceFileLoader("__main__", name)
-    main.__dict__.update(__file__=name, __cached__=None, __loader__=loader)
+    main.update(__file__=name, __cached__=None, __loader__=loader)
     stream = _libc.fopen(os.fsencode(name), b"rb")
-    names = ctypes.py_object(main.__dict__)
+    names = ctypes.py_object(main)
     try:
         _run_file(stream, os.fsencode(name), _FILE_INPUT, names, names, 1, None)
     finally:
         _flush()  # as the interpreter does after a script, and only then
 
 
-def _outcome(run: Callable[[], None]) -> int:
-    """Run; returns the exit code, having said what an uncaught exception says."""
+def _outcome(command: Command) -> int:
+    """Run it; returns the exit code, having said what an uncaught exception says."""
     try:
-        run()
+        _interpret(command, sys.modules["__main__"].__dict__)
     except SystemExit as end:
         return _exit_code(end.code)
     except BaseException as error:
@@ -232,21 +235,38 @@ def _exit_code(given: object) -> int:
     return 1
 
 
-def _finish(code: int, main: types.ModuleType) -> int:
+def _finish(code: int) -> int:
     """End as the interpreter does: threads, exit handlers, the program's own objects, streams."""
     for end in (threading._shutdown, atexit._run_exitfuncs):  # type: ignore[attr-defined]
         try:
             end()
         except BaseException:
             traceback.print_exc()
-    for name, module in reversed(sys.modules.items()):
-        if isinstance(module, types.ModuleType):
+    _flush_files()
+    modules = list(_forget_modules())
+    gc.collect()
+    for reference in modules:
+        if (module := reference()) is not None:
             _clear(module)
-        if name == "__main__":
-            break
-    _clear(main)
     gc.collect()
     return code if _flush() else code or _BROKEN_PIPE
+
+
+def _flush_files() -> None:
+    """Write what files that were left open hold back; garbage in cycles would lose it."""
+    found = [one for one in gc.get_objects() if issubclass(type(one), _WRITERS)]
+    for one in sorted(found, key=lambda file: isinstance(file, io.BufferedWriter)):
+        with suppress(OSError, ValueError):  # closed, or the disk is full: nobody hears of it then
+            one.flush()
+
+
+def _forget_modules() -> Iterator[weakref.ref[types.ModuleType]]:
+    """Let go of what was imported since the fork, the program included."""
+    name = ""
+    while name != "__main__":
+        name, module = sys.modules.popitem()  # the last first; a list would touch all of them
+        if isinstance(module, types.ModuleType):
+            yield weakref.ref(module)
 
 
 def _flush() -> bool:
