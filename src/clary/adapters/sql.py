@@ -25,7 +25,7 @@ from clary.adapters.sql_schema import (
     resource_from_row,
 )
 from clary.adapters.sql_select import SELECT, select_page, token_after
-from clary.adapters.sql_transaction import GET, SqlTransaction, is_ref, of_ref
+from clary.adapters.sql_transaction import GET, Inserts, SqlTransaction, is_ref, of_ref
 from clary.kernel.clock import now
 from clary.kernel.errors import Unavailable
 from clary.kernel.resource import Claim, Page
@@ -101,9 +101,9 @@ class SqlStore:
     def __init__(self, reads: Engine, writes: Engine, insert: Callable[[Table], Any]) -> None:
         self._reads = reads
         self._writes = writes
-        self._insert = insert
-        self._changed = threading.Condition()
-        self._changes = 0
+        self._inserts = Inserts(insert)
+        self._queue_changed = threading.Condition()
+        self._queued = 0
         self._seen = threading.local()
 
     def close(self) -> None:
@@ -115,10 +115,11 @@ class SqlStore:
     def begin(self, *, durable: bool = True) -> Iterator[SqlTransaction]:
         """Open a write transaction. An exception inside rolls it back."""
         with self._write(durable=durable) as connection:
-            transaction = SqlTransaction(connection, self._insert)
+            transaction = SqlTransaction(connection, self._inserts)
             yield transaction
             transaction.call_followers()
-        self._note_change()
+        if transaction.has_queued:
+            self._note_queued()
 
     def get(self, ref: Ref) -> Resource | None:
         """Read one resource, or None."""
@@ -167,7 +168,7 @@ class SqlStore:
 
     def claim(self, kinds: Sequence[str], owner: str, lease_s: float) -> Claim | None:
         """Take one due resource of ``kinds`` that nobody holds, or None."""
-        self._seen.changes = self._changes
+        self._seen.queued = self._queued
         while True:
             at = micros(now())
             due = self._due(kinds, owner, at)
@@ -208,22 +209,22 @@ class SqlStore:
                     "next_due_at": due_at and micros(due_at),
                 },
             )
-        self._note_change()
+        self._note_queued()
 
     def wait(self, timeout_s: float) -> None:
-        """Return when this process has committed a change, or after ``timeout_s``.
+        """Return when this process has put or given back something, or after ``timeout_s``.
 
-        A change since this thread last began to ``claim``, or returned from here, counts.
+        What happened since this thread last began to ``claim``, or returned from here, counts.
         """
-        with self._changed:
-            seen = getattr(self._seen, "changes", self._changes)
-            self._changed.wait_for(lambda: self._changes != seen, timeout_s)
-            self._seen.changes = self._changes
+        with self._queue_changed:
+            seen = getattr(self._seen, "queued", self._queued)
+            self._queue_changed.wait_for(lambda: self._queued != seen, timeout_s)
+            self._seen.queued = self._queued
 
-    def _note_change(self) -> None:
-        with self._changed:
-            self._changes += 1
-            self._changed.notify_all()
+    def _note_queued(self) -> None:
+        with self._queue_changed:
+            self._queued += 1
+            self._queue_changed.notify_all()
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:

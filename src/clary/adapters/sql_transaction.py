@@ -78,18 +78,42 @@ _CALL_FOLLOWERS = (
 )
 
 
-class SqlTransaction:
-    """Implements ``Transaction`` on a connection that has begun one."""
+class Inserts:
+    """The statements that depend on the dialect, built once.
 
-    def __init__(self, connection: Connection, insert: Callable[[Table], Any]) -> None:
+    Parameters
+    ----------
+    insert
+        The dialect's INSERT that knows ON CONFLICT.
+    """
+
+    def __init__(self, insert: Callable[[Table], Any]) -> None:
+        tag = insert(TAG)
+        self.resource = insert(RESOURCE).on_conflict_do_nothing()
+        self.link = insert(LINK).on_conflict_do_nothing()
+        self.event = insert(EVENT)
+        self.tag = tag.on_conflict_do_update(
+            index_elements=["ref", "key"], set_={"value": tag.excluded.value}
+        )
+
+
+class SqlTransaction:
+    """Implements ``Transaction`` on a connection that has begun one.
+
+    ``has_queued`` says whether it has put something on the work queue.
+    """
+
+    def __init__(self, connection: Connection, inserts: Inserts) -> None:
         self._connection = connection
-        self._insert = insert
+        self._inserts = inserts
         self._appended = False
+        self.has_queued = False
 
     def insert(self, resource: Resource, *, due: bool = False) -> Resource:
         """Store a new resource; ``due`` puts it on the work queue. Raises AlreadyExists."""
         values = resource_columns(resource) | {"due_at": micros(now()) if due else None}
-        done = self._connection.execute(self._insert(RESOURCE).on_conflict_do_nothing(), values)
+        self.has_queued |= due
+        done = self._connection.execute(self._inserts.resource, values)
         if not done.rowcount:
             raise AlreadyExists(resource.ref)
         return resource
@@ -137,12 +161,13 @@ class SqlTransaction:
 
     def wake(self, ref: Ref) -> None:
         """Put it on the work queue now; wakes a worker that already holds it once more."""
+        self.has_queued = True
         self._connection.execute(_WAKE, {**of_ref(ref), "woken_at": micros(now())})
 
     def link(self, link: Link) -> None:
         """Add an edge; adding it again changes nothing."""
         self._connection.execute(
-            self._insert(LINK).on_conflict_do_nothing(),
+            self._inserts.link,
             {
                 "source": ref_text(link.source),
                 "kind": link.kind,
@@ -171,19 +196,13 @@ class SqlTransaction:
             if value is not None
         ]
         if rows:
-            insert = self._insert(TAG)
-            self._connection.execute(
-                insert.on_conflict_do_update(
-                    index_elements=["ref", "key"], set_={"value": insert.excluded.value}
-                ),
-                rows,
-            )
+            self._connection.execute(self._inserts.tag, rows)
 
     def append(self, event: Event) -> None:
         """Write a line of the journal; who follows it becomes due shortly after the commit."""
         self._appended = True
         self._connection.execute(
-            self._insert(EVENT),
+            self._inserts.event,
             {
                 "at": micros(event.at),
                 "actor": event.actor,

@@ -132,9 +132,9 @@ class WorkQueue(Protocol):
         """
 
     def wait(self, timeout_s: float) -> None:
-        """Return when this process has committed a change, or after ``timeout_s``.
+        """Return when this process has put or given back something, or after ``timeout_s``.
 
-        A change made since this thread last called ``claim`` counts, so that none is missed.
+        What happened since this thread last called ``claim`` counts, so that nothing is missed.
         """
 
 

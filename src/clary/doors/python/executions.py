@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from clary.kernel.ports import JsonObject
 
 _GOING_ON = ("Executing", "Stopping")
-_BREATH_S = 0.005
-"""Changes come in bursts; whoever waits looks once a burst."""
-_LOOK_S = 0.25
+_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.1
+"""How often whoever waits looks: often at first, because most executions are short or long."""
 _SHOW_S = 0.1
 _TAIL = 30
 
@@ -212,15 +211,15 @@ class Execution:
         self.session.work()
         until = None if timeout_s is None else time.monotonic() + timeout_s
         with watching(self, show=show) as look:
-            looked = 0.0
+            looked, pause_s = 0.0, _PAUSE_S
             while self.status in _GOING_ON:
                 if time.monotonic() - looked >= _SHOW_S:
                     look()
                     looked = time.monotonic()
                 if until is not None and time.monotonic() > until:
                     raise Unavailable(f"{self.ref} has not ended after {timeout_s} s")
-                self.session.platform.store.wait(_LOOK_S)  # type: ignore[attr-defined]  # is a queue
-                time.sleep(_BREATH_S)
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 1.03, _LONGEST_PAUSE_S)
             look()
         if self.status != "Succeeded":
             raise self._failure()
