@@ -97,9 +97,9 @@ class Metrics:
         found = self._points.summaries(owners)
         return {owners[uid]: summaries for uid, summaries in found.items()}
 
-    def history(self, component: Ref, name: str) -> Iterator[Point]:
-        """Yield a metric's points in the order in which they were logged. Raises NotFound."""
-        return self._points.points(self._owner(component), name)
+    def history(self, component: Ref, name: str, *, after: int = 0) -> Iterator[Point]:
+        """Yield a metric's points as they were logged, but the first ones. Raises NotFound."""
+        return self._points.points(self._owner(component), name, start=after)
 
     def curve(self, component: Ref, name: str, query: CurveQuery) -> Curve:
         """Read a metric along steps or time. Raises NotFound."""

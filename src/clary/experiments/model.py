@@ -21,6 +21,8 @@ TRIAL = "experiment-trial"
 COMPONENT = "experiment-trial-component"
 MEMBER = "experiment-member"
 """Says that a component is in a trial or an experiment, its parent; lists are read off these."""
+LOGGED_MODEL = "logged-model"
+"""A model that a run has logged, with files of its own."""
 RUN_TAG = ("sagemaker:trial-component-source", "run")
 """The tag by which the official SDK knows components that are runs."""
 MOST_PARAMETERS = 2_000
@@ -58,6 +60,8 @@ class Run:
         Artifacts: URIs (or any text) by name.
     source
         The ARN of the job it was made for; empty when somebody logged it.
+    notes
+        What a door keeps beside the public document, by a word of its own.
     """
 
     ref: Ref
@@ -75,6 +79,7 @@ class Run:
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
         """Write it as a row to compare: ``params.*``, last ``metrics.*`` and ``tags.*``."""
@@ -111,6 +116,7 @@ def read_run(
         inputs={name: one["Value"] for name, one in request.get("InputArtifacts", {}).items()},
         outputs={name: one["Value"] for name, one in request.get("OutputArtifacts", {}).items()},
         source=(found.body["source"] or {}).get("SourceArn", ""),
+        notes=found.body.get("notes", {}),
     )
 
 

@@ -7,9 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clary.experiments import model
-from clary.experiments.model import COMPONENT, EXPERIMENT, RUN_TAG, TRIAL, Run, read_run
+from clary.experiments.model import (
+    COMPONENT,
+    EXPERIMENT,
+    LOGGED_MODEL,
+    RUN_TAG,
+    TRIAL,
+    Run,
+    read_run,
+)
 from clary.kernel.clock import now
-from clary.kernel.errors import AlreadyExists, NotFound
+from clary.kernel.errors import AlreadyExists, InvalidInput, NotFound
 from clary.kernel.resource import Bucket, Query, Resource
 
 if TYPE_CHECKING:
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from clary.kernel.ports import MetadataStore, ObjectStore, Transaction
 
 _PAGE = 1_000
+_ARTIFACTS = {COMPONENT: "trial-component-artifacts", LOGGED_MODEL: "logged-models"}
 
 
 class Runs:
@@ -140,25 +149,40 @@ class Runs:
         tags: Mapping[str, str | None] | None = None,
         inputs: Mapping[str, str] | None = None,
         outputs: Mapping[str, str] | None = None,
+        once: bool = False,
     ) -> None:
         """Add to a run: parameters and artifacts replace those of the same name.
+
+        Parameters
+        ----------
+        ref, actor
+            The run, and who logs.
+        parameters, points, tags, inputs, outputs
+            What is added; a tag that is None is removed.
+        once
+            Whether a parameter may only be given the value it has already.
 
         Raises
         ------
         NotFound
             There is no such run.
         InvalidInput
-            A metric's name or step is out of bounds.
+            A metric's name or step is out of bounds, or a parameter has another value.
         LimitExceeded
             The run would have too much of something.
         """
-        self._experiments.metrics.log(ref, points)
+        if points:
+            self._experiments.metrics.log(ref, points)
         change = {
             "Parameters": model.parameters(parameters or {}),
             "InputArtifacts": {name: {"Value": uri} for name, uri in (inputs or {}).items()},
             "OutputArtifacts": {name: {"Value": uri} for name, uri in (outputs or {}).items()},
         }
+        if not tags and not any(change.values()):
+            return
         with self._store.begin() as transaction:
+            if once:
+                _check_unchanged(transaction, ref, parameters or {})
             if any(change.values()):
                 self._experiments.update(ref, change, actor=actor, transaction=transaction)
             if tags:
@@ -220,11 +244,14 @@ class Runs:
         return found
 
     def artifacts(self, ref: Ref) -> tuple[str, str]:
-        """Name the bucket and the prefix of a run's artifacts; the bucket is made when missing."""
+        """Name the bucket and the prefix of a run's or logged model's artifacts.
+
+        The bucket is made when it is missing.
+        """
         bucket = f"sagemaker-{ref.region}-{ref.account}"
         if not any(held.name == bucket for held in self._objects.buckets()):
             self._objects.create_bucket(Bucket(bucket, ref.account, ref.region, now()))
-        return bucket, f"trial-component-artifacts/{ref.name}/"
+        return bucket, f"{_ARTIFACTS[ref.kind]}/{ref.name}/"
 
     def _with_facts(self, components: Sequence[Resource]) -> Iterator[Run]:
         metrics = self._experiments.metrics.of(components)
@@ -234,3 +261,14 @@ class Runs:
 
     def _scope(self, transaction: Transaction | None) -> AbstractContextManager[Transaction]:
         return nullcontext(transaction) if transaction is not None else self._store.begin()
+
+
+def _check_unchanged(transaction: Transaction, ref: Ref, parameters: Mapping[str, Value]) -> None:
+    found = transaction.get(ref)
+    if found is None:
+        raise NotFound(ref)
+    before = model.values(found.body["request"].get("Parameters", {}))
+    for name, value in parameters.items():
+        if name in before and str(before[name]) != str(value):
+            problem = f"{name!r} is {before[name]!r} already, not {value!r}"
+            raise InvalidInput("parameter", problem[:1024], legal="its value, or a new name")

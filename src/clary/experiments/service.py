@@ -8,21 +8,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clary.experiments import model
+from clary.experiments.logged_models import LoggedModels
 from clary.experiments.metrics import Metrics
 from clary.experiments.model import COMPONENT, EXPERIMENT, MEMBER, TRIAL, member
 from clary.experiments.runs import Runs
 from clary.kernel.clock import now
-from clary.kernel.codec import plain
-from clary.kernel.errors import Conflict, NotFound
+from clary.kernel.codec import plain, to_json
+from clary.kernel.errors import Conflict, LimitExceeded, NotFound
 from clary.kernel.resource import Event, Page, Query, Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from clary.experiments.ports import MetricStore
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore, Transaction
+
+_LARGEST_NOTES = 1 << 20
 
 
 class Experiments:
@@ -43,12 +46,15 @@ class Experiments:
         The metrics of components.
     runs
         Components as runs: begin, log, end, find.
+    logged_models
+        The models that runs have logged.
     """
 
     def __init__(self, store: MetadataStore, objects: ObjectStore, points: MetricStore) -> None:
         self._store = store
         self.metrics = Metrics(store, points)
         self.runs = Runs(self, store, objects)
+        self.logged_models = LoggedModels(store)
 
     def get(self, ref: Ref) -> Resource:
         """Read an experiment, trial or component. Raises NotFound."""
@@ -188,6 +194,36 @@ class Experiments:
             body = {**found.body, "request": after, "modified_by": actor}
             new = change.update(replace(found, body=body, status=_status(after)))
             change.append(Event(now(), actor, f"{ref.kind}.updated", ref))
+        return new
+
+    def note(self, ref: Ref, change: Callable[[JsonObject], JsonObject], *, actor: str) -> Resource:
+        """Change what a door keeps beside the public document of something.
+
+        Parameters
+        ----------
+        ref
+            An experiment or a component.
+        change
+            Is given the notes and returns what they become, at most 1 MiB as JSON.
+        actor
+            Who asks.
+
+        Raises
+        ------
+        NotFound
+            There is no such thing.
+        LimitExceeded
+            The notes would be too long.
+        """
+        with self._store.begin() as transaction:
+            found = _existing(transaction, ref)
+            notes = change(dict(found.body.get("notes", {})))
+            size = len(to_json(notes))
+            if size > _LARGEST_NOTES:
+                raise LimitExceeded(f"notes of {ref}: {size} bytes; legal: {_LARGEST_NOTES}")
+            body = {**found.body, "notes": notes, "modified_by": actor}
+            new = transaction.update(replace(found, body=body))
+            transaction.append(Event(now(), actor, f"{ref.kind}.updated", ref))
         return new
 
     def associate(

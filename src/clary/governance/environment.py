@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clary.governance.bearer import bearer
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -19,6 +21,11 @@ _IMAGE = "sagemaker-base-python"
 """What the SDK's remote functions run in unless they name an image: the client's own Python."""
 _LOOPBACK = ("127.0.0.1", "localhost")
 
+_MLFLOW = {
+    *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_AUTH"),
+    *("MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_REGISTRY_URI", "MLFLOW_WORKSPACE"),
+}
+
 
 def client_environment(
     endpoint: str,
@@ -27,7 +34,9 @@ def client_environment(
     *,
     inherited: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return the variables to set beside those of ``inherited`` that ``conflicts`` does not name.
+    """Return what AWS's and MLflow's clients need.
+
+    They are set beside the variables of ``inherited`` that ``conflicts`` does not name.
 
     Parameters
     ----------
@@ -55,6 +64,8 @@ def client_environment(
         "PYTHONPATH": _joined((str(CLIENT_DIR), *python_path.split(os.pathsep)), os.pathsep),
         "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(CLIENT_DIR / "sagemaker.yaml"),
         "SAGEMAKER_INTERNAL_IMAGE_URI": _IMAGE,
+        "MLFLOW_TRACKING_URI": endpoint,
+        "MLFLOW_TRACKING_TOKEN": bearer(credentials, region),
         "NO_PROXY": bypass,
         "no_proxy": bypass,
     }
@@ -65,9 +76,10 @@ def conflicts(inherited: Mapping[str, str]) -> list[str]:
     """Name the variables that would lead a client elsewhere, and so must go.
 
     A profile or an endpoint of one service's own wins over the endpoint of all; a session token
-    of other keys spoils ours.
+    of other keys spoils ours. MLflow prefers a user's name to a token.
     """
     single = {"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"}
+    single |= _MLFLOW
     single.add("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
     return sorted(
         name for name in inherited if name in single or name.startswith("AWS_ENDPOINT_URL_")

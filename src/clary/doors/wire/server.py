@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from clary.doors.mlflow import gateway as mlflow
 from clary.doors.wire.bodies import Inflow, Outflow
 from clary.doors.wire.errors import WireError
 from clary.doors.wire.gateway import Gateway
@@ -40,14 +41,15 @@ class Application:
 
     Parameters
     ----------
-    gateway
-        Answers AWS requests.
+    platform
+        What is served.
     reset
         Empties the home and opens it again; None when that is not offered.
     """
 
-    def __init__(self, gateway: Gateway, reset: Callable[[], Platform] | None = None) -> None:
-        self._gateway = gateway
+    def __init__(self, platform: Platform, reset: Callable[[], Platform] | None = None) -> None:
+        self._gateway = Gateway(platform)
+        self._mlflow = mlflow.Gateway(platform)
         self._reset = reset
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="wire")
 
@@ -62,7 +64,8 @@ class Application:
         try:
             body = await inflow.begin()
             request = _request(scope, inflow if body is None else body)
-            response = await self._run(self._gateway.handle, request)
+            gateway = self._mlflow if mlflow.is_ours(request) else self._gateway
+            response = await self._run(gateway.handle, request)
         except WireError as error:
             _log.info("%s %r: %s", scope["method"], scope["path"], error.message)
             response = Response(408, {"Connection": "close"}, error.message.encode())
@@ -81,7 +84,8 @@ class Application:
             case "POST", "/_clary/reset" if self._reset is not None:
                 if any(name == b"origin" for name, _ in scope["headers"]):
                     return _document(403, {"message": "not from a web page"})
-                self._gateway = Gateway(await self._run(self._reset))
+                platform = await self._run(self._reset)
+                self._gateway, self._mlflow = Gateway(platform), mlflow.Gateway(platform)
                 return _document(200, {"status": "empty"})
         return _document(404, {"message": "legal: GET /_clary/health, POST /_clary/reset"})
 
@@ -205,7 +209,7 @@ class Server:
         self._socket = bound or _bind(config.host, config.port)
         host = f"[{config.host}]" if ":" in config.host else config.host
         self.endpoint = f"http://{host}:{self._socket.getsockname()[1]}"
-        self._app = Application(Gateway(platform), reset if config.allow_reset else None)
+        self._app = Application(platform, reset if config.allow_reset else None)
         self._uvicorn: _Uvicorn | None = None
 
     def run(self, ready: Callable[[str], None] | None = None) -> None:

@@ -1,0 +1,1 @@
+"""The REST protocol that MLflow's clients speak: tracking, artifacts, logged models, registry."""
