@@ -26,11 +26,13 @@ def closure(paths: Iterable[Path]) -> list[Path]:
     parents before children.
     """
     wanted = {name for path in paths for name in _names(path)}
-    covered: list[Path] = []
+    covered = [f"{folder}/" for folder in SYSTEM]
+    shown = []
     for path in sorted(wanted):
-        if not any(_is_below(path, other) for other in (*map(Path, SYSTEM), *covered)):
-            covered.append(path)
-    return covered
+        if not f"{path}/".startswith(tuple(covered)):
+            covered.append(f"{path}/")
+            shown.append(path)
+    return shown
 
 
 def _names(path: Path) -> frozenset[Path]:
@@ -44,10 +46,6 @@ def _all_names(path: Path) -> frozenset[Path]:
 
 
 _own_names = cache(_all_names)
-
-
-def _is_below(path: Path, other: Path) -> bool:
-    return path == other or other in path.parents
 
 
 def _interpreter(environment: Path) -> set[Path]:
