@@ -41,6 +41,7 @@ class Offer:
 
     def __init__(self, plan: dict[str, Any], output: int, groups: list[str]) -> None:
         self.initfd = self.jobfd = -1
+        self.farewell, said = os.pipe()
         files: list[int] = []
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         try:
@@ -49,12 +50,13 @@ class Offer:
             files.append(_in_memory(plan["worker"]))
             files += borrow(plan["mounts"])
             files += [os.open(f"{group}/cgroup.procs", os.O_WRONLY) for group in groups]
-            _send(self._socket, b"%d" % plan["uid"], [files[0], output, *files[1:]])
+            _send(self._socket, b"%d" % plan["uid"], [files[0], output, said, *files[1:]])
         except OSError:
             self._socket.close()
+            os.close(self.farewell)
             raise
         finally:
-            for file in files:
+            for file in (said, *files):
                 os.close(file)
 
     def is_taken(self) -> bool:
@@ -69,7 +71,7 @@ class Offer:
         except OSError:
             pass  # as good as an answer
         self._socket.close()
-        for file in (self.initfd, self.jobfd):
+        for file in (self.farewell, self.initfd, self.jobfd):
             if file >= 0:
                 os.close(file)
         return False
@@ -77,6 +79,16 @@ class Offer:
     def fileno(self) -> int:
         """Return the file that becomes readable when the job has ended."""
         return self._socket.fileno()
+
+    def is_leaving(self) -> bool:
+        """Say whether the job has said that it ends well, and has no other process.
+
+        It says so when its program is at its end and only its memory is left to be freed, which
+        can take longer than the program took. What it may do yet is its own loss, and ends when
+        its namespaces do.
+        """
+        said = os.read(self.farewell, 1)
+        return bool(said) and not _children(self.jobfd) and not _children(self.initfd)
 
     def ending(self) -> tuple[int, int] | None:
         """Return wait status and most memory in KiB; None when nobody lived to tell."""
@@ -139,3 +151,17 @@ def _receive(source: _socket.socket) -> tuple[bytes, list[int]]:
     room = _socket.CMSG_SPACE(_FILE_BYTES * 16)
     message, sent, *_ = source.recvmsg(64, room, _socket.MSG_CMSG_CLOEXEC)
     return message, memoryview(sent[0][2]).cast("i").tolist() if sent else []
+
+
+def _children(process: int) -> list[str]:
+    """List the children of a process that a file stands for; itself when it cannot be said."""
+    with open(f"/proc/self/fdinfo/{process}", encoding="ascii") as file:
+        pid = next(line.split()[1] for line in file if line.startswith("Pid:"))
+    found = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+                found += file.read().split()
+    except OSError:
+        return [pid]
+    return found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
-from clary.adapters.process import shim, tree
+from clary.adapters.process import remains, tree
 from clary.jobs.ports import ProcessStatus
 from clary.kernel.errors import Unavailable
 
@@ -96,7 +96,7 @@ def forget(folder: Path) -> None:
     """Remove what is left of a process that runs no more: its control groups, its folder."""
     started = _read(folder / "started.json", Started)
     if started is not None:
-        shim.leave(started.cgroups)
+        remains.leave(started.cgroups)
     tree.remove(folder)
 
 

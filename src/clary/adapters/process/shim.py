@@ -24,10 +24,10 @@ import time
 from clary.adapters.process import linux
 from clary.adapters.process.handover import Offer
 from clary.adapters.process.joblog import Log
+from clary.adapters.process.remains import kill_orphans, leave, memory_kills, read, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, NoReturn
 
     Plan = dict[str, Any]
@@ -57,6 +57,7 @@ class Job:
         self.output, self.inlet = os.pipe()
         os.set_blocking(self.output, False)
         self.offer: Offer | None = None
+        self.has_left = False  # forked, and done but for freeing its memory
 
     def prepare(self) -> None:
         """Offer it to the fork server, if it may have one, while the claim is being written."""
@@ -101,18 +102,27 @@ class Job:
         poll = select.poll()
         for file in (self.output, self.ending, self.wake):
             poll.register(file, select.POLLIN)
+        if self.offer is not None:
+            poll.register(self.offer.farewell, select.POLLIN)
         self.kills_before = memory_kills("/proc/vmstat")  # slow; the job is on its way meanwhile
         self.check_stop()
         while True:
             ready = {file for file, _ in poll.poll(self.patience_ms())}
             if self.output in ready and not self.drain():
                 poll.unregister(self.output)
-            if self.ending in ready:
+            if self.is_over(ready, poll):
                 return
             if self.wake in ready:
                 os.read(self.wake, 64)
                 self.check_stop()
             self.keep_time()
+
+    def is_over(self, ready: set[int], poll: select.poll) -> bool:
+        """Say whether it has ended; a forked one's last words are heard once."""
+        if self.offer is not None and self.offer.farewell in ready:
+            poll.unregister(self.offer.farewell)
+            self.has_left = self.offer.is_leaving()
+        return self.has_left or self.ending in ready
 
     def patience_ms(self) -> float:
         """Say how long nothing is due."""
@@ -175,17 +185,25 @@ class Job:
         self.log.feed(data, final=not data)
         return bool(data)
 
+    def drain_all(self) -> None:
+        """Move the rest."""
+        while self.drain():
+            pass
+        self.log.feed(b"", final=True)
+
     def end(self) -> tuple[int, str]:
         """Make sure that nothing of it lives on; returns (exit code, ended by). Raises Vanished."""
+        if self.has_left:
+            self.kill()
+            self.drain_all()
+            return 0, self.ended_by
         status, most = self.reap()
         if self.initfd:
             self.kill()
             select.select([self.initfd], [], [])
         most = max(most, kill_orphans()) * 1024
         kills = leave(self.plan["cgroups"])
-        while self.drain():
-            pass
-        self.log.feed(b"", final=True)
+        self.drain_all()
         if status < 0:
             if self.ended_by == "itself" and not kills:
                 raise Vanished
@@ -244,61 +262,6 @@ def execute(plan: Plan) -> NoReturn:
     linux.prctl(linux.PDEATHSIG, _signal.SIGKILL)
     linux.prctl(linux.NO_NEW_PRIVS, 1)
     os.execvpe(plan["argv"][0], plan["argv"], plan["environment"])
-
-
-def signal(target: int, number: int, send: Callable[[int, int], None] = os.kill) -> None:
-    """Send a signal; what is gone already needs none."""
-    try:
-        send(target, number)
-    except ProcessLookupError:
-        return
-
-
-def kill_orphans() -> int:
-    """SIGKILL and reap what became our children, level by level; returns the most KiB of one."""
-    me, most = os.getpid(), 0
-    while True:
-        for child in read(f"/proc/{me}/task/{me}/children").split():
-            signal(int(child), _signal.SIGKILL)
-        try:
-            pid, _, usage = os.wait4(-1, os.WNOHANG)
-        except ChildProcessError:
-            return most
-        most = max(most, usage.ru_maxrss)
-        if pid == 0:
-            time.sleep(0.001)
-
-
-def memory_kills(*files: str) -> int:
-    """Return how many processes the kernel says it killed for want of memory."""
-    lines = [line.split() for file in files for line in read(file).splitlines()]
-    return sum(int(line[1]) for line in lines if line[0] == "oom_kill")
-
-
-def leave(cgroups: list[str]) -> int:
-    """Kill what is left in the groups and remove them; returns how often memory ran out."""
-    kills = 0
-    for group in cgroups:
-        kills += memory_kills(group + "/memory.events", group + "/memory.oom_control")
-        for _ in range(200):
-            for pid in read(group + "/cgroup.procs").split():
-                signal(int(pid), _signal.SIGKILL)
-            try:
-                os.rmdir(group)
-            except FileNotFoundError:
-                break
-            except OSError:
-                time.sleep(0.005)
-    return kills
-
-
-def read(path: str) -> str:
-    """Return a small file's text; empty when there is none."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(CHUNK)
-    except OSError:
-        return ""
 
 
 def write(path: str, text: str, *, durably: bool = False) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from clary.adapters.process import handover, joblog, linux, programs, shim
+from clary.adapters.process import handover, joblog, linux, programs, remains, shim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,7 +92,7 @@ class Supervisors:
     @cached_property
     def _program(self) -> Path:
         """The shim and its parts, compiled once a version."""
-        text = programs.compiled((linux, joblog, handover, shim))
+        text = programs.compiled((linux, remains, joblog, handover, shim))
         version = hashlib.sha256(text).hexdigest()[:16]
         program = self._folder / f".shim-{version}"
         if not program.exists():

@@ -41,6 +41,9 @@ _run_file.argtypes = (
     *(ctypes.c_int, ctypes.c_void_p),
 )
 _WRITERS = (io.TextIOWrapper, io.BufferedWriter)
+_STREAMS = ("stdin", "stdout", "stderr")
+_MOST_FILES = 1 << 20
+_write = ctypes.PyDLL(None).write  # keeps the interpreter's lock: no other thread goes on
 _CUSTOM = frozenset({"sitecustomize", "usercustomize"})
 
 
@@ -74,13 +77,35 @@ def parse(argv: Sequence[str]) -> Command | None:
     return None
 
 
+def rehearse() -> None:
+    """Do ahead of need what every process must do for itself; what is touched here is copied now.
+
+    Random numbers begin anew, those of other modules begin anew by themselves.
+    """
+    random.seed()
+    tempfile._name_sequence = None  # type: ignore[attr-defined]  # made by process id
+    tempfile.tempdir = None
+    if numpy_random := sys.modules.get("numpy.random"):
+        numpy_random.seed()
+    for number, name in enumerate(_STREAMS):
+        _text(number, name, is_unbuffered=False)
+    exec(compile("pass", "<string>", "exec"), types.ModuleType("rehearsal").__dict__)  # noqa: S102
+    list(_modules_in("/"))
+    gc.collect()
+
+
 def execute(
-    argv: Sequence[str], environment: Mapping[str, str], cwd: str, loaded: frozenset[str]
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    cwd: str,
+    loaded: frozenset[str],
+    farewell: int,
 ) -> NoReturn:
     """Run a command that ``parse`` understands to its end, and end with it.
 
     ``loaded`` is what ``top_names`` said before the fork: afterwards, touching every name would
-    copy the memory of all of them.
+    copy the memory of all of them. ``farewell`` is the pipe that hears that all is well and
+    done: freeing many pages takes a process longer than the rest.
     """
     code = 126
     try:
@@ -88,6 +113,10 @@ def execute(
         os.environ.update(environment)
         os.chdir(cwd)
         code = _run(argv, loaded)
+        if code == 0:
+            os.closerange(3, farewell)
+            os.closerange(farewell + 1, _MOST_FILES)
+            _write(farewell, b"0", 1)
     except BaseException as error:
         os.write(2, f"clary: cannot start: {error}\n".encode("utf-8", "replace"))
     os._exit(code)
@@ -161,16 +190,11 @@ def _refresh(argv: Sequence[str], command: Command, paths: list[str]) -> None:
     sys.path[:0] = paths
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     is_unbuffered = command.is_unbuffered or bool(os.environ.get("PYTHONUNBUFFERED"))
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
+    for number, name in enumerate(_STREAMS):
         stream = _text(number, name, is_unbuffered=number > 0 and is_unbuffered)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     time.tzset()
-    random.seed()
-    tempfile._name_sequence = None  # type: ignore[attr-defined]  # made by process id
-    tempfile.tempdir = None
-    if numpy_random := sys.modules.get("numpy.random"):
-        numpy_random.seed()
 
 
 def _text(number: int, name: str, *, is_unbuffered: bool) -> io.TextIOWrapper:

@@ -44,6 +44,7 @@ def main(plans: socket.socket, first_file: int, users: int, kept: Kept) -> NoRet
         os.setsid()
         linux.setns(first_file, linux.NEWNS | linux.NEWIPC | linux.NEWUTS)
         plans.send(b"1")
+        program.rehearse()
         _close_others({plans.fileno(), users, *kept.files})
         message, files, _, _ = socket.recv_fds(plans, 1, 64)
         if not message:
@@ -51,6 +52,8 @@ def main(plans: socket.socket, first_file: int, users: int, kept: Kept) -> NoRet
         plans.close()
         holder = socket.socket(fileno=files[0])
         holder.settimeout(None)
+        farewell = files.pop(3)
+        fcntl.fcntl(farewell, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
         given, output = _become(files[1:], users)
         holder.send(b"ready")
         if not holder.recv(8):
@@ -62,7 +65,7 @@ def main(plans: socket.socket, first_file: int, users: int, kept: Kept) -> NoRet
         sys.stderr.flush()
         os._exit(CANNOT_EXECUTE)
     environment = {**given["environment"], "PWD": given["cwd"]}
-    program.execute(given["argv"], environment, given["cwd"], kept.loaded)
+    program.execute(given["argv"], environment, given["cwd"], kept.loaded, farewell)
 
 
 def _restore_signals() -> None:
