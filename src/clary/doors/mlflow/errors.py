@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clary.experiments.model import COMPONENT
 from clary.kernel import errors
 
 _WORDS: dict[type[errors.ClaryError], tuple[str, int]] = {
@@ -33,4 +34,6 @@ def translate(error: errors.ClaryError) -> MlflowError:
         ("INTERNAL_ERROR", 500),
     )
     message = f"{error.message}; {error.hint}" if error.hint else error.message
+    if isinstance(error, errors.NotFound):
+        message = message.replace(COMPONENT, "run", 1)
     return MlflowError(code, message, status)

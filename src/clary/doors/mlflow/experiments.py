@@ -13,7 +13,7 @@ import msgspec
 from clary.doors.mlflow.calls import Pair, page
 from clary.doors.mlflow.filters import Names, ordered, parse, parse_order
 from clary.experiments.model import EXPERIMENT, named
-from clary.kernel.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from clary.kernel.errors import AlreadyExists, InvalidInput, NotFound
 from clary.kernel.resource import Query
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def find(call: Call, ident: str, *, active: bool = False) -> Resource:
     ------
     NotFound
         There is no such experiment.
-    Conflict
+    InvalidInput
         It is deleted and must be active.
     """
     ref = experiment_ref(call.near, ident)
@@ -130,7 +130,8 @@ def find(call: Call, ident: str, *, active: bool = False) -> Resource:
         call.platform.experiments.runs.ensure_experiment(call.near, DEFAULT, actor=call.actor)
     found = call.platform.experiments.get(ref)
     if active and is_deleted(found):
-        raise Conflict(f"experiment {ident} is deleted", hint="restore it first")
+        legal = "an active experiment; restore it"
+        raise InvalidInput("experiment_id", f"{ident} is deleted", legal=legal)
     return found
 
 
@@ -153,7 +154,7 @@ def _name(found: Resource) -> str:
 
 
 def _by_name(call: Call, name: str) -> Resource | None:
-    """Find an experiment by the name that people see; case does not tell two apart."""
+    """Find an experiment by the name that people see; SageMaker's legal ones have no case."""
     direct = call.platform.store.get(named(call.near, EXPERIMENT, name))
     shown = Query(
         EXPERIMENT, call.near.account, call.near.region, where={"request.DisplayName": name}
@@ -169,12 +170,9 @@ def _create(call: Call, request: Create) -> JsonObject:
         raise InvalidInput("artifact_location", f"{request.artifact_location[:80]!r}", legal=legal)
     if _by_name(call, name) is not None:
         raise AlreadyExists(f"experiment {name}")
-    ref = named(call.near, EXPERIMENT, name)
-    document = {"ExperimentName": name}
-    if not _LEGAL_NAME.fullmatch(name) or name in _IDS or call.platform.store.get(ref):
-        slug = _slug(name)
-        ref = named(call.near, EXPERIMENT, slug)
-        document = {"ExperimentName": slug, "DisplayName": name}
+    inner = _inner_name(call, name)
+    ref = named(call.near, EXPERIMENT, inner)
+    document = {"ExperimentName": inner, **({"DisplayName": name} if inner != name else {})}
     tags = {key: text or "" for key, text in check_tags(request.tags).items()}
     call.platform.experiments.create_experiment(ref, document, actor=call.actor, tags=tags)
     return {"experiment_id": experiment_id(ref)}
@@ -186,10 +184,15 @@ def _checked(name: str) -> str:
     return name
 
 
-def _slug(name: str) -> str:
+def _inner_name(call: Call, name: str) -> str:
+    """Choose the legal name of an experiment: the same for two who make it at once."""
     words = "-".join(re.findall(r"[A-Za-z0-9]+", name))[:_LONGEST_SLUG].strip("-")
-    mark = hashlib.sha256(f"{name}/{secrets.token_hex(8)}".encode()).hexdigest()[:8]
-    return f"{words}-{mark}" if words else mark
+    slug = f"{words}-{hashlib.sha256(name.encode()).hexdigest()[:8]}".strip("-")
+    direct = [name] if _LEGAL_NAME.fullmatch(name) and name not in _IDS else []
+    for inner in (*direct, slug):  # another may have the name, and be shown under a new one
+        if call.platform.store.get(named(call.near, EXPERIMENT, inner)) is None:
+            return inner
+    return f"{slug}-{secrets.token_hex(4)}"
 
 
 def _get(call: Call, request: ById) -> JsonObject:

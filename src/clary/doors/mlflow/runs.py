@@ -13,7 +13,7 @@ from clary.doors.mlflow.experiments import View, check_tags, is_seen, note_delet
 from clary.doors.mlflow.filters import Names, ordered, parse, parse_order
 from clary.experiments.model import COMPONENT, named
 from clary.kernel.clock import now
-from clary.kernel.errors import Conflict, InvalidInput, NotFound
+from clary.kernel.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,12 +91,12 @@ def require_active(call: Call, run_id: str) -> Ref:
     ------
     NotFound
         There is no such run.
-    Conflict
+    InvalidInput
         It is deleted.
     """
     ref = run_ref(call, run_id)
     if experiments.is_deleted(call.platform.experiments.get(ref)):
-        raise Conflict(f"run {run_id} is deleted", hint="restore it first")
+        raise InvalidInput("run_id", f"{run_id} is deleted", legal="an active run; restore it")
     return ref
 
 
