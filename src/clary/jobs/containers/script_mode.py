@@ -161,7 +161,7 @@ def command(program, arguments):
 def execute(words):
     """Run the user's program with its output as ours; keep the end of what it complains."""
     print(f"Running: {shlex.join(words)}", flush=True)
-    process = subprocess.Popen(words, cwd=CODE, stderr=subprocess.PIPE)
+    process = start(words)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     complaint = deque(maxlen=_KEPT_LINES)
     for line in process.stderr:
@@ -175,6 +175,37 @@ def execute(words):
         (OUTPUT / "failure").write_text(failure[:1024], encoding="utf-8")
         print(failure, flush=True)
         sys.exit(code)
+
+
+def start(words):
+    """Start the user's program; where this process was forked with modules loaded, fork it, too."""
+    forked = sys.modules.get("_clary_forked")
+    if forked is None or words[0] != sys.executable:
+        return subprocess.Popen(words, cwd=CODE, stderr=subprocess.PIPE)
+    return Forked(forked, words)
+
+
+class Forked:
+    """As much of ``subprocess.Popen`` as is needed, of a program forked from this process."""
+
+    def __init__(self, forked, words):
+        told, complaint = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.dup2(complaint, 2)
+            os.closerange(3, 64)
+            forked.execute_again(words, str(CODE))
+        os.close(complaint)
+        self.stderr = os.fdopen(told, "rb")
+
+    def terminate(self):
+        """Ask it to end."""
+        os.kill(self.pid, signal.SIGTERM)
+
+    def wait(self):
+        """Return its exit code once it has ended; that of a signal is negative."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 def failed(code, complaint, words):

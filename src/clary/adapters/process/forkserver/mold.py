@@ -60,10 +60,10 @@ def main(
         sys.stderr.write("a module has started a thread; what has threads cannot be forked\n")
         sys.stderr.flush()
         os._exit(3)
-    loaded = program.top_names()
+    program.settle()
     gc.collect()
     gc.freeze()
-    server = Mold(keeper, own, listener, worker.Kept(foreign, loaded))
+    server = Mold(keeper, own, listener, foreign)
     listener.listen(512)
     server.serve(idle_s)
     os._exit(0)
@@ -82,7 +82,6 @@ def _let_threads_go() -> None:
 
 def _preload(modules: list[str]) -> None:
     """Import what there is; the environment need not have all of it."""
-    sys.path[:] = [path for path in sys.path if path]  # `-c` put the working directory there
     for name in modules:
         try:
             import_module(name)
@@ -91,8 +90,6 @@ def _preload(modules: list[str]) -> None:
                 traceback.print_exc()
         except Exception:
             traceback.print_exc()
-    for name in [name for name in sys.modules if name.partition(".")[0] == "clary"]:
-        del sys.modules[name]  # a job that imports clary gets it whole
 
 
 class Mold:
@@ -105,10 +102,10 @@ class Mold:
     """
 
     def __init__(
-        self, keeper: socket.socket, own: int, listener: socket.socket, kept: worker.Kept
+        self, keeper: socket.socket, own: int, listener: socket.socket, foreign: set[int]
     ) -> None:
         self._keeper, self._own, self._listener = keeper, own, listener
-        self._kept = kept
+        self._foreign = foreign
         self._spare: _Spare | None = None
         self._running: dict[int, _Running] = {}
         self._ended, wake = os.pipe()
@@ -161,7 +158,7 @@ class Mold:
             linux.setns(first_file, linux.NEWPID)
             pid = os.fork()
             if pid == 0:
-                worker.main(there, first_file, users, self._kept)
+                worker.main(there, first_file, users, self._foreign)
             linux.setns(self._own, linux.NEWPID)
             there.close()
             os.close(users)

@@ -41,6 +41,10 @@ _run_file.argtypes = (
     *(ctypes.c_int, ctypes.c_void_p),
 )
 _WRITERS = (io.TextIOWrapper, io.BufferedWriter)
+FORKED = "_clary_forked"
+"""The name of this module to the programs that it runs."""
+_self = sys.modules[__name__]
+_settled: dict[str, Any] = {}
 _STREAMS = ("stdin", "stdout", "stderr")
 _MOST_FILES = 1 << 20
 _write = ctypes.PyDLL(None).write  # keeps the interpreter's lock: no other thread goes on
@@ -94,26 +98,28 @@ def rehearse() -> None:
     gc.collect()
 
 
+def execute_again(argv: Sequence[str], cwd: str) -> NoReturn:
+    """Run another command, in a process that the one that runs has forked for it."""
+    for _ in _forget_modules():
+        pass
+    execute(argv, dict(os.environ), cwd)
+
+
 def execute(
-    argv: Sequence[str],
-    environment: Mapping[str, str],
-    cwd: str,
-    loaded: frozenset[str],
-    farewell: int,
+    argv: Sequence[str], environment: Mapping[str, str], cwd: str, farewell: int = -1
 ) -> NoReturn:
     """Run a command that ``parse`` understands to its end, and end with it.
 
-    ``loaded`` is what ``top_names`` said before the fork: afterwards, touching every name would
-    copy the memory of all of them. ``farewell`` is the pipe that hears that all is well and
-    done: freeing many pages takes a process longer than the rest.
+    ``farewell`` is a pipe that hears when all is well and done: freeing many pages takes a process
+    longer than the rest.
     """
     code = 126
     try:
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(cwd)
-        code = _run(argv, loaded)
-        if code == 0:
+        code = _run(argv)
+        if code == 0 and farewell >= 0:
             os.closerange(3, farewell)
             os.closerange(farewell + 1, _MOST_FILES)
             _write(farewell, b"0", 1)
@@ -122,18 +128,18 @@ def execute(
     os._exit(code)
 
 
-def _run(argv: Sequence[str], loaded: frozenset[str]) -> int:
+def _run(argv: Sequence[str]) -> int:
     command = parse(argv)
     first = "" if command is None else _first_path(command)
     added = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    if command is None or _is_special(command) or _hides_one((first, *added), loaded):
+    if command is None or _is_special(command) or _hides_one((first, *added)):
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; exec would keep it
             signal.signal(number, signal.SIG_DFL)
         os.execv(argv[0], list(argv))
     _refresh(argv, command, [first, *added])
     main = types.ModuleType("__main__")
     main.__dict__.update(__builtins__=builtins, __annotations__={})
-    del sys.modules["__main__"]
+    sys.modules.pop("__main__", None)
     sys.modules["__main__"] = main  # and after it, what the program imports
     del main
     return _finish(_outcome(command))
@@ -158,13 +164,20 @@ def _is_special(command: Command) -> bool:
     return start.startswith(b"PK") or start[2:] == b"\r\n"
 
 
-def top_names() -> frozenset[str]:
-    """Return what a module beside a program must not be called, or it would have been imported."""
-    return frozenset({name.partition(".")[0] for name in sys.modules}) - {"__main__"} | _CUSTOM
+def settle() -> None:
+    """Remember what is loaded: once, because touching every name later would copy their memory."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "clary"]:
+        del sys.modules[name]  # a job that imports clary gets it whole
+    sys.path[:] = [path for path in sys.path if path]  # `-c` put the working directory there
+    tops = frozenset({name.partition(".")[0] for name in sys.modules}) - {"__main__"}
+    _settled.update(names=tops | _CUSTOM, path=tuple(sys.path))
+    sys.modules[FORKED] = _self
 
 
-def _hides_one(folders: Sequence[str], loaded: frozenset[str]) -> bool:
-    return any(name in loaded for folder in folders for name in _modules_in(folder))
+def _hides_one(folders: Sequence[str]) -> bool:
+    """Say whether a module there would have been imported instead of a loaded one."""
+    names = _settled["names"]
+    return any(name in names for folder in folders for name in _modules_in(folder))
 
 
 def _modules_in(folder: str) -> Iterator[str]:
@@ -187,7 +200,7 @@ def _refresh(argv: Sequence[str], command: Command, paths: list[str]) -> None:
     sys.argv = [named, *command.arguments]
     sys.orig_argv = list(argv)
     sys.executable = argv[0]
-    sys.path[:0] = paths
+    sys.path[:] = [*paths, *_settled["path"]]
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     is_unbuffered = command.is_unbuffered or bool(os.environ.get("PYTHONUNBUFFERED"))
     for number, name in enumerate(_STREAMS):

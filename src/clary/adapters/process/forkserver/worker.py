@@ -15,7 +15,6 @@ import socket
 import struct
 import sys
 import traceback
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from clary.adapters.process import linux
@@ -28,15 +27,7 @@ CANNOT_EXECUTE, INSIDE_UID = 126, 1000
 _SIOCSIFFLAGS, _IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 0x8914, 1, 8, 64
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What a worker has from before the fork: files of preloaded modules, and what is loaded."""
-
-    files: set[int]
-    loaded: frozenset[str]
-
-
-def main(plans: socket.socket, first_file: int, users: int, kept: Kept) -> NoReturn:
+def main(plans: socket.socket, first_file: int, users: int, foreign: set[int]) -> NoReturn:
     """Wait for a job and become it, in the namespaces of its first process."""
     try:
         linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
@@ -45,7 +36,7 @@ def main(plans: socket.socket, first_file: int, users: int, kept: Kept) -> NoRet
         linux.setns(first_file, linux.NEWNS | linux.NEWIPC | linux.NEWUTS)
         plans.send(b"1")
         program.rehearse()
-        _close_others({plans.fileno(), users, *kept.files})
+        _close_others({plans.fileno(), users, *foreign})
         message, files, _, _ = socket.recv_fds(plans, 1, 64)
         if not message:
             os._exit(0)
@@ -65,7 +56,7 @@ def main(plans: socket.socket, first_file: int, users: int, kept: Kept) -> NoRet
         sys.stderr.flush()
         os._exit(CANNOT_EXECUTE)
     environment = {**given["environment"], "PWD": given["cwd"]}
-    program.execute(given["argv"], environment, given["cwd"], kept.loaded, farewell)
+    program.execute(given["argv"], environment, given["cwd"], farewell)
 
 
 def _restore_signals() -> None:
