@@ -62,11 +62,18 @@ def test_the_migrations_make_the_tables_that_the_code_reads(store, path):
     assert ScriptDirectory(str(sqlite._MIGRATIONS)).get_current_head() == HEAD
 
 
-def test_commits_are_durable_and_the_file_is_private(store, path):
-    with store.begin() as transaction:
-        pragma = transaction._connection.exec_driver_sql
-        assert pragma("PRAGMA synchronous").scalar() == 2
-        assert pragma("PRAGMA journal_mode").scalar() == "wal"
+def pragma(transaction, text):
+    return transaction._cursor.execute(f"PRAGMA {text}").fetchone()[0]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_commits_are_as_durable_as_asked_and_the_file_is_private(store, path, durable):
+    for before in (durable, not durable, durable):
+        with store.begin(durable=before):
+            pass
+    with store.begin(durable=durable) as transaction:
+        assert pragma(transaction, "synchronous") == (2 if durable else 1)
+        assert pragma(transaction, "journal_mode") == "wal"
         transaction.insert(a_resource())
     assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
 
@@ -151,8 +158,7 @@ def test_another_processs_lock_is_waited_for_and_then_reported(path, monkeypatch
 def test_a_full_disk_is_reported_and_leaves_nothing_half_done(store):
     kind = a_kind()
     with store.begin() as transaction:
-        pages = transaction._connection.exec_driver_sql("PRAGMA page_count").scalar()
-        transaction._connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 4}")
+        pragma(transaction, f"max_page_count = {pragma(transaction, 'page_count') + 4}")
 
     def fill(size):
         with store.begin() as transaction:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, or_, select, union_all, update
+from sqlalchemy import select, union_all
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from clary.adapters.sql_batches import links, resources, tags
+from clary.adapters.sql_direct import CLAIMABLE, REF, Statements, direct, of_ref
 from clary.adapters.sql_schema import (
     EVENT,
     RESOURCE,
@@ -23,9 +23,10 @@ from clary.adapters.sql_schema import (
     micros,
     ref_text,
     resource_from_row,
+    resource_from_values,
 )
-from clary.adapters.sql_select import SELECT, select_page, token_after
-from clary.adapters.sql_transaction import GET, Inserts, SqlTransaction, is_ref, of_ref
+from clary.adapters.sql_select import select_page, token_after
+from clary.adapters.sql_transaction import SqlTransaction
 from clary.kernel.clock import now
 from clary.kernel.errors import Unavailable
 from clary.kernel.resource import Claim, Page
@@ -35,48 +36,21 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import CompoundSelect, Connection, Engine, Table
+    from sqlalchemy.engine.interfaces import DBAPICursor
+    from sqlalchemy.pool import PoolProxiedConnection
 
+    from clary.adapters.sql_direct import Direct
     from clary.kernel.names import Ref
     from clary.kernel.resource import Event, Link, Query, Resource
 
 _C = RESOURCE.c
-_REF = ("kind", "account", "region", "name", "version")
 
 
-_CLAIMABLE = and_(
-    _C.due_at <= bindparam("at"),
-    or_(_C.lease_owner.is_(None), _C.lease_owner != bindparam("claimer")),
-)
-_CLAIM = (
-    update(RESOURCE)
-    .where(is_ref(), _CLAIMABLE)
-    .values(lease_owner=bindparam("claimer"), due_at=bindparam("lease_end"))
-)
-_CLAIMED = SELECT.add_columns(_C.wakes).where(is_ref())
-_RENEW = (
-    update(RESOURCE)
-    .where(_C.lease_owner == bindparam("holder"))
-    .values(due_at=bindparam("lease_end"))
-)
-_RELEASE = (
-    update(RESOURCE)
-    .where(is_ref(), _C.lease_owner == bindparam("holder"))
-    .values(
-        lease_owner=None,
-        due_at=case(
-            (_C.wakes != bindparam("claimed_wakes"), bindparam("released_at")),
-            else_=bindparam("next_due_at"),
-        ),
-    )
-)
-
-
-@lru_cache(maxsize=256)
-def _first_due(kinds: tuple[str, ...]) -> CompoundSelect[Any]:
+def _first_due(kinds: Sequence[str]) -> CompoundSelect[Any]:
     """Ask for the first due of each kind, which is one look into the index a kind."""
     firsts = [
-        select(_C.due_at, *(_C[name].label(f"of_{name}") for name in _REF))
-        .where(_C.kind == kind, _CLAIMABLE)
+        select(_C.due_at, *(_C[name] for name in REF))
+        .where(_C.kind == kind, CLAIMABLE)
         .order_by(_C.due_at)
         .limit(1)
         .subquery()
@@ -101,7 +75,9 @@ class SqlStore:
     def __init__(self, reads: Engine, writes: Engine, insert: Callable[[Table], Any]) -> None:
         self._reads = reads
         self._writes = writes
-        self._inserts = Inserts(insert)
+        self._statements = Statements(writes.dialect, insert)
+        self._first_due: dict[tuple[str, ...], Direct] = {}
+        self._driver_error: type[Exception] = writes.dialect.loaded_dbapi.OperationalError
         self._queue_changed = threading.Condition()
         self._queued = 0
         self._seen = threading.local()
@@ -114,8 +90,8 @@ class SqlStore:
     @contextmanager
     def begin(self, *, durable: bool = True) -> Iterator[SqlTransaction]:
         """Open a write transaction. An exception inside rolls it back."""
-        with self._write(durable=durable) as connection:
-            transaction = SqlTransaction(connection, self._inserts)
+        with self._write(durable=durable) as cursor:
+            transaction = SqlTransaction(cursor, self._statements)
             yield transaction
             transaction.call_followers()
         if transaction.has_queued:
@@ -123,9 +99,9 @@ class SqlStore:
 
     def get(self, ref: Ref) -> Resource | None:
         """Read one resource, or None."""
-        with self._read() as connection:
-            row = connection.execute(GET, of_ref(ref)).first()
-        return None if row is None else resource_from_row(row)
+        with self._look() as cursor:
+            row = self._statements.get.run(cursor, of_ref(ref)).fetchone()
+        return None if row is None else resource_from_values(row)
 
     def get_all(self, refs: Iterable[Ref]) -> Mapping[Ref, Resource]:
         """Read those of many resources that there are, in the order of ``refs``."""
@@ -171,36 +147,38 @@ class SqlStore:
         self._seen.queued = self._queued
         while True:
             at = micros(now())
-            due = self._due(kinds, owner, at)
+            due = self._due(tuple(kinds), owner, at)
             if due is None:
                 return None
-            with self._write(durable=False) as connection:
-                end = _lease_end(lease_s)
-                taken = connection.execute(
-                    _CLAIM, {**due, "at": at, "claimer": owner, "lease_end": end}
-                )
-                if taken.rowcount:
-                    row = connection.execute(_CLAIMED, due).one()
-                    return Claim(resource_from_row(row), owner, row.wakes)
+            with self._write(durable=False) as cursor:
+                values = {**due, "at": at, "claimer": owner, "lease_end": _lease_end(lease_s)}
+                if self._statements.claim.run(cursor, values).rowcount:
+                    [row] = self._statements.claimed.run(cursor, due).fetchall()
+                    return Claim(resource_from_values(row), owner, row[-1])
 
-    def _due(self, kinds: Sequence[str], owner: str, at: int) -> dict[str, Any] | None:
+    def _due(self, kinds: tuple[str, ...], owner: str, at: int) -> dict[str, Any] | None:
         if not kinds:
             return None
-        with self._read() as connection:
-            first = connection.execute(_first_due(tuple(kinds)), {"at": at, "claimer": owner})
-            row = first.mappings().first()
-        return None if row is None else {name: row[name] for name in row if name != "due_at"}
+        statement = self._first_due.get(kinds)
+        if statement is None:
+            statement = direct(_first_due(kinds), self._reads.dialect)
+            self._first_due[kinds] = statement
+        with self._look() as cursor:
+            row = statement.run(cursor, {"at": at, "claimer": owner}).fetchone()
+        names = (f"of_{name}" for name in REF)
+        return None if row is None else dict(zip(names, row[1:], strict=True))
 
     def renew(self, owner: str, lease_s: float) -> None:
         """Extend every lease of ``owner``."""
-        with self._write(durable=False) as connection:
-            connection.execute(_RENEW, {"holder": owner, "lease_end": _lease_end(lease_s)})
+        with self._write(durable=False) as cursor:
+            values = {"holder": owner, "lease_end": _lease_end(lease_s)}
+            self._statements.renew.run(cursor, values)
 
     def release(self, claim: Claim, due_at: datetime | None) -> None:
         """Give it back; due again at ``due_at`` (None: when woken), at once if woken meanwhile."""
-        with self._write(durable=False) as connection:
-            connection.execute(
-                _RELEASE,
+        with self._write(durable=False) as cursor:
+            self._statements.release.run(
+                cursor,
                 {
                     **of_ref(claim.resource.ref),
                     "holder": claim.owner,
@@ -228,28 +206,47 @@ class SqlStore:
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
-        with _unavailable("read"), self._reads.connect() as connection:
+        with self._unavailable("read"), self._reads.connect() as connection:
             yield connection
 
     @contextmanager
-    def _write(self, *, durable: bool) -> Iterator[Connection]:
-        with _unavailable("written"), self._writes.connect() as connection:
-            self._make_durable(connection, durable=durable)
-            with connection.begin():
-                yield connection
+    def _look(self) -> Iterator[DBAPICursor]:
+        with self._unavailable("read"):
+            connection = self._reads.raw_connection()
+            try:
+                yield connection.cursor()
+            finally:
+                connection.close()
 
-    def _make_durable(self, connection: Connection, *, durable: bool) -> None:
-        """Say, before it begins, whether a transaction's commit waits for the disk."""
+    @contextmanager
+    def _write(self, *, durable: bool) -> Iterator[DBAPICursor]:
+        with self._unavailable("written"):
+            connection = self._writes.raw_connection()
+            try:
+                cursor = connection.cursor()
+                self._begin(connection, cursor, durable=durable)
+                yield cursor
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+            finally:
+                connection.close()
+
+    def _begin(
+        self, connection: PoolProxiedConnection, cursor: DBAPICursor, *, durable: bool
+    ) -> None:
+        """Begin a transaction that may write; its commit waits for the disk if ``durable``."""
+        raise NotImplementedError
+
+    @contextmanager
+    def _unavailable(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, PoolTimeout, self._driver_error) as error:
+            cause = getattr(error, "orig", None) or error
+            raise Unavailable(f"the metadata store cannot be {verb}: {cause}") from error
 
 
 def _lease_end(lease_s: float) -> int:
     return micros(now()) + round(lease_s * 1_000_000)
-
-
-@contextmanager
-def _unavailable(verb: str) -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, PoolTimeout) as error:
-        cause = getattr(error, "orig", None) or error
-        raise Unavailable(f"the metadata store cannot be {verb}: {cause}") from error

@@ -21,10 +21,13 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from clary.kernel.codec import from_json
 from clary.kernel.names import Ref
 from clary.kernel.resource import Event, Link, Resource
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Row
 
 HEAD = "0001"
@@ -169,6 +172,20 @@ def resource_from_row(row: Row[Any]) -> Resource:
         status=row.status,
         parent=ref_from_text(row.parent) if row.parent is not None else None,
         revision=row.revision,
+    )
+
+
+def resource_from_values(values: Sequence[Any]) -> Resource:
+    """Read a row as the driver gives it, in the order of the table's columns, ``body`` a text."""
+    kind, account, region, name, version, status, parent, *moments, revision, body = values[:11]
+    return Resource(
+        ref=Ref(account, region, kind, name, version),
+        body=from_json(body),
+        created_at=moment(moments[0]),
+        modified_at=moment(moments[1]),
+        status=status,
+        parent=ref_from_text(parent) if parent is not None else None,
+        revision=revision,
     )
 
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection, Engine
-    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+    from sqlalchemy.pool import PoolProxiedConnection
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _PATIENCE_S = 30.0
@@ -64,21 +65,23 @@ class SqliteStore(SqlStore):
         self._reserve = _Reserve(path.with_suffix(".reserve"))
 
     @contextmanager
-    def _write(self, *, durable: bool) -> Iterator[Connection]:
+    def _write(self, *, durable: bool) -> Iterator[DBAPICursor]:
         try:
-            with super()._write(durable=durable) as connection:
-                yield connection
+            with super()._write(durable=durable) as cursor:
+                yield cursor
         except Unavailable:
             self._reserve.spend_if_full()
             raise
         if self._reserve.is_spent:
             self._reserve.fill()
 
-    def _make_durable(self, connection: Connection, *, durable: bool) -> None:
-        if connection.info.setdefault("durable", True) != durable:
-            level = "FULL" if durable else "NORMAL"
-            connection.connection.cursor().execute(f"PRAGMA synchronous = {level}")
+    def _begin(
+        self, connection: PoolProxiedConnection, cursor: DBAPICursor, *, durable: bool
+    ) -> None:
+        if connection.info.get("durable", True) != durable:
+            cursor.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.info["durable"] = durable
+        cursor.execute("BEGIN IMMEDIATE")
 
     def _bring_up_to_date(self, path: Path) -> None:
         try:
