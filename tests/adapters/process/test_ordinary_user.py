@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[3]
 SUITES = (
     *("tests/adapters/process/test_escape.py", "tests/adapters/process/test_durable.py"),
     *("tests/adapters/process/test_tree.py", "tests/adapters/process/test_ladder.py"),
-    "tests/contracts/test_job_runner.py",
+    *("tests/adapters/process/test_forkservers.py", "tests/contracts/test_job_runner.py"),
 )
 UID = 23_456
 # a private view of the file system in which the user may reach the interpreter and the checkout,

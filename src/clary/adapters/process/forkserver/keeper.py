@@ -30,6 +30,7 @@ def main() -> None:
     if child == 0:
         linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
         _keep(float(idle_s), int(listener), modules)
+    os.close(int(listener))
     os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
 
 
@@ -57,7 +58,7 @@ def _map(pid: int, ids: str) -> None:
 
 
 def _keep(idle_s: float, listener: int, modules: list[str]) -> None:
-    """Make first processes for the mold, one a byte, for as long as it lives."""
+    """Make first processes as the mold wishes, for as long as it lives."""
     linux.mount("proc", "/proc", _QUIET)
     own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -68,9 +69,11 @@ def _keep(idle_s: float, listener: int, modules: list[str]) -> None:
     there.close()
     os.close(listener)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries them
-    while here.recv(1):
+    has_served = False
+    while (wish := here.recv(1)) == mold.MORE:
         _make_first(here, own)
-    os._exit(0)
+        has_served = True
+    os._exit(wish != mold.DONE and not has_served)  # one that was killed may be started again
 
 
 def _make_first(mold_socket: socket.socket, own: int) -> None:

@@ -23,6 +23,8 @@ from clary.adapters.process import linux
 from clary.adapters.process.forkserver import program, worker
 
 RETIRE = b"retire"
+MORE, DONE = b"1", b"0"
+"""What the keeper hears: make another first process; all has ended well."""
 _MOST_FILES = 64
 _INSIDE_UID = 1000
 _PATIENCE_S = 1.0
@@ -66,6 +68,7 @@ def main(
     server = Mold(keeper, own, listener, foreign)
     listener.listen(512)
     server.serve(idle_s)
+    keeper.send(DONE)
     os._exit(0)
 
 
@@ -149,7 +152,7 @@ class Mold:
     def _prepare(self) -> _Spare | None:
         """Fork a worker ahead of need."""
         if self._spare is None and self._is_open:
-            self._keeper.send(b"1")
+            self._keeper.send(MORE)
             told, files, _, _ = socket.recv_fds(self._keeper, 64, 3)
             if not told:
                 sys.exit("the keeper is gone")
