@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from clary.governance.bearer import read_bearer
 from clary.governance.client.clary_client import rewrite
 from clary.governance.environment import CLIENT_DIR, client_environment, conflicts
 from clary.governance.model import Credentials
@@ -112,3 +113,17 @@ def test_the_plugin_needs_nothing_but_python():
     code = f"import sys; sys.path.insert(0, {str(CLIENT_DIR)!r}); import clary_client"
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
     assert "import clary." not in source
+
+
+def test_mlflow_is_led_here_and_nowhere_else():
+    variables = client_environment("http://127.0.0.1:1", KEYS, "eu-west-1")
+    assert variables["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:1"
+    assert read_bearer(variables["MLFLOW_TRACKING_TOKEN"]) == (KEYS, "eu-west-1")
+    around = {"MLFLOW_TRACKING_USERNAME": "a", "MLFLOW_REGISTRY_URI": "b", "MLFLOW_RUN_ID": "c"}
+    assert conflicts(around) == ["MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_USERNAME"]
+
+
+@pytest.mark.parametrize("word", ["", "!", "bm9wZQ==", "WzFd", "WyJhIl0=", "e" * 5000])
+def test_what_is_no_bearer_token_is_refused(word):
+    with pytest.raises(ValueError, match=r"bearer|parts|long"):
+        read_bearer(word)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clary.experiments import model
+from clary.experiments.metrics import check
 from clary.experiments.model import (
     COMPONENT,
     EXPERIMENT,
@@ -171,22 +172,24 @@ class Runs:
         LimitExceeded
             The run would have too much of something.
         """
-        if points:
-            self._experiments.metrics.log(ref, points)
+        self._experiments.get(ref)
+        for point in points:
+            check(point)
         change = {
             "Parameters": model.parameters(parameters or {}),
             "InputArtifacts": {name: {"Value": uri} for name, uri in (inputs or {}).items()},
             "OutputArtifacts": {name: {"Value": uri} for name, uri in (outputs or {}).items()},
         }
-        if not tags and not any(change.values()):
-            return
-        with self._store.begin() as transaction:
-            if once:
-                _check_unchanged(transaction, ref, parameters or {})
-            if any(change.values()):
-                self._experiments.update(ref, change, actor=actor, transaction=transaction)
-            if tags:
-                transaction.tag(ref, tags)
+        if tags or any(change.values()):
+            with self._store.begin() as transaction:
+                if once:
+                    _check_unchanged(transaction, ref, parameters or {})
+                if any(change.values()):
+                    self._experiments.update(ref, change, actor=actor, transaction=transaction)
+                if tags:
+                    transaction.tag(ref, tags)
+        if points:
+            self._experiments.metrics.log(ref, points)
 
     def end(
         self,

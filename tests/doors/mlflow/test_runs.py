@@ -70,6 +70,9 @@ def test_a_parameter_keeps_its_value(client, experiment):
     for _ in range(2):
         client.log_param(run, "rate", "1")
     assert code_of(client.log_param, run, "rate", "2") == "INVALID_PARAMETER_VALUE"
+    batch = {"metrics": [Metric("m", 1.0, 0, 0)], "params": [Param("rate", "3")]}
+    assert code_of(client.log_batch, run, **batch) == "INVALID_PARAMETER_VALUE"
+    assert client.get_metric_history(run, "m") == []
     assert client.get_run(run).data.params == {"rate": "1"}
 
 
