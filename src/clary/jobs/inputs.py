@@ -136,8 +136,7 @@ def relative(prefix: str, key: str) -> str:
 def _prefix(objects: ObjectStore, bucket: str, key: str) -> list[Item]:
     folder = f"{key.rstrip('/')}/" if key else ""
     below = list(_listed(objects, bucket, folder))
-    exact = [info for info in _listed(objects, bucket, key, limit=1) if info.key == key]
-    infos = [*exact, *(info for info in below if info.key != key)]
+    infos = [*_exact(objects, bucket, key), *(info for info in below if info.key != key)]
     if not infos and key:
         infos = list(_listed(objects, bucket, key))
     return [
@@ -153,13 +152,22 @@ def _known(objects: ObjectStore, item: Item) -> Item:
     return item if info.sha256 else Item(objects.stat(info.bucket, info.key), item.path)
 
 
-def _listed(objects: ObjectStore, bucket: str, prefix: str, limit: int = 0) -> Iterator[ObjectInfo]:
+def _exact(objects: ObjectStore, bucket: str, key: str) -> list[ObjectInfo]:
+    if not key or key.endswith("/"):
+        return []
+    try:
+        return [objects.stat(bucket, key)]
+    except NotFound:
+        return []
+
+
+def _listed(objects: ObjectStore, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
     after = ""
     while True:
-        page = objects.list(bucket, prefix=prefix, after=after, limit=limit or 1000)
+        page = objects.list(bucket, prefix=prefix, after=after, limit=1000)
         yield from page.objects
         after = page.next_after
-        if limit or not after:
+        if not after:
             return
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from clary.doors.python.arguments import Arguments
-from clary.doors.python.packages import pack
+from clary.doors.python.packages import Package, pack
 from clary.doors.python.tracing import Call, Raw
 from clary.doors.python.values import JSON
 from clary.jobs.instances import instance
@@ -34,12 +34,20 @@ _LONGEST_CALL = 4096
 class Target:
     """Where a definition is to run: with which role, and where its files go.
 
-    ``define`` makes an environment of requirements and returns its image.
+    ``define`` makes an environment of requirements and returns its image. A function is packed
+    once, however often it is called.
     """
 
     role: str
     uploads: Uploads
     define: Callable[[Sequence[str]], str]
+    _packages: dict[Callable[..., Any], Package] = field(default_factory=dict)
+
+    def package(self, call: Call) -> Package:
+        """Pack a call's function. Raises InvalidInput."""
+        if call.function not in self._packages:
+            self._packages[call.function] = pack(call.function, f"step {call.name}")
+        return self._packages[call.function]
 
 
 def definition(trace: Trace, target: Target) -> JsonObject:
@@ -77,7 +85,7 @@ def _step(node: Node, target: Target) -> JsonObject:
 def _processing(call: Call, target: Target) -> JsonObject:
     """Write the Processing step that a call of a function becomes."""
     options, uploads = call.options, target.uploads
-    package = pack(call.function, f"step {call.name}")
+    package = target.package(call)
     made = Arguments(call, uploads)
     made.inputs["code"] = uploads.files("code", package.digest, package.files)
     sent = _sent(call, made) | {"libraries": _libraries(call, package)}
