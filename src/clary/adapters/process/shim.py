@@ -1,10 +1,10 @@
 """The supervisor of one job process: holds it, logs it, limits it and records its end.
 
-A program of its own in a session of its own, so that it outlives the server. It is started ahead
-of need, because starting Python is most of what an isolated process costs, and waits for a plan
-over the socket that is standard input: one byte with open files (the lock, then those that the
-job inherits), then a marshalled dictionary. One line goes back: ``ok`` once the claim is durable,
-else what went wrong. A socket closed without a plan ends it.
+A program of its own, of which a server starts one, because starting Python is most of what an
+isolated process costs. For each socket that comes over standard input it forks a supervisor, in a
+session of its own, so that it outlives the server. Over that socket come one byte with open files
+(the lock, then those that the job inherits), then a marshalled dictionary. One line goes back:
+``ok`` once the claim is durable, else what went wrong. A socket closed without a plan ends it.
 
 Files in the process's directory: ``lock`` (locked while this program lives), ``started.json``
 (the claim: from here on the process counts as started), ``stop`` (a request, grace in seconds),
@@ -300,19 +300,30 @@ def finish(directory: str, record: str) -> None:
     return None
 
 
-def receive(server: _socket.socket) -> tuple[Plan, list[int]] | None:
-    """Wait for a plan and the files that come with it; None when there will be none."""
+def rehearse() -> None:
+    """Do once, while there is time, what takes longer the first time."""
+    Log("/dev/null", 0).feed(b"\n", final=True)
+    memory_kills("/proc/vmstat")
+    try:
+        os.close(linux.detached("/", writable=False))
+    except OSError:
+        return  # an ordinary user's supervisor makes mounts in a child
+
+
+def receive(server: _socket.socket) -> tuple[Plan, int, list[int]] | None:
+    """Wait for a plan, the lock and what the job inherits; None when there will be none."""
     _, sent, *_ = server.recvmsg(1, _socket.CMSG_SPACE(4 * 64), _socket.MSG_CMSG_CLOEXEC)
-    with os.fdopen(0, "rb") as pipe:
-        text = pipe.read()
+    text = bytearray()
+    while data := server.recv(CHUNK):
+        text += data
     if not (sent and text):
         return None
-    _lock, *files = memoryview(sent[0][2]).cast("i").tolist()
-    return marshal.loads(text), files  # noqa: S302 - written by the runner that started us
+    lock, *files = memoryview(sent[0][2]).cast("i").tolist()
+    return marshal.loads(text), lock, files  # noqa: S302 - written by the runner that started us
 
 
-def begin(server: _socket.socket, plan: Plan) -> Job | None:
-    """Write the claim and say so; None when that cannot be."""
+def begin(server: _socket.socket, plan: Plan, lock: int) -> Job | None:
+    """Write the claim and say so; None, and the lock let go of, when that cannot be."""
     groups = ", ".join(f'"{group}"' for group in plan["cgroups"])
     claim = f'"pid": {os.getpid()}, "started_at": {time.time():.6f}, "cgroups": [{groups}]'
     try:
@@ -320,6 +331,7 @@ def begin(server: _socket.socket, plan: Plan) -> Job | None:
         job.prepare()
         start(plan["directory"], f"{{{claim}}}")
     except OSError as error:
+        os.close(lock)
         answer(server, str(error))
         return None
     answer(server, "ok")
@@ -343,15 +355,36 @@ def hold(job: Job, files: list[int]) -> None:
     finish(job.plan["directory"], record)
 
 
+def supervise(server: _socket.socket) -> None:
+    """Wait for a plan, claim, run, record."""
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    os.setsid()
+    linux.prctl(linux.SUBREAPER, 1)
+    if received := receive(server):
+        plan, lock, files = received
+        if job := begin(server, plan, lock):
+            hold(job, files)
+
+
 def main() -> None:
-    """Wait for a plan, claim, run, record; end without what an interpreter does at its end."""
+    """Fork a supervisor for each socket that comes, until the server is gone.
+
+    A supervisor ends without what an interpreter does at its end.
+    """
     os.closerange(3, 1 << 20)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP))
     _signal.signal(_signal.SIGUSR1, lambda *_: None)
-    linux.prctl(linux.SUBREAPER, 1)
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)  # the kernel buries them
+    rehearse()
     server = _socket.socket(fileno=os.dup(0))
-    if received := receive(server):
-        plan, files = received
-        if job := begin(server, plan):
-            hold(job, files)
-    os._exit(0)
+    os.dup2(1, 0)  # 1 is /dev/null
+    while True:
+        _, sent, *_ = server.recvmsg(1, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
+        if not sent:
+            os._exit(0)
+        [file] = memoryview(sent[0][2]).cast("i").tolist()
+        if os.fork() == 0:
+            server.close()
+            supervise(_socket.socket(fileno=file))
+            os._exit(0)
+        os.close(file)

@@ -1,4 +1,4 @@
-"""Starts supervisors (``shim``), keeps one waiting, and hands plans to them."""
+"""Starts the program that supervisors are forked from (``shim``), and hands plans to them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Supervisor:
-    """One that waits: ours to hand a plan to, gone when its socket closes."""
+class _Source:
+    """What supervisors are forked from: gone when its socket closes."""
 
     pid: int
-    plans: socket.socket
+    requests: socket.socket
 
 
 class Supervisors:
@@ -41,8 +41,7 @@ class Supervisors:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._waiting: _Supervisor | None = None
-        self._children: set[int] = set()
+        self._source: _Source | None = None
 
     def start(self, plan: dict[str, Any], lock: int, *more: int) -> None:
         """Start a process; returns when the claim is durable.
@@ -65,29 +64,27 @@ class Supervisors:
             self._start(plan, [lock, *contents, *more])
 
     def _start(self, plan: dict[str, Any], files: Sequence[int]) -> None:
-        with self._lock:
-            waiting = self._waiting
-            self._waiting = None
-        answer = self._hand(waiting, plan, files) if waiting else b""
-        if not answer:  # none waited, or it died waiting; without an answer nothing was run
-            with self._lock:
-                waiting = self._spawn()
-            answer = self._hand(waiting, plan, files)
+        answer = self._hand(plan, files)
+        if not answer:  # it died; without an answer nothing was run
+            self._forget()
+            answer = self._hand(plan, files)
         if answer != b"ok":
             raise OSError(answer.decode("utf-8", "replace") or "its supervisor died")
 
     def reap(self) -> None:
-        """Take leave of supervisors that have ended, so that they are no zombies.
-
-        Where one has ended the next job is near, and this moment is quieter than its start: the
-        supervisor that it will find waiting is started here.
-        """
+        """Take leave of what supervisors are forked from, if it has ended, so it is no zombie."""
         with self._lock:
-            ended = [pid for pid in self._children if _has_ended(pid)]
-            self._children.difference_update(ended)
-            if ended and self._waiting is None:
-                with suppress(OSError):  # then the next start will say why
-                    self._waiting = self._spawn()
+            if self._source is not None and _has_ended(self._source.pid):
+                self._source.requests.close()
+                self._source = None
+
+    def _forget(self) -> None:
+        with self._lock:
+            source, self._source = self._source, None
+        if source is not None:
+            source.requests.close()  # which ends it
+            with suppress(ChildProcessError):
+                os.waitpid(source.pid, 0)
 
     @cached_property
     def _program(self) -> Path:
@@ -101,7 +98,7 @@ class Supervisors:
             draft.replace(program)
         return program
 
-    def _spawn(self) -> _Supervisor:
+    def _spawn(self) -> _Source:
         ours, theirs = socket.socketpair()
         appending = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         with theirs:
@@ -118,29 +115,31 @@ class Supervisors:
                 setsigmask=(),
                 setsigdef=(signal.SIGCHLD,),
             )
-        self._children.add(pid)
-        return _Supervisor(pid, ours)
+        return _Source(pid, ours)
 
-    def _hand(self, to: _Supervisor, plan: dict[str, Any], files: Sequence[int]) -> bytes:
-        """Send the plan; returns the answer, empty when there came none."""
-        with to.plans:
+    def _fork(self) -> socket.socket:
+        """Have a supervisor forked; returns the socket to it."""
+        ours, theirs = socket.socketpair()
+        with theirs, self._lock:
+            if self._source is None:
+                self._source = self._spawn()
             try:
-                socket.send_fds(to.plans, [b"\0"], files)
-                to.plans.sendall(marshal.dumps(plan))
-                to.plans.shutdown(socket.SHUT_WR)
-                answer = to.plans.makefile("rb").readline().strip()
-            except ConnectionError:
-                answer = b""
-        if answer != b"ok":
-            self._await_end(to.pid)
-        return answer
+                socket.send_fds(self._source.requests, [b"\0"], [theirs.fileno()])
+            except BaseException:
+                ours.close()
+                raise
+        return ours
 
-    def _await_end(self, pid: int) -> None:
-        """Let one that refused let go of the lock."""
-        with self._lock:
-            self._children.discard(pid)
-        with suppress(ChildProcessError):
-            os.waitpid(pid, 0)
+    def _hand(self, plan: dict[str, Any], files: Sequence[int]) -> bytes:
+        """Send the plan; returns the answer, empty when there came none."""
+        try:
+            with self._fork() as to, to.makefile("rb") as answers:
+                socket.send_fds(to, [b"\0"], files)
+                to.sendall(marshal.dumps(plan))
+                to.shutdown(socket.SHUT_WR)
+                return answers.readline().strip()
+        except ConnectionError:
+            return b""
 
 
 @contextmanager
