@@ -109,6 +109,7 @@ class ForkServers:
         self._folder, self._supervisors, self._rung = folder, supervisors, rung
         self._limits, self._idle_s = limits, idle_s
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._made_etc = etc.shared(folder)
 
     def find(self, spec: ProcessSpec, root: Path) -> Key | None:
         """Say which fork server the process may be forked from; None: from none. InvalidInput."""
@@ -157,6 +158,7 @@ class ForkServers:
         """Start the fork server unless it runs, or has just failed. Raises OSError."""
         if _is_held_or_failed(key.folder):
             return
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         with self._only_one() as is_mine:
             if is_mine and not _is_held_or_failed(key.folder):
                 self._make_room()
@@ -180,9 +182,13 @@ class ForkServers:
         for folder in self.running():
             _retire(folder)
 
-    @cached_property
+    @property
     def _etc(self) -> Path:
-        return etc.shared(self._folder)
+        """What jobs see as ``/etc``; the folder may be one that is cleaned from time to time."""
+        if not self._made_etc.exists():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._made_etc = etc.shared(self._folder)
+        return self._made_etc
 
     @cached_property
     def _program(self) -> bytes:
@@ -193,7 +199,7 @@ class ForkServers:
         """What does not change while this server runs."""
         namespaces = [str(Path(f"/proc/self/ns/{name}").readlink()) for name in _NAMESPACES]
         version = hashlib.sha256(self._program).hexdigest()
-        return str(self._rung), self._limits, self._etc.name, namespaces, version
+        return str(self._rung), self._limits, self._made_etc.name, namespaces, version
 
     def _number(self, folder: Path) -> int:
         digest = hashlib.sha256(os.fsencode(folder)).digest()

@@ -202,7 +202,7 @@ class ProcessRunner:
     def _warmth(self) -> str:
         if self._servers is None:
             return "none: they need namespaces, and as root a user id per process"
-        return f"{len(self._servers.running())} fork servers in {self._fork_servers}"
+        return f"from {len(self._servers.running())} fork servers now, in {self._fork_servers}"
 
     def _folder(self, process_id: str) -> Path:
         if not _ID.fullmatch(process_id):

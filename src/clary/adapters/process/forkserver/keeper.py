@@ -14,6 +14,8 @@ import os
 import signal
 import socket
 import sys
+import traceback
+from contextlib import suppress
 
 from clary.adapters.process import linux
 from clary.adapters.process.forkserver import mold
@@ -78,28 +80,49 @@ def _keep(idle_s: float, listener: int, modules: list[str]) -> None:
 
 def _make_first(mold_socket: socket.socket, own: int) -> None:
     """Make a job's namespaces; send the mold its first process and what releases it."""
-    ready, tell = os.pipe()
-    wait, release = os.pipe()
-    linux.unshare(linux.NEWPID)
-    pid = os.fork()
-    if pid == 0:
-        for file in (ready, release, own, mold_socket.fileno()):
+    opened: list[int] = []
+    try:
+        opened += os.pipe()
+        opened += os.pipe()
+        _, _, _, release = opened
+        pid = _fork_first(own, opened)
+        opened.append(handle := os.pidfd_open(pid))
+        opened.append(users := os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC))
+        socket.send_fds(mold_socket, [b"%d" % pid], [handle, users, release])
+    except OSError:
+        traceback.print_exc()
+        mold_socket.send(mold.NONE)
+    finally:
+        for file in opened:
             os.close(file)
-        _be_first(tell, wait)
-    linux.setns(own, linux.NEWPID)
+
+
+def _fork_first(own: int, opened: list[int]) -> int:
+    """Fork it; returns when it has its namespaces. Raises OSError."""
+    ready, tell, wait, _ = opened
+    linux.unshare(linux.NEWPID)
+    try:
+        if (pid := os.fork()) == 0:
+            try:
+                _be_first(tell, wait)
+            finally:
+                os._exit(1)
+    finally:
+        linux.setns(own, linux.NEWPID)
+    opened.remove(tell)
     os.close(tell)
     if not os.read(ready, 1):
-        os._exit(1)
-    handle = os.pidfd_open(pid)
-    users = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-    socket.send_fds(mold_socket, [b"%d" % pid], [handle, users, release])
-    for file in (ready, wait, release, handle, users):
-        os.close(file)
+        raise OSError("a job's first process has ended before its time")
+    return pid
 
 
 def _be_first(tell: int, wait: int) -> None:
     """Be the first process of a job's namespaces: its user, without any right; reaps."""
     linux.prctl(linux.PDEATHSIG, signal.SIGKILL)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in (tell, wait):
+            with suppress(OSError):  # it was the listing's own
+                os.close(int(name))
     linux.unshare(linux.NEWNS | linux.NEWIPC | linux.NEWUTS)
     linux.mount("proc", "/proc", _QUIET)
     linux.mount("tmpfs", "/dev/shm", linux.MS_NOSUID | linux.MS_NODEV, "mode=1777")  # noqa: S108 - a mount of its own

@@ -23,8 +23,8 @@ from clary.adapters.process import linux
 from clary.adapters.process.forkserver import program, worker
 
 RETIRE = b"retire"
-MORE, DONE = b"1", b"0"
-"""What the keeper hears: make another first process; all has ended well."""
+MORE, DONE, NONE = b"1", b"0", b"-"
+"""What the keeper hears: make another first process; all has ended well. And says: it cannot."""
 _MOST_FILES = 64
 _INSIDE_UID = 1000
 _PATIENCE_S = 1.0
@@ -150,23 +150,33 @@ class Mold:
         return {file for file, _ in poll.poll(1000 * (_QUIET_S if is_lacking else left) + 1)}
 
     def _prepare(self) -> _Spare | None:
-        """Fork a worker ahead of need."""
+        """Fork a worker ahead of need; None when there is none, and cannot be now."""
         if self._spare is None and self._is_open:
-            self._keeper.send(MORE)
-            told, files, _, _ = socket.recv_fds(self._keeper, 64, 3)
-            if not told:
-                sys.exit("the keeper is gone")
-            first_file, users, release = files
-            here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            linux.setns(first_file, linux.NEWPID)
-            pid = os.fork()
-            if pid == 0:
-                worker.main(there, first_file, users, self._foreign)
-            linux.setns(self._own, linux.NEWPID)
-            there.close()
-            os.close(users)
-            self._spare = _Spare(pid, here, int(told), first_file, release)
+            try:
+                self._spare = self._new_worker()
+            except OSError:
+                traceback.print_exc()
         return self._spare
+
+    def _new_worker(self) -> _Spare:
+        """Fork a worker into namespaces that the keeper makes for it. Raises OSError."""
+        self._keeper.send(MORE)
+        told, files, _, _ = socket.recv_fds(self._keeper, 64, 3)
+        if not told:
+            sys.exit("the keeper is gone")
+        if told == NONE:
+            raise OSError("the keeper could make no namespaces")
+        first_file, users, release = files
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with there:
+            linux.setns(first_file, linux.NEWPID)
+            try:
+                if (pid := os.fork()) == 0:
+                    worker.main(there, first_file, users, self._foreign)
+            finally:
+                linux.setns(self._own, linux.NEWPID)
+                os.close(users)
+        return _Spare(pid, here, int(told), first_file, release)
 
     def _take(self) -> None:
         """Accept a connection and hand it, with the files it brings, to a worker."""
