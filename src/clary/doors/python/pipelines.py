@@ -19,6 +19,7 @@ from clary.doors.python.tracing import Trace, defining
 from clary.doors.python.values import described, matches, short
 from clary.kernel.codec import to_json
 from clary.kernel.errors import InvalidInput
+from clary.kernel.names import arn
 from clary.pipelines.expressions import as_text
 
 if TYPE_CHECKING:
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
 
     from clary.doors.python.executions import Execution
     from clary.doors.python.uploads import Uploads
+    from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject
 
 _NAME = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9])*")
 _LONGEST_NAME = 256
+_ID = "pipeline"
+"""What a rule's target is called."""
 _KINDS = {"str": "String", "int": "Integer", "float": "Float", "bool": "Boolean"}
 
 
@@ -78,6 +82,87 @@ class Pipeline:
         InvalidInput
             An argument is unknown, missing or does not fit; or the definition cannot run.
         """
+        version, values = self._stored(arguments)
+        return session().start(self.name, version, values)
+
+    def schedule(
+        self,
+        expression: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        name: str = "",
+        timezone: str = "UTC",
+    ) -> None:
+        """Start it at known times from now on, with these arguments and its newest definition.
+
+        Times come when a session or a server works on the home. What was missed meanwhile is
+        made up for by one start.
+
+        Parameters
+        ----------
+        expression
+            ``rate(1 day)``, ``cron(0 6 ? * MON-FRI *)`` or ``at(2027-01-31T06:00:00)``.
+        name
+            Of the schedule, which replaces the one of this name; the pipeline's own by default.
+        timezone
+            What ``cron`` and ``at`` mean, as ``Europe/Berlin``.
+
+        Raises
+        ------
+        InvalidInput
+            The expression, the time zone or an argument is not legal.
+        """
+        _, values = self._stored(arguments or {})
+        here = session()
+        request = {
+            "ScheduleExpression": expression,
+            "ScheduleExpressionTimezone": timezone,
+            "Target": self._target(values),
+        }
+        here.platform.schedules.put(self._schedule(name), request, actor=here.actor)
+
+    def unschedule(self, name: str = "") -> None:
+        """Start it no more at the times of the schedule. Raises NotFound."""
+        here = session()
+        here.platform.schedules.delete(self._schedule(name), actor=here.actor)
+
+    def on(
+        self,
+        pattern: Mapping[str, Any],
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        name: str = "",
+    ) -> None:
+        """Start it with these arguments whenever an event fits, from now on.
+
+        Parameters
+        ----------
+        pattern
+            An EventBridge pattern: ``{"detail-type": ["SageMaker Model Package State Change"],
+            "detail": {"ModelApprovalStatus": ["Approved"]}}``.
+        name
+            Of the rule, which replaces the one of this name; the pipeline's own by default.
+
+        Raises
+        ------
+        InvalidInput
+            The pattern or an argument is not legal.
+        """
+        _, values = self._stored(arguments or {})
+        here = session()
+        ref, rules = here.ref("rule", name or self.name), here.platform.rules
+        rules.put(ref, {"EventPattern": to_json(pattern).decode()}, actor=here.actor)
+        rules.put_targets(ref, [{"Id": _ID, **self._target(values)}], actor=here.actor)
+
+    def off(self, name: str = "") -> None:
+        """Start it no more for the events of the rule. Raises NotFound."""
+        here = session()
+        ref, rules = here.ref("rule", name or self.name), here.platform.rules
+        rules.remove_targets(ref, [_ID], actor=here.actor)
+        rules.delete(ref, actor=here.actor)
+
+    def _stored(self, arguments: Mapping[str, Any]) -> tuple[int, dict[str, str]]:
+        """Store the definition; return its version and its parameters' values as texts."""
         known = self._arguments()
         _check_names(arguments, list(known), f"pipeline {self.name}")
         document, uploads = self._compiled(arguments)
@@ -88,7 +173,17 @@ class Pipeline:
         }
         here = session()
         here.send(uploads)
-        return here.start(self.name, here.upsert(self.name, document), values)
+        return here.upsert(self.name, document), values
+
+    def _schedule(self, name: str) -> Ref:
+        return session().ref("schedule", f"default/{name or self.name}")
+
+    def _target(self, values: Mapping[str, str]) -> JsonObject:
+        given = [{"Name": name, "Value": value} for name, value in values.items()]
+        return {
+            "Arn": arn(session().ref("pipeline", self.name)),
+            "SageMakerPipelineParameters": {"PipelineParameterList": given},
+        }
 
     def __call__(self, *_: Any, **__: Any) -> None:
         """Refuse: a pipeline is started."""
