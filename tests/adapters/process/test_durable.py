@@ -120,7 +120,10 @@ def test_no_zombies_pile_up(runner, run):
         run(["/bin/true"], f"p{number}")
     source = runner._supervisors._source.pid
     children = Path(f"/proc/{source}/task/{source}/children")
-    eventually(lambda: runner.status("p0") and not children.read_text())
+    supervisors = (
+        1 if isinstance(runner, ProcessRunner) else 2
+    )  # one waits, one holds a fork server
+    eventually(lambda: runner.status("p0") and len(children.read_text().split()) <= supervisors)
 
 
 def test_an_unusable_log_is_a_clear_refusal_and_no_start(runner, tmp_path):

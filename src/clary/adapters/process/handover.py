@@ -94,8 +94,8 @@ class Offer:
         """Return wait status and most memory in KiB; None when nobody lived to tell."""
         try:
             words = self._socket.recv(64).split()
-        except OSError:
-            return None
+        except ConnectionResetError:  # it ended before it read its word to go; said once
+            words = self._socket.recv(64).split()
         return (int(words[0]), int(words[1])) if words else None
 
 

@@ -1,4 +1,4 @@
-"""Starts the program that supervisors are forked from (``shim``), and hands plans to them."""
+"""Starts the program that supervisors are forked from (``source``), and hands plans to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from clary.adapters.process import handover, joblog, linux, programs, remains, shim
+from clary.adapters.process import handover, joblog, linux, programs, remains, shim, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,16 +80,16 @@ class Supervisors:
 
     def _forget(self) -> None:
         with self._lock:
-            source, self._source = self._source, None
-        if source is not None:
-            source.requests.close()  # which ends it
+            former, self._source = self._source, None
+        if former is not None:
+            former.requests.close()  # which ends it
             with suppress(ChildProcessError):
-                os.waitpid(source.pid, 0)
+                os.waitpid(former.pid, 0)
 
     @cached_property
     def _program(self) -> Path:
         """The shim and its parts, compiled once a version."""
-        text = programs.compiled((linux, remains, joblog, handover, shim))
+        text = programs.compiled((linux, remains, joblog, handover, shim, source))
         version = hashlib.sha256(text).hexdigest()[:16]
         program = self._folder / f".shim-{version}"
         if not program.exists():
