@@ -77,42 +77,50 @@ def figures():
         runner = ProcessRunner(root / "processes", fork_servers=root / "servers")
         numbers = itertools.count()
 
-        def run(words, preload):
+        def prepared(words, preload):
             name = f"bench-{next(numbers)}"
             ml = runner.workspace(name)
-            log = root / f"{name}.log"
             if words[0].endswith(".py"):
                 (ml / "processing" / "input").mkdir(parents=True)
-                (ml / "processing" / "input" / "data.csv").write_text(data)
+                (ml / "processing" / "input" / "data.csv").write_text(rows())
                 (ml / "script.py").write_text(SCRIPT)
-            spec = ProcessSpec(
+            return ProcessSpec(
                 id=name,
                 argv=(sys.executable, *words),
                 environment=ENVIRONMENT,
                 ml=ml,
                 cwd="/opt/ml",
-                log=log,
+                log=root / f"{name}.log",
                 preload=preload,
             )
-            runner.start(spec)
-            ended = runner.wait(name, 120.0)
-            assert ended is not None, name
-            assert ended.exit_code == 0, (ended, log.read_text())
-            return spec
 
-        data = rows()
-        spec = run(["-c", STEP], PRELOAD)
+        def runs(count, words, preload):
+            """Return what runs the next of ``count`` processes, from its start to its end seen."""
+            waiting = iter([prepared(words, preload) for _ in range(count)])
+
+            def run():
+                spec = next(waiting)
+                runner.start(spec)
+                ended = runner.wait(spec.id, 120.0)
+                assert ended is not None, spec.id
+                assert ended.exit_code == 0, (ended, spec.log.read_text())
+
+            return run
+
         until = time.monotonic() + READY_S
-        while not runner.warm(spec):
+        while not runner.warm(prepared(["-c", STEP], PRELOAD)):
             assert time.monotonic() < until, "the fork server does not listen"
             time.sleep(0.1)
-        step, empty = (["-c", STEP], PRELOAD), (["-c", "pass"], ())
         script = ["script.py", "--test-share", "0.3"]
         _, forked_step, _, executed_empty = interleaved_s(
-            RUNS, rest, lambda: run(*step), rest, lambda: run(*empty)
+            RUNS,
+            *(rest, runs(RUNS, ["-c", STEP], PRELOAD)),
+            *(rest, runs(RUNS, ["-c", "pass"], ())),
         )
         _, forked, _, executed = interleaved_s(
-            SLOW_RUNS, rest, lambda: run(script, PRELOAD), rest, lambda: run(script, ())
+            SLOW_RUNS,
+            *(rest, runs(SLOW_RUNS, script, PRELOAD)),
+            *(rest, runs(SLOW_RUNS, script, ())),
         )
         runner.cool()
         for number in range(next(numbers)):

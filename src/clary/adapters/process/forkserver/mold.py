@@ -201,6 +201,8 @@ class Mold:
             self._drop_spare()
             return
         self._spare = None
+        self._running[spare.pid] = _Running(spare.first_file, holder)
+        socket.send_fds(spare.plans, [b"1"], [holder.fileno(), *files])
         for name in ("uid_map", "gid_map"):
             with open(f"/proc/{spare.first}/{name}", "w", encoding="ascii") as file:
                 file.write(f"{_INSIDE_UID} {uid} 1\n")
@@ -209,9 +211,8 @@ class Mold:
         job = os.pidfd_open(spare.pid)
         socket.send_fds(holder, [b"init"], [spare.first_file, job])
         os.close(job)
-        socket.send_fds(spare.plans, [b"1"], [holder.fileno(), *files])
+        spare.plans.send(b"1")  # it has its user ids
         spare.plans.close()
-        self._running[spare.pid] = _Running(spare.first_file, holder)
 
     def _bury(self) -> None:
         """Tell the ends of workers, and end whatever they left behind."""

@@ -40,12 +40,11 @@ def main(plans: socket.socket, first_file: int, users: int, foreign: set[int]) -
         message, files, _, _ = socket.recv_fds(plans, 1, 64)
         if not message:
             os._exit(0)
-        plans.close()
         holder = socket.socket(fileno=files[0])
         holder.settimeout(None)
         farewell = files.pop(3)
         fcntl.fcntl(farewell, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
-        given, output = _become(files[1:], users)
+        given, output = _become(files[1:], users, plans)
         holder.send(b"ready")
         if not holder.recv(8):
             os._exit(0)
@@ -77,7 +76,7 @@ def _close_others(kept: set[int]) -> None:
                 continue  # it was the listing's own
 
 
-def _become(files: Sequence[int], users: int) -> tuple[dict[str, Any], int]:
+def _become(files: Sequence[int], users: int, plans: socket.socket) -> tuple[dict[str, Any], int]:
     """Take on everything that the plan says; returns it, and where the output is to go."""
     plan_file, output, *others = files
     with os.fdopen(plan_file, "rb") as file:
@@ -93,6 +92,9 @@ def _become(files: Sequence[int], users: int) -> tuple[dict[str, Any], int]:
         _raise_loopback()
     for kind, limit in plan["rlimits"]:
         resource.setrlimit(kind, (limit, limit))
+    if not plans.recv(1):  # what says that the user ids are set
+        os._exit(0)
+    plans.close()
     linux.setns(users, linux.NEWUSER)
     for file_number in (users, *mounts, *groups):
         os.close(file_number)
