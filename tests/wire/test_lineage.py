@@ -170,7 +170,11 @@ def graph(platform, name):
     for word in ("raw", "train", "model"):
         used = content(word)[1]
         arns[word] = arn(ref("artifact", artifact_name(used.uri, used.digest)))
-    return arns | {word: arn(entity_of(job)) for word, (job, _, _) in jobs.items()}
+    yield arns | {word: arn(entity_of(job)) for word, (job, _, _) in jobs.items()}
+    with platform.store.begin() as change:  # they are no real jobs, and others use this server
+        for job, _, _ in jobs.values():
+            change.delete(job)
+            change.delete(entity_of(job))
 
 
 def reached(graph, answer):

@@ -130,9 +130,12 @@ def test_lineage_leads_from_a_training_job_to_its_tuning_job(sagemaker, tuning, 
     sagemaker.create_hyper_parameter_tuning_job(**document(tuning, most=1))
     best = ended(sagemaker, tuning)["BestTrainingJob"]["TrainingJobArn"]
     component = best.replace(":training-job/", ":experiment-trial-component/")
-    found = sagemaker.query_lineage(
-        StartArns=[f"{component}-aws-training-job"], Direction="Both", IncludeEdges=True
-    )
+    start = f"{component}-aws-training-job"  # which is made shortly after the job
+    deadline = time.monotonic() + 120
+    while not sagemaker.list_trial_components(SourceArn=best)["TrialComponentSummaries"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    found = sagemaker.query_lineage(StartArns=[start], Direction="Both", IncludeEdges=True)
     assert found["Vertices"]
     tree = platform.lineage.tree(parse_arn(best))
     assert tuning in [one.ref.name for one in tree.children]
