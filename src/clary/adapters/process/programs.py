@@ -35,7 +35,7 @@ def compiled(modules: Sequence[ModuleType]) -> bytes:
 
 
 def plain(modules: Sequence[ModuleType]) -> bytes:
-    """Return a program for any Python of version 3.11 or later."""
+    """Return a program for any Python of version 3.9 or later."""
     return marshal.dumps([(one.__name__, _source(one)) for one in modules], 4)
 
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_DEFAULT = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+"""What jobs do not inherit: a server under ``nohup`` ignores SIGHUP, for one."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Source:
     """What supervisors are forked from: gone when its socket closes."""
@@ -113,7 +117,7 @@ class Supervisors:
                 ],
                 setsid=True,
                 setsigmask=(),
-                setsigdef=(signal.SIGCHLD,),
+                setsigdef=_DEFAULT,
             )
         return _Source(pid, ours)
 

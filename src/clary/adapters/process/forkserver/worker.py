@@ -84,8 +84,8 @@ def _become(files: Sequence[int], users: int, plans: socket.socket) -> tuple[dic
     mounts, groups = others[: len(plan["targets"])], others[len(plan["targets"]) :]
     for group in groups:
         os.write(group, b"0")
-    for file_number, target in zip(mounts, plan["targets"], strict=True):
-        linux.attach(file_number, target)
+    for place, target in enumerate(plan["targets"]):
+        linux.attach(mounts[place], target)
     socket.sethostname(plan["hostname"])
     linux.unshare(linux.NEWCGROUP | (0 if plan["network"] else linux.NEWNET))
     if not plan["network"]:
