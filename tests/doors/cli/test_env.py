@@ -27,5 +27,6 @@ def test_it_finds_the_server_of_the_home(clary, home):
         announce(home, Presence("http://127.0.0.1:4711", os.getpid(), now()))
         after = clary("env", "--json").json
         asked = clary("env", "--json", "--port", 99).json
-    assert after == before | {"AWS_ENDPOINT_URL": "http://127.0.0.1:4711"}
+    at = dict.fromkeys(("AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI"), "http://127.0.0.1:4711")
+    assert after == before | at
     assert asked["AWS_ENDPOINT_URL"] == "http://127.0.0.1:99"

@@ -30,8 +30,11 @@ COMMANDS = {
     "environments": ("environments", "List, show, build and remove environments of jobs."),
     "runs": ("runs", "List, show and compare runs of experiments."),
     "models": ("models", "List, show, approve and reject model versions."),
-    "lineage": ("lineage", "Show what a model version was made from."),
-    "reproduce": ("reproduce", "Run again what a model version was made by, and compare digests."),
+    "lineage": ("lineage", "Show what a model version, a job or a file was made from."),
+    "reproduce": (
+        "reproduce",
+        "Run again what a model version was made by, and compare every digest.",
+    ),
     "version": ("version", "Print the version."),
 }
 _EXTRAS = {"sklego": "demo", **dict.fromkeys(("pandas", "pyarrow", "sklearn", "xgboost"), "ml")}

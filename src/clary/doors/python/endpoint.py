@@ -71,8 +71,10 @@ class Endpoint:
             endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"
             announce(self._platform.config.home, Presence(endpoint, os.getpid(), now()))
             self._settled.set()
+            visitors = select.poll()  # not select(), which knows no file above 1023
+            visitors.register(bound, select.POLLIN)
             while not self._stopping.is_set():
-                if select.select([bound], [], [], _LOOK_S)[0]:
+                if visitors.poll(_LOOK_S * 1000):
                     self._serve(bound)
 
     def _serve(self, bound: socket.socket) -> None:
