@@ -174,6 +174,8 @@ class ProcessRunner:
             It does not end, as when it hangs in the kernel.
         """
         folder = self._folder(process_id)
+        if not folder.exists():
+            return
         records.stop(folder, 0.0)
         status = records.wait(folder, _DISCARD_S)
         self._supervisors.reap()

@@ -6,7 +6,9 @@ import hashlib
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,15 +175,25 @@ def _system(folder: Path) -> list[str]:
 
 def readable(spec: ProcessSpec, root: Path) -> Sequence[Path]:
     """Return the host paths that it sees at the same path; InvalidInput."""
+    changed_at = []
     for path in spec.readable:
-        if not path.exists():
-            raise InvalidInput("readable", f"{path} does not exist")
-    paths = closure((*own_prefixes(), *spec.readable))
-    for path in paths:
+        try:
+            changed_at.append(path.stat().st_mtime_ns)
+        except OSError:
+            raise InvalidInput("readable", f"{path} does not exist") from None
+        with suppress(OSError):  # the interpreter's own links are there
+            changed_at.append((path / "bin").stat().st_mtime_ns)
+    return _readable(tuple(spec.readable), root, tuple(changed_at))
+
+
+@lru_cache(maxsize=64)
+def _readable(paths: tuple[Path, ...], root: Path, changed_at: tuple[int, ...]) -> Sequence[Path]:  # noqa: ARG001 - what is remembered holds until then
+    shown = closure((*own_prefixes(), *paths))
+    for path in shown:
         if path in root.parents or path == root:
             problem = f"{path} would make {root} visible to the process"
             raise InvalidInput("readable", problem, legal="folders that do not hold clary's home")
-    return paths
+    return shown
 
 
 def plain_plan(spec: ProcessSpec) -> dict[str, Any]:
