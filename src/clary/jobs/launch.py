@@ -19,13 +19,16 @@ PACKAGE = Path(__file__).resolve().parents[1]
 """Readable in every job: the programs of containers, and what ``import clary`` finds there."""
 CONTAINERS = PACKAGE / "jobs" / "containers"
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+_SMALL = ("argparse", "csv", "json", "logging", "pathlib", "pickle", "tarfile", "cloudpickle")
 PRELOAD = (
-    *("argparse", "csv", "json", "logging", "pathlib", "pickle", "tarfile", "cloudpickle"),
+    *_SMALL,
     *("numpy", "pandas", "scipy.sparse", "joblib", "sklearn.compose", "sklearn.ensemble"),
     *("sklearn.impute", "sklearn.linear_model", "sklearn.metrics", "sklearn.model_selection"),
     *("sklearn.pipeline", "sklearn.preprocessing", "xgboost", "boto3", "pyarrow.parquet"),
 )
 """What jobs import that takes long; of these, what their environment has."""
+PRELOAD_VARIABLE = "CLARY_PRELOAD"
+"""``none`` in a job's environment: it imports none of these, and a small process forks faster."""
 _SHARED_MACHINE = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait must not spin: beside other jobs that made XGBoost 40 times slower."""
 
@@ -86,7 +89,7 @@ def specification(  # noqa: PLR0913 - a process is one host of a plan and five f
         network=plan.network,
         memory_bytes=memory_bytes,
         timeout_s=plan.limit_s,
-        preload=PRELOAD,
+        preload=_SMALL if plan.environment.get(PRELOAD_VARIABLE) == "none" else PRELOAD,
     )
 
 

@@ -38,6 +38,18 @@ def locked() -> int:
     return int(LOCK.locked())
 
 
+@clary.step
+def counted(n: int) -> int:
+    return n + 1
+
+
+@clary.step
+def imports_late(n: int) -> int:
+    import pandas  # noqa: PLC0415 - the test is about this
+
+    return len(pandas.DataFrame()) + n
+
+
 def piped(body, **options):
     """Make a pipeline of one parameter ``n``."""
 
@@ -54,6 +66,16 @@ def steps(pipeline, **shaping):
 def test_outside_of_a_pipeline_a_step_is_its_function():
     assert report(rows(3)) == {"sum": 3.0}
     assert rows.__name__ == "rows"
+
+
+@pytest.mark.parametrize(
+    ("body", "is_light"),
+    [(counted, True), (rows, False), (imports_late, False), (lambda n: report(rows(n)), False)],
+)
+def test_a_step_without_large_libraries_is_forked_from_a_small_process(body, is_light):
+    for step in steps(piped(body)).values():
+        environment = step.arguments.get("Environment", {})
+        assert environment == ({"CLARY_PRELOAD": "none"} if is_light else {})
 
 
 def test_calls_become_processing_steps_in_order():

@@ -14,6 +14,7 @@ from clary.doors.python.packages import Package, pack
 from clary.doors.python.tracing import Call, Raw
 from clary.doors.python.values import JSON
 from clary.jobs.instances import instance
+from clary.jobs.launch import PRELOAD_VARIABLE
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ VERSION = "2020-12-01"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 _ROOT = "/opt/ml/processing"
 _LONGEST_CALL = 4096
+_LIGHT_FORMS = frozenset({"json", "scalar", "file"})
+_HEAVY = (b"numpy", b"pandas", b"scipy", b"sklearn", b"xgboost", b"pyarrow", b"polars", b"boto3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,8 @@ def _processing(call: Call, target: Target) -> JsonObject:
         "ProcessingInputs": [_input(name, uri) for name, uri in made.inputs.items()],
         "ProcessingOutputConfig": {"Outputs": [_output(call, name, uploads) for name in results]},
     }
+    if _is_light(call, package):
+        arguments["Environment"] = {PRELOAD_VARIABLE: "none"}
     if options.timeout_s:
         arguments["StoppingCondition"] = {"MaxRuntimeInSeconds": options.timeout_s}
     step: JsonObject = {"Name": call.name, "Type": "Processing", "Arguments": arguments}
@@ -118,6 +123,18 @@ def _processing(call: Call, target: Target) -> JsonObject:
     if call.kept:
         step["PropertyFiles"] = [_property_file(name) for name in sorted(call.kept)]
     return step | options.members()
+
+
+def _is_light(call: Call, package: Package) -> bool:
+    """Say whether a step names no library that takes long to import; a guess that costs time only.
+
+    A pickled function holds the names of all that it imports and uses.
+    """
+    kinds = [*call.hints.values(), *(kind for _, kind in call.returned.results)]
+    pickled = package.files["function.pkl"]
+    return all(kind.form in _LIGHT_FORMS for kind in kinds) and not any(
+        name in pickled for name in _HEAVY
+    )
 
 
 def _libraries(call: Call, package: Package) -> dict[str, str]:
