@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.pipelines.conftest import PIPELINE, condition, definition, echo, get, slow
 
@@ -202,13 +202,16 @@ def test_what_is_no_duration_is_refused_by_the_steps_place(text):
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=3)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text('ab."[', max_size=3), inner, max_size=3)
     ),
     max_leaves=8,
 )
 
 
 @settings(max_examples=200)
+@example({"a": None}, {"": None, "a": None})
+@example({"a": {"b": 1}}, {"a.b": 1})
 @given(JSON, JSON)
 def test_keys_differ_where_they_differ(before, after):
     assert differences(before, before) == []

@@ -32,6 +32,8 @@ _DURATION = re.compile(
 _SECONDS = (31_536_000, 2_592_000, 604_800, 86_400, 3600, 60, 1)
 _SHOWN = 60
 _NO_RESULT = "no earlier success has the same key"
+_PLAIN = re.compile(r'[^.\["]+')
+"""A name that can stand in a path as it is."""
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
 
@@ -247,7 +249,8 @@ def _holds_parts(place: str, parts: Mapping[str, Any]) -> bool:
 def _parts(value: Any, place: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict) and value:
         for key, item in value.items():
-            yield from _parts(item, f"{place}.{key}" if place else str(key))
+            name = key if _PLAIN.fullmatch(key) else to_json(key).decode()
+            yield from _parts(item, f"{place}.{name}" if place else name)
     elif isinstance(value, list) and value:
         for index, item in enumerate(value):
             yield from _parts(item, f"{place}[{index}]")
