@@ -43,3 +43,9 @@ def test_the_lineage_classes_of_the_sdk(sdk, home):
         ("Output", "ModelGroup", "AssociatedWith", "context"),
     }
     assert [rows for _, rows in of_steps] == [processing[1], training[1], registered[1]]
+
+
+def test_a_lineage_step_of_the_sdk(sdk):
+    done = sdk(PROGRAM.with_name("lineage_step.py"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("RECORDED ok\n")

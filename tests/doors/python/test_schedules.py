@@ -9,7 +9,7 @@ import pytest
 import clary
 from clary.kernel.clock import now
 from clary.kernel.errors import InvalidInput, NotFound
-from clary.kernel.resource import Event
+from clary.kernel.resource import Event, Query
 
 PATIENCE_S = 60.0
 
@@ -21,6 +21,11 @@ def told(word: str) -> str:
 
 @clary.pipeline
 def tell(word: str = "nothing", name: str = "") -> None:
+    told(word)
+
+
+@clary.pipeline
+def needs(word: str) -> None:
     told(word)
 
 
@@ -78,3 +83,18 @@ def test_a_pipeline_starts_when_something_happens(session):
 def test_what_can_never_start_is_refused(session, expression, arguments, problem):
     with pytest.raises(InvalidInput, match=problem):
         tell.schedule(expression, arguments)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        needs.start,
+        lambda: needs.schedule("rate(1 day)"),
+        lambda: needs.on({"source": ["aws.sagemaker"]}),
+    ],
+)
+def test_an_argument_without_a_default_must_be_given(session, begin):
+    with pytest.raises(InvalidInput, match="needs, word: has no default and is missing"):
+        begin()
+    schedules = Query("schedule", session.account, name_contains="needs")
+    assert session.platform.store.select(schedules).items == []

@@ -165,6 +165,9 @@ class Pipeline:
         """Store the definition; return its version and its parameters' values as texts."""
         known = self._arguments()
         _check_names(arguments, list(known), f"pipeline {self.name}")
+        for name, (one, _) in known.items():
+            if one.default is one.empty and name not in arguments:
+                raise InvalidInput(f"pipeline {self.name}, {name}", "has no default and is missing")
         document, uploads = self._compiled(arguments)
         values = {
             name: as_text(self._value(name, value, known[name][1], uploads))
