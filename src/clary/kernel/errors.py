@@ -9,6 +9,7 @@ ClaryError
 ├── LimitExceeded  a quota or size limit
 ├── NotSupported   a known request that clary does not offer
 ├── Unavailable    try again later
+├── ModelFailed    a model answered a request with an error
 └── JobFailed      a job ended without its result
 
 Bugs stay plain Python exceptions. Each door has one table from these to its own words.
@@ -98,6 +99,29 @@ class Unavailable(ClaryError):
     def __init__(self, message: str, *, retry_after_s: float = 1.0, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class ModelFailed(ClaryError):
+    """A model answered a request with an error, or could not answer it.
+
+    Parameters
+    ----------
+    status
+        The HTTP status its container gave: 400, 415, 500, …
+    answer
+        What it said, at most 1,024 characters.
+    log
+        The log group of its endpoint, where more may stand.
+    """
+
+    def __init__(self, status: int, answer: str, *, log: str = "") -> None:
+        super().__init__(
+            f"Received error ({status}) from the model with message {answer!r}",
+            hint=f"see the log group {log}" if log else "",
+        )
+        self.status = status
+        self.answer = answer
+        self.log = log
 
 
 class JobFailed(ClaryError):

@@ -12,6 +12,7 @@ from clary.kernel.errors import (
     InvalidInput,
     JobFailed,
     LimitExceeded,
+    ModelFailed,
     NotFound,
     NotSupported,
     Unavailable,
@@ -78,6 +79,7 @@ _RUNTIME: dict[type[ClaryError], tuple[str, ...]] = {
     LimitExceeded: ("ValidationError",),
     NotSupported: ("UnsupportedOperation",),
     Unavailable: ("ServiceUnavailable",),
+    ModelFailed: ("ModelError",),
     JobFailed: ("ModelError", "ValidationError"),
 }
 WORDS: dict[str, dict[type[ClaryError], tuple[str, ...]]] = {
@@ -204,6 +206,7 @@ _STATUS: dict[type[ClaryError], int] = {
     LimitExceeded: 400,
     NotSupported: 501,
     Unavailable: 503,
+    ModelFailed: 424,
     JobFailed: 400,
 }
 # The official SDK tells "make it" from "change it" by this code and "already exists" in the text.
@@ -237,7 +240,7 @@ def translate(error: ClaryError, service: str, operation: Operation | None) -> W
 
 
 def _code(kind: type[ClaryError], service: str, operation: Operation | None) -> str:
-    words = WORDS[service][kind]
+    words = WORDS[service].get(kind) or WORDS[service][JobFailed]
     if operation is None:
         return words[-1]
     if kind is AlreadyExists and operation.name in _EXISTS_IS_VALIDATION:

@@ -1,0 +1,1 @@
+"""Models behind endpoints: variants, routing, invocations, capture, rollouts, scaling."""

@@ -1,0 +1,1 @@
+"""Metrics of what runs, and alarms on them."""
