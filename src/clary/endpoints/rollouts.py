@@ -206,10 +206,9 @@ def _trouble(deployment: Deployment, seen: _Seen) -> str:
         if fleet is not None and fleet.status in ("Failed", "Draining"):
             return f"Variant {route.variant} failed: {fleet.reason or fleet.status}"
     plan = deployment.plan
-    if deployment.step or deployment.stage != "Preparing":
-        ringing = [name for name in plan.alarms if seen.alarms.get(name) == "ALARM"]
-        if ringing:
-            return f"Alarm {', '.join(ringing)} is in ALARM"
+    ringing = [name for name in plan.alarms if seen.alarms.get(name) == "ALARM"]
+    if ringing:
+        return f"Alarm {', '.join(ringing)} is in ALARM"
     ended = deployment.stage == "Terminating"  # all bakes were good: too late to be late
     if not ended and seen.at - deployment.started_at > timedelta(seconds=plan.limit_s):
         return f"The deployment took longer than {plan.limit_s:g} s"
