@@ -15,6 +15,7 @@ from clary.adapters.process.runner import ProcessRunner
 from clary.adapters.property_shapes import check_property
 from clary.adapters.sqlite import SqliteStore
 from clary.adapters.sqlite_metrics import SqliteMetrics
+from clary.adapters.sqlite_series import SqliteSeries
 from clary.adapters.uv import UvEnvironments
 from clary.experiments.jobs import JobComponents, JobMetrics
 from clary.experiments.service import Experiments
@@ -35,6 +36,7 @@ from clary.lineage.open_lineage import RunEvents
 from clary.lineage.registrations import Registrations
 from clary.lineage.service import Lineage
 from clary.lineage.steps import LineageStep
+from clary.metrics.recorder import Recorder
 from clary.models import documents as model_documents
 from clary.models.reproduction import Reproductions
 from clary.models.service import Models
@@ -84,6 +86,7 @@ class Platform:
     runner: JobRunner
     governance: Governance
     lineage: Lineage
+    recorder: Recorder
     environments: Environments
     jobs: Jobs
     pipelines: Pipelines
@@ -115,6 +118,7 @@ def open_platform(config: Config) -> Platform:
     runner = ProcessRunner(home / "processes")
     governance = Governance(store, home, account=config.account)
     lineage = Lineage(store)
+    recorder = Recorder(SqliteSeries(home / "series.db"))
     environments = Environments(
         store, UvEnvironments(home / "environments"), strict=config.strict_versions
     )
@@ -194,6 +198,7 @@ def open_platform(config: Config) -> Platform:
         runner=runner,
         governance=governance,
         lineage=lineage,
+        recorder=recorder,
         environments=environments,
         jobs=jobs,
         pipelines=pipelines,
@@ -219,6 +224,7 @@ def emptied(platform: Platform) -> Platform:
     """
     home = platform.config.home
     platform.worker.stop()
+    platform.recorder.close()
     for process in [path.name for path in (home / "processes").iterdir()]:
         if not process.startswith("."):
             platform.runner.discard(process)
@@ -226,6 +232,6 @@ def emptied(platform: Platform) -> Platform:
         if path.is_dir():
             gone = path.rename(home / f".removed-{secrets.token_hex(8)}")
             shutil.rmtree(gone, ignore_errors=True)  # something may still be writing there
-        elif path.name.startswith(("metadata.", "metrics.")):
+        elif path.name.startswith(("metadata.", "metrics.", "series.")):
             path.unlink(missing_ok=True)
     return open_platform(platform.config)

@@ -106,6 +106,7 @@ def run(config: Config) -> None:
         serve(platform, ready=ready, reset=reset)
     finally:
         platform.worker.stop()
+        platform.recorder.close()
 
 
 def _probe(platform: Platform) -> None:
