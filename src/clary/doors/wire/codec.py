@@ -145,7 +145,9 @@ def _json_error(error: WireError, service: Service, status: int, request_id: str
 
 def _xml_error(error: WireError, service: Service, status: int, request_id: str) -> Response:
     members = {"Code": error.code, "Message": error.message, **error.members}
-    inner = "".join(f"<{key}>{xml_codec.escape(text)}</{key}>" for key, text in members.items())
+    inner = "".join(
+        f"<{key}>{xml_codec.escape(str(text))}</{key}>" for key, text in members.items()
+    )
     if service.protocol == "query":
         fault = "Sender" if status < 500 else "Receiver"
         text = (

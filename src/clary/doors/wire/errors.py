@@ -47,7 +47,7 @@ class WireError(Exception):
         message: str,
         status: int = 400,
         *,
-        members: Mapping[str, str] | None = None,
+        members: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
@@ -85,7 +85,7 @@ _RUNTIME: dict[type[ClaryError], tuple[str, ...]] = {
 WORDS: dict[str, dict[type[ClaryError], tuple[str, ...]]] = {
     "sagemaker": _SAGEMAKER,
     "sagemaker-metrics": _SAGEMAKER,
-    "sagemaker-runtime": _RUNTIME,
+    "sagemaker-runtime": {**_RUNTIME, LimitExceeded: ("ThrottlingException",)},
     "sagemaker-featurestore-runtime": _RUNTIME,
     "s3": {
         InvalidInput: ("InvalidArgument",),
@@ -233,10 +233,20 @@ def translate(error: ClaryError, service: str, operation: Operation | None) -> W
     headers = {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if code == "ThrottlingException" and service == "sagemaker-runtime":
+        status = 429
+        headers["Retry-After"] = "1"
+    members: dict[str, str | int] = {}
+    if isinstance(error, ModelFailed):
+        members = {
+            "OriginalStatusCode": error.status,
+            "OriginalMessage": error.answer,
+            "LogStreamArn": error.log,
+        }
     message = f"{error.message}; {error.hint}" if error.hint else error.message
     if operation and (phrase := _PHRASES.get((operation.name, kind))):
         message = f"{phrase}: {message}"
-    return WireError(code, message, status, headers=headers)
+    return WireError(code, message, status, members=members, headers=headers)
 
 
 def _code(kind: type[ClaryError], service: str, operation: Operation | None) -> str:

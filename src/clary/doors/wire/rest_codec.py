@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from clary.doors.wire import json_codec, xml_codec
+from clary.doors.wire import event_stream, json_codec, xml_codec
 from clary.doors.wire.message import Response
 from clary.doors.wire.scalars import TEXT_READERS, Mismatch, read_blob, text_writer
 
@@ -251,6 +251,10 @@ class RestCodec:
 
     def _write_payload(self, response: Response, member: ShapeDocument, value: Any) -> None:
         if value is None:
+            return
+        if self._shapes[member["shape"]].get("eventstream"):
+            response.headers["Content-Type"] = event_stream.CONTENT_TYPE
+            response.body = event_stream.encode(value, self._shapes, member["shape"])
             return
         if self._kind(member) in ("blob", "string"):
             response.body = value.encode() if isinstance(value, str) else value

@@ -1,0 +1,161 @@
+"""Inference requests that are answered on the event loop, because that takes microseconds.
+
+What is not plain, small and answered by a compiled model takes the ordinary way through the
+gateway, which says the same in every case.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from clary.doors.wire import model, sigv4
+from clary.doors.wire.codec import encode_error
+from clary.doors.wire.errors import WireError, translate
+from clary.doors.wire.message import Request
+from clary.endpoints.invocations import Invocation
+from clary.endpoints.model import ENDPOINT
+from clary.kernel.errors import ModelFailed
+from clary.kernel.names import Ref
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from clary.doors.wire.authentication import Authenticator
+    from clary.doors.wire.message import Response
+    from clary.endpoints.invocations import Reply
+    from clary.platform import Platform
+
+BEFORE, BEHIND = b"/endpoints/", b"/invocations"
+SMALL = 16 << 10
+_SERVICE = "sagemaker-runtime"
+_LONGEST_VALUE = 64
+_HEADERS = {
+    b"x-amzn-sagemaker-target-variant": "variant",
+    b"x-amzn-sagemaker-inference-id": "inference_id",
+    b"x-amzn-sagemaker-custom-attributes": "custom_attributes",
+}
+_ELSEWHERE = (b"x-amzn-sagemaker-", b"x-amz-decoded")
+"""Headers that begin so and are none of the above make a request special."""
+_REASONS = {200: "OK", 204: "No Content", 424: "Failed Dependency"}
+
+
+class Invocations:
+    """Answers ``POST /endpoints/<name>/invocations`` where that can be done at once."""
+
+    def __init__(self, platform: Platform, authenticator: Authenticator) -> None:
+        self._serving = platform.serving
+        self._authenticator = authenticator
+        self._region = platform.config.region
+        self._operation = model.service(_SERVICE).operations["InvokeEndpoint"]
+        self._refs: dict[tuple[bytes, str, str], Ref] = {}
+
+    def answer(
+        self, url: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes
+    ) -> tuple[bytes, bytes] | None:
+        """Answer a request: the head, up to but without its last line, and the body.
+
+        None when it is to go the ordinary way; then nothing has happened.
+
+        Parameters
+        ----------
+        url
+            Path and query, as they came.
+        headers
+            Names in lower case.
+        """
+        began = time.perf_counter()
+        given = dict(headers)
+        if len(given) != len(headers):
+            return None
+        members = _members(given)
+        where = None if members is None else self._where(url, given, body)
+        if members is None or where is None:
+            return None
+        invocation = Invocation(self._ref(url[len(BEFORE) : -len(BEHIND)], *where), body, **members)
+        target = self._serving.find(invocation)
+        if target is None or not target.quick(len(body)):
+            return None
+        request_id = _request_id()
+        try:
+            reply = self._serving.answer(target, invocation, began)
+        except ModelFailed as error:
+            wire_error = translate(error, _SERVICE, self._operation)
+            return _error(encode_error(wire_error, _SERVICE, self._operation, request_id))
+        return _success(reply, target.variant, request_id)
+
+    def _where(
+        self, url: bytes, given: Mapping[bytes, bytes], body: bytes
+    ) -> tuple[str, str] | None:
+        """Say in whose account and region a request acts; None when it cannot be told here."""
+        request = Request(
+            "POST",
+            url.decode("latin-1"),
+            headers={
+                name.decode("latin-1"): value.decode("latin-1") for name, value in given.items()
+            },
+            body=(body,),
+        )
+        try:
+            claim = sigv4.read_claim(request)
+            if claim is not None and claim.service != "sagemaker":
+                return None
+            identity = self._authenticator.identify(request, claim, _SERVICE)
+        except WireError:
+            return None
+        return identity.account, (claim.region if claim else "") or self._region
+
+    def _ref(self, name: bytes, account: str, region: str) -> Ref:
+        key = (name, account, region)
+        found = self._refs.get(key)
+        if found is None:
+            if len(self._refs) >= 1024:  # names that clients make up must not fill the memory
+                self._refs.clear()
+            found = self._refs[key] = Ref(account, region, ENDPOINT, name.decode("latin-1"))
+        return found
+
+
+def _members(given: Mapping[bytes, bytes]) -> dict[str, str] | None:
+    """Read the headers of the operation; None when one is special."""
+    members = {
+        "content_type": given.get(b"content-type", b"").decode("latin-1"),
+        "accept": given.get(b"accept", b"").decode("latin-1"),
+    }
+    for name, value in given.items():
+        if name in _HEADERS:
+            text = value.decode("latin-1")
+            if not 0 < len(text) <= _LONGEST_VALUE or not (text.isascii() and text.isprintable()):
+                return None
+            members[_HEADERS[name]] = text
+        elif name.startswith(_ELSEWHERE):
+            return None
+    return members
+
+
+def _request_id() -> str:
+    bits = f"{random.getrandbits(128):032x}"
+    return f"{bits[:8]}-{bits[8:12]}-4{bits[13:16]}-a{bits[17:20]}-{bits[20:]}"
+
+
+def _success(reply: Reply, variant: str, request_id: str) -> tuple[bytes, bytes]:
+    body = reply.body if isinstance(reply.body, bytes) else b"".join(reply.body)
+    more = (
+        f"x-amzn-sagemaker-custom-attributes: {reply.custom_attributes}\r\n"
+        if reply.custom_attributes
+        else ""
+    )
+    head = (
+        f"HTTP/1.1 200 OK\r\nx-amzn-requestid: {request_id}\r\n"
+        f"x-amzn-invoked-production-variant: {variant}\r\n"
+        f"content-type: {reply.content_type}\r\n{more}content-length: {len(body)}\r\n"
+    )
+    return head.encode("latin-1"), body
+
+
+def _error(response: Response) -> tuple[bytes, bytes]:
+    body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
+    reason = _REASONS.get(response.status, "")
+    headers = "".join(f"{name.lower()}: {value}\r\n" for name, value in response.headers.items())
+    head = f"HTTP/1.1 {response.status} {reason}\r\n{headers}content-length: {len(body)}\r\n"
+    return head.encode("latin-1"), body
