@@ -1,0 +1,341 @@
+"""Data capture: sampled requests and answers become JSONL objects, and no request waits for it.
+
+``Sampler.take`` puts a request into a bounded buffer. A thread of its own writes what it finds
+there every quarter of a second to files of the home, and these become objects a few seconds later.
+What cannot be kept, because the buffer or a disk is full or a bucket is gone, is counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from clary.endpoints.capture_files import CaptureFile, Header, Spool
+from clary.endpoints.capture_records import Format
+from clary.endpoints.model import ENDPOINT
+from clary.kernel.errors import InvalidInput
+from clary.kernel.names import Ref
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from clary.endpoints.capture_records import Taken
+    from clary.endpoints.invocations import Invocation
+    from clary.endpoints.model import CaptureConfig
+    from clary.kernel.ports import ObjectStore
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 64
+"""Records that are encoded before other threads get a turn."""
+_SWEEP_S = 10.0
+_REPEAT_S = 600.0
+_HOUR_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is held where, and for how long.
+
+    Parameters
+    ----------
+    waiting_bytes, waiting
+        Bodies and requests that may wait in memory to be written.
+    every_s
+        They are written so often; what a crash loses at most.
+    file_bytes, file_s
+        Size and age at which a file becomes an object; it does so at its hour's end in any case.
+    spooled_bytes
+        Files of all processes that may wait to become objects.
+    """
+
+    waiting_bytes: int = 32 << 20
+    waiting: int = 50_000
+    every_s: float = 0.25
+    file_bytes: int = 8 << 20
+    file_s: float = 10.0
+    spooled_bytes: int = 256 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # the same one is the same, because that is fast
+class Place:
+    """Where one variant's captures go."""
+
+    endpoint: Ref
+    variant: str
+    bucket: str
+    prefix: str
+
+    def header(self, hour: int, now: float) -> Header:
+        """Name a new object of the records of ``hour`` (hours since 1970); ``now`` in seconds."""
+        folder = datetime.fromtimestamp(hour * _HOUR_S, UTC).strftime("%Y/%m/%d/%H")
+        moment = datetime.fromtimestamp(now, UTC)
+        name = f"{moment:%M-%S}-{moment.microsecond // 1000:03d}-{uuid4()}.jsonl"
+        parts = (self.prefix, self.endpoint.name, self.variant, folder, name)
+        key = "/".join(part for part in parts if part)
+        ref = self.endpoint
+        return Header(ref.account, ref.region, self.bucket, key, ref.name, self.variant)
+
+
+class Waiting:
+    """What has been taken and not written yet; ``wake`` is called when that becomes much."""
+
+    def __init__(self, limits: Limits, wake: Callable[[], None]) -> None:
+        self._limits = limits
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._taken: list[tuple[Sampler, Taken]] = []
+        self._lost: Counter[Place] = Counter()
+        self._size = 0
+        self._is_open = True
+
+    def put(self, sampler: Sampler, taken: Taken, size: int) -> None:
+        """Keep a request, or count it as lost."""
+        limits = self._limits
+        with self._lock:
+            size += self._size
+            if (
+                size > limits.waiting_bytes
+                or len(self._taken) >= limits.waiting
+                or not self._is_open
+            ):
+                self._lost[sampler.place] += 1
+                return
+            self._size = size
+            self._taken.append((sampler, taken))
+        if size > limits.waiting_bytes >> 3 or len(self._taken) > limits.waiting >> 3:
+            self._wake()
+
+    def take_all(
+        self, *, close: bool = False
+    ) -> tuple[list[tuple[Sampler, Taken]], Mapping[Place, int]]:
+        """Hand out what has been kept, and how much was lost; after ``close`` nothing is kept."""
+        with self._lock:
+            found, self._taken, self._size = self._taken, [], 0
+            lost, self._lost = self._lost, Counter()
+            self._is_open = self._is_open and not close
+        return found, lost
+
+
+class Sampler:
+    """Takes its share of one variant's requests."""
+
+    __slots__ = ("_draw", "_share", "_waiting", "format", "place")
+
+    def __init__(
+        self, place: Place, config: CaptureConfig, waiting: Waiting, draw: Callable[[], float]
+    ) -> None:
+        self.place = place
+        self.format = Format(config)
+        self._share = config.percentage / 100
+        self._waiting = waiting
+        self._draw = draw
+
+    def take(
+        self, invocation: Invocation, reply_body: bytes, reply_type: str, event_id: str, at: float
+    ) -> None:
+        """Capture a request, if it is drawn and there is room.
+
+        Parameters
+        ----------
+        reply_body, reply_type
+            The answer and its content type.
+        event_id
+            The request's own id, a UUID.
+        at
+            When it was answered, in Unix seconds.
+        """
+        if self._draw() < self._share:
+            size = len(invocation.body) + len(reply_body)
+            self._waiting.put(self, (invocation, reply_body, reply_type, event_id, at), size)
+
+
+class Losses:
+    """Counts what is lost, and says so: at once, and then every ten minutes while it goes on."""
+
+    def __init__(self, tell: Callable[[Ref, str, int], None]) -> None:
+        self._tell = tell
+        self._untold: Counter[tuple[Ref, str]] = Counter()
+        self._told_at: dict[tuple[Ref, str], float] = {}
+
+    def add(self, endpoint: Ref, variant: str, count: int, reason: str) -> None:
+        """Count requests of one variant."""
+        self._tell(endpoint, variant, count)
+        key, moment = (endpoint, variant), time.monotonic()
+        self._untold[key] += count
+        if moment - self._told_at.get(key, float("-inf")) >= _REPEAT_S:
+            self._told_at[key] = moment
+            lost = self._untold.pop(key)
+            text = "%d captured requests of %s, variant %s, are lost: %s"
+            _log.warning(text, lost, endpoint, variant, reason)
+
+
+class Captures:
+    """The captures of all endpoints in one process.
+
+    Parameters
+    ----------
+    folder
+        Of the home: what has been captured and is no object yet.
+    objects
+        Where the objects go.
+    lost
+        Told of losses, by the writing thread: the endpoint, the variant and how many requests.
+    draw
+        Uniform in [0, 1): a request is taken where it is below the share.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        objects: ObjectStore,
+        *,
+        lost: Callable[[Ref, str, int], None] = lambda *_: None,
+        limits: Limits | None = None,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._losses = Losses(lost)
+        self._draw = draw
+        self._wake = threading.Event()
+        self._waiting = Waiting(self._limits, self._wake.set)
+        self._spool = Spool(folder, objects, self._lose)
+        self._files: dict[tuple[Place, int], CaptureFile] = {}
+        self._spooled_bytes = 0
+        self._swept_at = float("-inf")
+        self._is_failing = False
+        self._is_closing = False
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to write, and to publish what killed processes left behind; idempotent."""
+        with self._lock:
+            if self._thread is None and not self._is_closing:
+                self._thread = threading.Thread(target=self._run, name="captures", daemon=True)
+                self._thread.start()
+
+    def sampler(self, endpoint: Ref, variant: str, config: CaptureConfig) -> Sampler:
+        """Make what takes the requests of one variant.
+
+        Raises
+        ------
+        InvalidInput
+            The destination is no ``s3://`` URI.
+        """
+        bucket, prefix = destination(config.destination)
+        self.start()
+        place = Place(endpoint, variant, bucket, prefix)
+        return Sampler(place, config, self._waiting, self._draw)
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Publish everything and stop; what is taken afterwards is lost."""
+        with self._lock:
+            self._is_closing = True
+            thread = self._thread
+        self._wake.set()
+        if thread is not None:
+            thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._is_closing:
+            self._wake.wait(self._limits.every_s)
+            self._wake.clear()
+            self._turn(last=False)
+        self._turn(last=True)
+
+    def _turn(self, *, last: bool) -> None:
+        taken, lost = self._waiting.take_all(close=last)
+        try:
+            for place, count in lost.items():
+                reason = "they came faster than they could be written"
+                self._losses.add(place.endpoint, place.variant, count, reason)
+            self._write(taken)
+            self._publish(everything=last)
+            if time.monotonic() - self._swept_at >= _SWEEP_S:
+                self._sweep()
+        except Exception as error:
+            if not self._is_failing:
+                _log.warning("captures cannot be published now, trying again: %s", error)
+            self._is_failing = True
+
+    def _write(self, taken: list[tuple[Sampler, Taken]]) -> None:
+        for start in range(0, len(taken), _BATCH):
+            found: dict[tuple[Place, int], list[bytes]] = {}
+            for sampler, one in taken[start : start + _BATCH]:
+                try:
+                    where = (sampler.place, int(one[4]) // _HOUR_S)
+                    found.setdefault(where, []).append(sampler.format.line(one))
+                except ValueError as error:  # text that is no Unicode
+                    place = sampler.place
+                    self._losses.add(place.endpoint, place.variant, 1, str(error))
+            for where, lines in found.items():
+                self._append(where, lines)
+            time.sleep(0)
+
+    def _append(self, where: tuple[Place, int], lines: list[bytes]) -> None:
+        place, hour = where
+        if self._spooled_bytes > self._limits.spooled_bytes:
+            reason = "too many wait to be published"
+            self._losses.add(place.endpoint, place.variant, len(lines), reason)
+            return
+        try:
+            file = self._files.get(where)
+            if file is None:
+                file = CaptureFile(self._spool.folder, place.header(hour, time.time()))
+                self._files[where] = file
+            file.append(lines)
+        except OSError as error:
+            self._losses.add(place.endpoint, place.variant, len(lines), str(error))
+        else:
+            self._spooled_bytes += sum(map(len, lines))
+
+    def _publish(self, *, everything: bool) -> None:
+        this_hour, moment = int(time.time()) // _HOUR_S, time.monotonic()
+        for where, file in list(self._files.items()):
+            is_full = file.size_bytes >= self._limits.file_bytes
+            is_old = moment - file.opened_at >= self._limits.file_s or where[1] < this_hour
+            if everything or is_full or is_old:
+                del self._files[where]
+                self._spool.publish(file)
+
+    def _sweep(self) -> None:
+        self._swept_at = time.monotonic()
+        try:
+            self._spool.sweep()
+            self._is_failing = False
+        finally:
+            self._spooled_bytes = self._spool.size_bytes()
+
+    def _lose(self, header: Header, count: int, reason: str) -> None:
+        endpoint = Ref(header.account, header.region, ENDPOINT, header.endpoint)
+        self._losses.add(endpoint, header.variant, count, reason)
+
+
+def destination(uri: str) -> tuple[str, str]:
+    """Split a ``DestinationS3Uri`` into a bucket and a prefix without slashes around it.
+
+    Raises
+    ------
+    InvalidInput
+        It is none.
+
+    Examples
+    --------
+    >>> destination("s3://bucket/captures/")
+    ('bucket', 'captures')
+    """
+    scheme, separator, rest = uri.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme != "s3" or not separator or not bucket:
+        field = "DataCaptureConfig.DestinationS3Uri"
+        raise InvalidInput(field, f"{uri!r} is no place for captures", legal="s3://bucket/prefix")
+    return bucket, prefix.strip("/")
