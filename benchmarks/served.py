@@ -157,9 +157,9 @@ def wait_ready(process: subprocess.Popen[bytes], port: int, path: str = "/_clary
     raise TimeoutError(f"no server answers on port {port}")
 
 
-def start(home: Path, port: int) -> subprocess.Popen[bytes]:
+def start(home: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
     """Start `clary up`."""
-    argv = (sys.executable, "-m", "clary", "up", "--home", str(home), "--port", str(port))
+    argv = (sys.executable, "-m", "clary", "up", "--home", str(home), "--port", str(port), *options)
     return subprocess.Popen(argv, stdout=subprocess.DEVNULL)
 
 
@@ -170,10 +170,10 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[Served]:
+def serving(home: Path, *options: str) -> Iterator[Served]:
     """Serve a home until the block ends."""
     port = free_port()
-    process = start(home, port)
+    process = start(home, port, *options)
     try:
         wait_ready(process, port)
         keys = open_keys(home, DEFAULT_ACCOUNT)
