@@ -17,6 +17,7 @@ from clary.adapters.sqlite import SqliteStore
 from clary.adapters.sqlite_metrics import SqliteMetrics
 from clary.adapters.sqlite_series import SqliteSeries
 from clary.adapters.uv import UvEnvironments
+from clary.endpoints.captures import Captures
 from clary.experiments.jobs import JobComponents, JobMetrics
 from clary.experiments.service import Experiments
 from clary.functions.invocations import Invocations
@@ -87,6 +88,7 @@ class Platform:
     governance: Governance
     lineage: Lineage
     recorder: Recorder
+    captures: Captures
     environments: Environments
     jobs: Jobs
     pipelines: Pipelines
@@ -199,6 +201,7 @@ def open_platform(config: Config) -> Platform:
         governance=governance,
         lineage=lineage,
         recorder=recorder,
+        captures=Captures(home / "captures", objects, recorder),
         environments=environments,
         jobs=jobs,
         pipelines=pipelines,
@@ -224,6 +227,7 @@ def emptied(platform: Platform) -> Platform:
     """
     home = platform.config.home
     platform.worker.stop()
+    platform.captures.close()
     platform.recorder.close()
     for process in [path.name for path in (home / "processes").iterdir()]:
         if not process.startswith("."):

@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from clary.endpoints.capture_files import CaptureFile, Header, Spool
 from clary.endpoints.capture_records import Format
+from clary.endpoints.meters import NAMESPACE
 from clary.endpoints.model import ENDPOINT
 from clary.kernel.errors import InvalidInput
 from clary.kernel.names import Ref
@@ -31,11 +32,14 @@ if TYPE_CHECKING:
     from clary.endpoints.invocations import Invocation
     from clary.endpoints.model import CaptureConfig
     from clary.kernel.ports import ObjectStore
+    from clary.metrics.recorder import Recorder, Series
 
 _log = logging.getLogger(__name__)
 
 _BATCH = 64
 """Records that are encoded before other threads get a turn."""
+LOST = "CapturesLost"
+"""The metric of requests that should have been captured and were not."""
 _SWEEP_S = 10.0
 _REPEAT_S = 600.0
 _HOUR_S = 3600
@@ -161,15 +165,21 @@ class Sampler:
 class Losses:
     """Counts what is lost, and says so: at once, and then every ten minutes while it goes on."""
 
-    def __init__(self, tell: Callable[[Ref, str, int], None]) -> None:
-        self._tell = tell
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._series: dict[tuple[Ref, str], Series] = {}
         self._untold: Counter[tuple[Ref, str]] = Counter()
         self._told_at: dict[tuple[Ref, str], float] = {}
 
     def add(self, endpoint: Ref, variant: str, count: int, reason: str) -> None:
         """Count requests of one variant."""
-        self._tell(endpoint, variant, count)
         key, moment = (endpoint, variant), time.monotonic()
+        if key not in self._series:
+            where = {"EndpointName": endpoint.name, "VariantName": variant}
+            self._series[key] = self._recorder.series(
+                NAMESPACE, LOST, where, "Count", near=endpoint
+            )
+        self._series[key].add(float(count))
         self._untold[key] += count
         if moment - self._told_at.get(key, float("-inf")) >= _REPEAT_S:
             self._told_at[key] = moment
@@ -187,8 +197,8 @@ class Captures:
         Of the home: what has been captured and is no object yet.
     objects
         Where the objects go.
-    lost
-        Told of losses, by the writing thread: the endpoint, the variant and how many requests.
+    recorder
+        Measures losses: ``CapturesLost`` in ``AWS/SageMaker``, the sum is how many requests.
     draw
         Uniform in [0, 1): a request is taken where it is below the share.
     """
@@ -197,13 +207,13 @@ class Captures:
         self,
         folder: Path,
         objects: ObjectStore,
+        recorder: Recorder,
         *,
-        lost: Callable[[Ref, str, int], None] = lambda *_: None,
         limits: Limits | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._limits = limits or Limits()
-        self._losses = Losses(lost)
+        self._losses = Losses(recorder)
         self._draw = draw
         self._wake = threading.Event()
         self._waiting = Waiting(self._limits, self._wake.set)

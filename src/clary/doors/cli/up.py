@@ -91,6 +91,7 @@ def run(config: Config) -> None:
     def ready(endpoint: str) -> None:
         announce(config.home, Presence(_reachable(endpoint), os.getpid(), now()))
         platform.worker.start()
+        platform.captures.start()
         threading.Thread(target=_probe, args=(platform,), daemon=True).start()
         typer.echo(f"clary serves {config.home} at {endpoint}")
         typer.echo(f'  eval "$(clary env --home {config.home})"')
@@ -100,12 +101,14 @@ def run(config: Config) -> None:
         nonlocal platform
         platform = emptied(platform)
         platform.worker.start()
+        platform.captures.start()
         return platform
 
     try:
         serve(platform, ready=ready, reset=reset)
     finally:
         platform.worker.stop()
+        platform.captures.close()
         platform.recorder.close()
 
 

@@ -82,6 +82,7 @@ class Session:
             self._works = True
         self._endpoint.start()
         self.platform.worker.start()
+        self.platform.captures.start()
 
     def define(self, requirements: Sequence[str]) -> str:
         """Make the environment of some requirements; returns the image that stands for it."""
@@ -153,6 +154,7 @@ class Session:
         if self._works:
             self.platform.worker.stop()
             self._endpoint.stop()
+        self.platform.captures.close()
 
     def __enter__(self) -> Self:
         """Be closed at the end of the block."""
