@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import tabular
 from job_files import JobError
 
 _HIDDEN = sys.modules.setdefault("sklearn", None) is None  # importing it takes xgboost a second
@@ -13,20 +14,10 @@ import xgboost  # noqa: E402 - after the line above
 if _HIDDEN:
     del sys.modules["sklearn"]
 
-_CSV = {"csv", "text/csv"}
-_LIBSVM = {"libsvm", "text/libsvm", "text/x-libsvm"}
-_PARQUET = {"parquet", "application/x-parquet"}
-DELIMITERS = ",;\t|"
-
 
 def data_format(content_type):
     """Name the format of a content type: csv, libsvm or parquet; libsvm when there is none."""
-    kind = (content_type or "libsvm").partition(";")[0].strip().lower()
-    for name, kinds in (("csv", _CSV), ("libsvm", _LIBSVM), ("parquet", _PARQUET)):
-        if kind in kinds:
-            return name
-    legal = ", ".join(sorted(_CSV | _LIBSVM | _PARQUET))
-    raise JobError(f"the content type {content_type!r} is not one of: {legal}")
+    return _read(tabular.data_format, content_type)
 
 
 def load(files, content_type, *, weighted):
@@ -37,62 +28,31 @@ def load(files, content_type, *, weighted):
 
 def csv_rows(text, name):
     """Read CSV text as a float32 matrix, an empty field as missing."""
-    lines = [line for line in text.splitlines() if line.strip(" ")]
-    if not lines:
-        raise JobError(f"{name} has no rows")
-    delimiter = next((one for one in DELIMITERS if one in lines[0]), ",")
-    try:
-        return np.loadtxt(lines, dtype=np.float32, delimiter=delimiter, ndmin=2, comments=None)
-    except ValueError:
-        return _slow_rows(lines, delimiter, name)
-
-
-def _slow_rows(lines, delimiter, name):
-    """Read rows one by one: takes empty fields, and says which row is wrong."""
-    rows = []
-    for number, line in enumerate(lines, 1):
-        fields = [field.strip().strip('"') for field in line.split(delimiter)]
-        try:
-            rows.append([float(field) if field else np.nan for field in fields])
-        except ValueError as error:
-            hint = "; the CSV must have no header" if number == 1 else ""
-            raise JobError(f"{name}, row {number}: {error}{hint}") from None
-        if len(rows[0]) != len(rows[-1]):
-            raise JobError(
-                f"{name}, row {number} has {len(rows[-1])} columns, the first has {len(rows[0])}"
-            )
-    return np.array(rows, dtype=np.float32)
+    return _read(tabular.csv_rows, text, name)
 
 
 def libsvm_rows(text, name):
     """Read libsvm text: (sparse matrix, labels, weights or None, groups or None)."""
+    rows = _read(tabular.libsvm_rows, text, name)
+    weighted = any(weight != 1 for weight in rows.weights)
+    weights = np.array(rows.weights) if weighted else None
+    return compressed(rows, rows.width), np.array(rows.labels), weights, rows.groups or None
+
+
+def compressed(rows, width):
+    """Make libsvm rows a sparse matrix of ``width`` columns."""
     from scipy.sparse import csr_matrix  # noqa: PLC0415 - dear, and only libsvm needs it
 
-    labels, weights, groups = [], [], []
-    values, columns, starts = [], [], [0]
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.partition("#")[0].split()
-        if not words:
-            continue
-        try:
-            label, _, weight = words[0].partition(":")
-            labels.append(float(label))
-            weights.append(float(weight or 1))
-            for word in words[1:]:
-                column, _, value = word.partition(":")
-                if column == "qid":
-                    groups.append(int(value))
-                else:
-                    columns.append(int(column))
-                    values.append(float(value))
-        except ValueError:
-            raise JobError(f"{name}, row {number} is not libsvm: {line[:80]!r}") from None
-        starts.append(len(columns))
-    width = max(columns, default=-1) + 1
-    shape = (len(labels), width)
-    matrix = csr_matrix((np.array(values, np.float32), columns, starts), shape=shape)
-    weighted = any(weight != 1 for weight in weights)
-    return matrix, np.array(labels), np.array(weights) if weighted else None, groups or None
+    values = np.array(rows.values, np.float32)
+    return csr_matrix((values, rows.columns, rows.starts), shape=(len(rows.labels), width))
+
+
+def _read(read, *arguments):
+    """Call a function of ``tabular``; a text that it cannot read is the job's failure."""
+    try:
+        return read(*arguments)
+    except tabular.Unreadable as error:
+        raise JobError(error.message) from None
 
 
 def _labelled(matrix, weighted):
