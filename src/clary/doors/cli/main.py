@@ -29,7 +29,7 @@ COMMANDS = {
     "tuning": ("tuning", "List, show and stop tuning jobs."),
     "environments": ("environments", "List, show, build and remove environments of jobs."),
     "runs": ("runs", "List, show and compare runs of experiments."),
-    "models": ("models", "List, show, approve and reject model versions."),
+    "models": ("models", "List, show, scan, approve and reject model versions."),
     "lineage": ("lineage", "Show what a model version, a job or a file was made from."),
     "reproduce": (
         "reproduce",

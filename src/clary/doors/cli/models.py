@@ -1,5 +1,7 @@
 """clary models."""
 
+import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -7,6 +9,7 @@ import typer
 from clary.doors.cli.homes import find_one, open_home
 from clary.doors.cli.options import Home, Json, Limit, new_app
 from clary.doors.cli.output import note, show_document, show_rows
+from clary.doors.cli.scan import scan_path, scan_uri, scan_version, show_report
 from clary.kernel.errors import InvalidInput, NotFound
 from clary.kernel.names import parse_arn
 from clary.kernel.resource import Query, Resource
@@ -14,6 +17,7 @@ from clary.platform import Platform
 
 app = new_app(several=True)
 Version = Annotated[str, typer.Argument(help="GROUP/VERSION, GROUP for the newest, or an ARN.")]
+_VERSION = re.compile(r"[A-Za-z0-9-]+(/[0-9]+)?")
 Note = Annotated[str, typer.Option("--note", help="Why; kept with the decision.")]
 
 
@@ -59,6 +63,32 @@ def approve(version: Version, reason: Note = "", home: Home = None) -> None:
 def reject(version: Version, reason: Note = "", home: Home = None) -> None:
     """Reject a model version."""
     _decide(version, "Rejected", reason, open_home(home))
+
+
+@app.command()
+def scan(
+    target: Annotated[
+        str, typer.Argument(help="A file, a folder, s3://…, or GROUP/VERSION of a model.")
+    ],
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Count what is unknown as dangerous.")
+    ] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a model would import and call when loaded; nothing of it is loaded.
+
+    Exits with 0 when nothing of it is dangerous, with 1 when something is, and with 2 when
+    something cannot be read.
+    """
+    if target.startswith("s3://"):
+        report = scan_uri(open_home(home).objects, target)
+    elif Path(target).exists() or not (target.startswith("arn:") or _VERSION.fullmatch(target)):
+        report = scan_path(Path(target))
+    else:
+        platform = open_home(home)
+        report = scan_version(platform.objects, find_version(platform, target))
+    show_report(report, strict=strict, as_json=as_json)
 
 
 def find_version(platform: Platform, text: str) -> Resource:
