@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from datetime import UTC, datetime
+from itertools import count
 from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -12,12 +14,13 @@ from msgspec import UNSET, Struct, UnsetType
 from clary.endpoints.invocations import CSV, JSON
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from clary.endpoints.invocations import Invocation
     from clary.endpoints.model import CaptureConfig
 
 Encoding = Literal["CSV", "JSON", "BASE64"]
-Taken = tuple["Invocation", bytes, str, str, float]
-"""An invocation, the answer's body and content type, the event's id, and when (Unix seconds)."""
+_MOST_TYPES = 64
 
 
 class Payload(Struct, frozen=True, gc=False, rename="camel"):
@@ -75,17 +78,19 @@ class Format:
         }
         self._encode = msgspec.json.Encoder().encode
         self._second = (-1, "")
+        self._ids = _ids()
 
-    def line(self, taken: Taken) -> bytes:
-        """Write one line, its end included."""
-        given, answer, answer_type, event_id, at = taken
+    def line(
+        self, given: Invocation, answer: bytes, answer_type: str, event_id: str, at: float
+    ) -> bytes:
+        """Write one line, its end included; see ``Sampler.take``."""
         data = Data(
             self._payload(given.content_type, "INPUT", given.body) if self._has_input else UNSET,
             self._payload(answer_type, "OUTPUT", answer) if self._has_output else UNSET,
         )
         attributes = given.custom_attributes
         metadata = Metadata(
-            event_id,
+            event_id or next(self._ids),
             given.inference_id or UNSET,
             (attributes,) if attributes else UNSET,
             self._time(at),
@@ -93,10 +98,7 @@ class Format:
         return self._encode(Record(data, metadata)) + b"\n"
 
     def _payload(self, content_type: str, mode: Literal["INPUT", "OUTPUT"], body: bytes) -> Payload:
-        encoding = self._encodings.get(content_type)
-        if encoding is None:
-            media = content_type.partition(";")[0].strip().lower()
-            encoding = self._encodings.get(media, "BASE64")
+        encoding = self._encodings.get(content_type) or self._encoding(content_type)
         if encoding != "BASE64":
             try:
                 return Payload(content_type, mode, body.decode(), encoding)
@@ -105,9 +107,25 @@ class Format:
         text = b2a_base64(body, newline=False).decode("ascii")
         return Payload(content_type or UNSET, mode, text, "BASE64")
 
+    def _encoding(self, content_type: str) -> Encoding:
+        """Look at a type without its parameters; remember what it came to."""
+        media = content_type.partition(";")[0].strip().lower()
+        encoding = self._encodings.get(media, "BASE64")
+        if len(self._encodings) < _MOST_TYPES:
+            self._encodings[content_type] = encoding
+        return encoding
+
     def _time(self, at: float) -> str:
         second, text = self._second
         if int(at) != second:
             text = datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             self._second = (int(at), text)
         return text
+
+
+def _ids() -> Iterator[str]:
+    """Yield UUIDs that no other process yields, in a tenth of the time that random ones take."""
+    first = uuid4()
+    head, start = str(first)[:24], first.node
+    for number in count(start):
+        yield f"{head}{number & 0xFFFFFFFFFFFF:012x}"

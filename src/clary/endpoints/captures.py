@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from clary.endpoints.capture_records import Taken
     from clary.endpoints.invocations import Invocation
     from clary.endpoints.model import CaptureConfig
     from clary.kernel.ports import ObjectStore
     from clary.metrics.recorder import Recorder, Series
 
+Taken = tuple["Sampler", "Invocation", bytes, str, str, float]
+"""What ``Sampler.take`` was given, behind the sampler."""
 _log = logging.getLogger(__name__)
 
 _BATCH = 64
@@ -69,7 +70,7 @@ class Limits:
     spooled_bytes: int = 256 << 20
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # the same one is the same, because that is fast
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where one variant's captures go."""
 
@@ -96,31 +97,26 @@ class Waiting:
         self._limits = limits
         self._wake = wake
         self._lock = threading.Lock()
-        self._taken: list[tuple[Sampler, Taken]] = []
-        self._lost: Counter[Place] = Counter()
+        self._taken: list[Taken] = []
+        self._lost: Counter[Sampler] = Counter()
         self._size = 0
         self._is_open = True
 
-    def put(self, sampler: Sampler, taken: Taken, size: int) -> None:
+    def put(self, taken: Taken) -> None:
         """Keep a request, or count it as lost."""
-        limits = self._limits
+        limits, size = self._limits, len(taken[1].body) + len(taken[2])
         with self._lock:
             size += self._size
-            if (
-                size > limits.waiting_bytes
-                or len(self._taken) >= limits.waiting
-                or not self._is_open
-            ):
-                self._lost[sampler.place] += 1
+            count = len(self._taken)
+            if size > limits.waiting_bytes or count >= limits.waiting or not self._is_open:
+                self._lost[taken[0]] += 1
                 return
             self._size = size
-            self._taken.append((sampler, taken))
-        if size > limits.waiting_bytes >> 3 or len(self._taken) > limits.waiting >> 3:
+            self._taken.append(taken)
+        if size > limits.waiting_bytes >> 3 or count > limits.waiting >> 3:
             self._wake()
 
-    def take_all(
-        self, *, close: bool = False
-    ) -> tuple[list[tuple[Sampler, Taken]], Mapping[Place, int]]:
+    def take_all(self, *, close: bool = False) -> tuple[list[Taken], Mapping[Sampler, int]]:
         """Hand out what has been kept, and how much was lost; after ``close`` nothing is kept."""
         with self._lock:
             found, self._taken, self._size = self._taken, [], 0
@@ -132,7 +128,7 @@ class Waiting:
 class Sampler:
     """Takes its share of one variant's requests."""
 
-    __slots__ = ("_draw", "_share", "_waiting", "format", "place")
+    __slots__ = ("_draw", "_put", "_share", "format", "place")
 
     def __init__(
         self, place: Place, config: CaptureConfig, waiting: Waiting, draw: Callable[[], float]
@@ -140,7 +136,7 @@ class Sampler:
         self.place = place
         self.format = Format(config)
         self._share = config.percentage / 100
-        self._waiting = waiting
+        self._put = waiting.put
         self._draw = draw
 
     def take(
@@ -153,13 +149,12 @@ class Sampler:
         reply_body, reply_type
             The answer and its content type.
         event_id
-            The request's own id, a UUID.
+            The request's own id, a UUID; empty: it is given one.
         at
             When it was answered, in Unix seconds.
         """
         if self._draw() < self._share:
-            size = len(invocation.body) + len(reply_body)
-            self._waiting.put(self, (invocation, reply_body, reply_type, event_id, at), size)
+            self._put((self, invocation, reply_body, reply_type, event_id, at))
 
 
 class Losses:
@@ -217,8 +212,8 @@ class Captures:
         self._draw = draw
         self._wake = threading.Event()
         self._waiting = Waiting(self._limits, self._wake.set)
-        self._spool = Spool(folder, objects, self._lose)
-        self._files: dict[tuple[Place, int], CaptureFile] = {}
+        self._spool = Spool(folder, objects, self._lose_lines)
+        self._files: dict[tuple[Sampler, int], CaptureFile] = {}
         self._spooled_bytes = 0
         self._swept_at = float("-inf")
         self._is_failing = False
@@ -265,9 +260,8 @@ class Captures:
     def _turn(self, *, last: bool) -> None:
         taken, lost = self._waiting.take_all(close=last)
         try:
-            for place, count in lost.items():
-                reason = "they came faster than they could be written"
-                self._losses.add(place.endpoint, place.variant, count, reason)
+            for sampler, count in lost.items():
+                self._lose(sampler, count, "they came faster than they could be written")
             self._write(taken)
             self._publish(everything=last)
             if time.monotonic() - self._swept_at >= _SWEEP_S:
@@ -277,34 +271,37 @@ class Captures:
                 _log.warning("captures cannot be published now, trying again: %s", error)
             self._is_failing = True
 
-    def _write(self, taken: list[tuple[Sampler, Taken]]) -> None:
+    def _write(self, taken: list[Taken]) -> None:
         for start in range(0, len(taken), _BATCH):
-            found: dict[tuple[Place, int], list[bytes]] = {}
-            for sampler, one in taken[start : start + _BATCH]:
+            found: dict[tuple[Sampler, int], list[bytes]] = {}
+            for sampler, invocation, body, kind, event_id, at in taken[start : start + _BATCH]:
                 try:
-                    where = (sampler.place, int(one[4]) // _HOUR_S)
-                    found.setdefault(where, []).append(sampler.format.line(one))
+                    line = sampler.format.line(invocation, body, kind, event_id, at)
+                    where = (sampler, int(at) // _HOUR_S)
                 except ValueError as error:  # text that is no Unicode
-                    place = sampler.place
-                    self._losses.add(place.endpoint, place.variant, 1, str(error))
+                    self._lose(sampler, 1, str(error))
+                    continue
+                if where in found:
+                    found[where].append(line)
+                else:
+                    found[where] = [line]
             for where, lines in found.items():
                 self._append(where, lines)
             time.sleep(0)
 
-    def _append(self, where: tuple[Place, int], lines: list[bytes]) -> None:
-        place, hour = where
+    def _append(self, where: tuple[Sampler, int], lines: list[bytes]) -> None:
+        sampler, hour = where
         if self._spooled_bytes > self._limits.spooled_bytes:
-            reason = "too many wait to be published"
-            self._losses.add(place.endpoint, place.variant, len(lines), reason)
+            self._lose(sampler, len(lines), "too many wait to be published")
             return
         try:
             file = self._files.get(where)
             if file is None:
-                file = CaptureFile(self._spool.folder, place.header(hour, time.time()))
+                file = CaptureFile(self._spool.folder, sampler.place.header(hour, time.time()))
                 self._files[where] = file
             file.append(lines)
         except OSError as error:
-            self._losses.add(place.endpoint, place.variant, len(lines), str(error))
+            self._lose(sampler, len(lines), str(error))
         else:
             self._spooled_bytes += sum(map(len, lines))
 
@@ -325,7 +322,10 @@ class Captures:
         finally:
             self._spooled_bytes = self._spool.size_bytes()
 
-    def _lose(self, header: Header, count: int, reason: str) -> None:
+    def _lose(self, sampler: Sampler, count: int, reason: str) -> None:
+        self._losses.add(sampler.place.endpoint, sampler.place.variant, count, reason)
+
+    def _lose_lines(self, header: Header, count: int, reason: str) -> None:
         endpoint = Ref(header.account, header.region, ENDPOINT, header.endpoint)
         self._losses.add(endpoint, header.variant, count, reason)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -138,8 +137,7 @@ class Target:
         now = time.perf_counter()
         self.meter.leave(now - asked, asked - began, reply.status)
         if self.sampler is not None:
-            event = str(uuid.uuid4())
-            self.sampler.take(invocation, body, reply.content_type, event, time.time())
+            self.sampler.take(invocation, body, reply.content_type, "", time.time())
         for shadow in self.shadows:
             self._tools.shadows.offer(shadow, invocation, reply, now - asked)
 
