@@ -194,7 +194,7 @@ def test_what_to_do_instead_of_what_is_not_offered_is_said():
     hints = {
         "EMR": "Processing step",
         "AutoML": "Tuning step",
-        "Endpoint": "Fail",
+        "InferenceComponent": "Fail",
     }
     for kind, hint in hints.items():
         with pytest.raises(NotSupported) as caught:

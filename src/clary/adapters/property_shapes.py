@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     Shapes = Mapping[str, Mapping[str, Any]]
 
 _DESCRIBED_BY = {
+    "Endpoint": "DescribeEndpointOutput",
+    "EndpointConfig": "DescribeEndpointConfigOutput",
     "Model": "DescribeModelOutput",
     "Processing": "DescribeProcessingJobResponse",
     "RegisterModel": "DescribeModelPackageOutput",

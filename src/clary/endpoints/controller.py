@@ -12,7 +12,7 @@ from clary.endpoints import body, containers, rollouts
 from clary.endpoints.model import ENDPOINT, FLEET
 from clary.kernel.clock import now
 from clary.kernel.errors import ClaryError, Unavailable
-from clary.kernel.resource import Event, Query
+from clary.kernel.resource import Event, Link, Query
 
 if TYPE_CHECKING:
     import threading
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from clary.endpoints.fleets import Fleets, FleetState
     from clary.endpoints.rollouts import Change, Deployment
     from clary.kernel.names import Ref
-    from clary.kernel.ports import MetadataStore, ObjectStore, Transaction
+    from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore, Transaction
     from clary.kernel.resource import Resource
 
     AlarmStates = Callable[[Ref, Iterable[str]], Mapping[str, str]]
@@ -52,7 +52,7 @@ class Controller:
     fleets
         The workers.
     compilations
-        Makes what answers without workers.
+        Makes what answers without workers; None: everything has workers.
     alarms
         Given an endpoint and names of alarms, the state of those there are.
     """
@@ -62,7 +62,7 @@ class Controller:
         store: MetadataStore,
         objects: ObjectStore,
         fleets: Fleets,
-        compilations: Compilations,
+        compilations: Compilations | None,
         alarms: AlarmStates,
     ) -> None:
         self._store = store
@@ -127,6 +127,8 @@ class Controller:
             return variant
         if len(variant.stages) > 1 or variant.stages[0].multi_model:
             return structs.replace(variant, choice="native: it is not one model")
+        if self._compilations is None:
+            return structs.replace(variant, choice="native: nothing is compiled here")
         made = self._compilations.ensure(variant.stages[0], ref, waiter=ref, transaction=change)
         if made.status == "Compiled":
             return structs.replace(variant, compiled=made.key, choice="compiled")
@@ -145,6 +147,8 @@ class Controller:
             if after != endpoint or status != resource.status:
                 change.update(replace(resource, status=status, body=body.write(after)))
                 detail = {"status": status, **_progress(made.deployment)}
+                if made.outcome == "Succeeded":
+                    detail["variants"] = _deployed(resource, after, change)
                 change.append(Event(now(), endpoint.actor, f"{ENDPOINT}.{action}", ref, detail))
             if made.outcome and endpoint.waiter:
                 change.wake(endpoint.waiter)
@@ -245,8 +249,18 @@ def _status(endpoint: Endpoint, made: Change) -> tuple[str, str]:
     return "RollingBack" if back else "Updating", "advanced"
 
 
-def _progress(going: Deployment) -> dict[str, str | int | float]:
-    progress: dict[str, str | int | float] = {
+def _deployed(resource: Resource, after: Endpoint, change: Transaction) -> list[JsonObject]:
+    """Record which models an endpoint consists of now, and who answers for each."""
+    variants = after.served.variants if after.served else ()
+    for one in variants:
+        model = resource.ref.sibling("model", one.model)
+        change.link(Link(model, "ContributedTo", resource.ref, one.name))
+    return [{"name": x.name, "model": x.model, "choice": x.choice} for x in variants]
+
+
+def _progress(going: Deployment) -> JsonObject:
+    progress: JsonObject = {
+        "generation": going.generation,
         "config": going.config,
         "stage": going.stage,
         "step": going.step,

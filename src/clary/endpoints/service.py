@@ -147,8 +147,11 @@ class Endpoints:
 
     def describe(self, ref: Ref) -> JsonObject:
         """Give the DescribeEndpoint document. Raises NotFound."""
-        found = self.get(ref)
-        names = [ref.sibling(FLEET, name) for name in body.read(found).fleets]
+        return self.document(self.get(ref))
+
+    def document(self, found: Resource) -> JsonObject:
+        """Write the DescribeEndpoint document of an endpoint that was read."""
+        names = [found.ref.sibling(FLEET, name) for name in body.read(found).fleets]
         fleets = self._store.get_all(names)
         states = {one.name: self._fleets.state(each) for one, each in fleets.items()}
         return documents.endpoint(found, states)

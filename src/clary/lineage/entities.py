@@ -1,7 +1,8 @@
 """Artifacts, actions and contexts: the nodes of the public lineage graph, made by hand or here.
 
 A stored thing that is no such node is shown as one: ``entity_of`` says which. A job is shown as its
-trial component, a model package as an artifact, an execution as an action, a group as a context.
+trial component, a model package as an artifact, an execution as an action, a group and an endpoint
+as contexts.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ ARTIFACT, ACTION, CONTEXT = "artifact", "action", "context"
 TRIAL_COMPONENT = "experiment-trial-component"
 JOB_KINDS = ("processing-job", "training-job", "transform-job")
 PACKAGE, GROUP, EXECUTION = "model-package", "model-package-group", "pipeline-execution"
+ENDPOINT = "endpoint"
 NODE_KINDS = frozenset({ARTIFACT, ACTION, CONTEXT, TRIAL_COMPONENT, "experiment"})
 
 _MOST_PROPERTIES = 30
@@ -66,8 +68,8 @@ def entity_of(ref: Ref) -> Ref | None:
     if ref.kind == EXECUTION:
         pipeline, _, execution = ref.name.partition("/")
         return ref.sibling(ACTION, f"{pipeline[:80]}-{execution}-aws-pipeline-execution")
-    if ref.kind == GROUP:
-        return ref.sibling(CONTEXT, f"{ref.name}-aws-model-package-group")
+    if ref.kind in (GROUP, ENDPOINT):
+        return ref.sibling(CONTEXT, f"{ref.name}-aws-{ref.kind}")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Nodes of the public graph for what the journal tells: packages, approvals, groups, executions.
+"""Nodes of the public graph for what the journal tells: of packages, executions and endpoints.
 
 Jobs have no part in this: what they used and made is recorded in their own transactions, and their
 trial components are shown for them.
@@ -15,6 +15,7 @@ from clary.kernel.resource import Link, Resource
 from clary.lineage.entities import (
     ACTION,
     ARTIFACT,
+    ENDPOINT,
     EXECUTION,
     GROUP,
     PACKAGE,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from clary.kernel.ports import JsonObject, MetadataStore, Transaction
     from clary.kernel.resource import Event
 
-_MODEL = "model"
+_MODEL, _DEPLOYMENT = "model", "ModelDeployment"
 _STATUS = {
     "Executing": "InProgress",
     "Stopping": "Stopping",
@@ -67,6 +68,8 @@ class Registrations:
                 self._approval(event, event.detail, transaction)
             elif event.action == "model-package.updated":
                 self._approval(event, event.detail.get("after") or {}, transaction)
+            elif event.action == "endpoint.in-service" and "variants" in event.detail:
+                self._deployment(event, transaction)
 
     def _approval(self, event: Event, said: Mapping[str, Any], transaction: Transaction) -> None:
         """Show a decision on a package as an action between its model's files and the package."""
@@ -78,6 +81,19 @@ class Registrations:
             if link.role == _MODEL:
                 transaction.link(Link(link.source, "ContributedTo", action.ref))
         transaction.link(Link(action.ref, "ContributedTo", _artifact(event, transaction)))
+
+    def _deployment(self, event: Event, transaction: Transaction) -> None:
+        """Show a deployment as an action between the models' files and packages and an endpoint."""
+        endpoint = _once(
+            _node(event.ref, "Endpoint", _request(event.ref, "Endpoint", {}), event), transaction
+        )
+        action = _deployed(event)
+        _once(action, transaction)
+        transaction.link(Link(action.ref, "ContributedTo", endpoint.ref))
+        models = [event.ref.sibling(_MODEL, one["model"]) for one in event.detail["variants"]]
+        for link in self._store.links(*models, incoming=True):
+            if link.kind == "ContributedTo" and link.role == _MODEL:
+                transaction.link(Link(link.source, "ContributedTo", action.ref))
 
 
 def _execution(event: Event, transaction: Transaction) -> None:
@@ -147,6 +163,19 @@ def _decision(event: Event, said: Mapping[str, Any]) -> Resource | None:
     return _of(ref, body(request, "Approval", event.actor), arn(event.ref), event)
 
 
+def _deployed(event: Event) -> Resource:
+    """Write the action of a deployment: which models, and who answers for each variant."""
+    detail = event.detail
+    known = {"EndpointArn": arn(event.ref), "EndpointConfigName": detail["config"]}
+    for one in detail["variants"]:
+        known[f"ModelName-{one['name']}"] = one["model"]
+        known[f"ServedBy-{one['name']}"] = one["choice"][:2500]
+    request = {**_request(event.ref, _DEPLOYMENT, known), "Status": "Completed"}
+    name = f"{event.ref.name}-{detail['generation']}-{event.id}-aws-endpoint"
+    document = body(request, _DEPLOYMENT, event.actor)
+    return _of(event.ref.sibling(ACTION, name), document, arn(event.ref), event)
+
+
 def _artifact(event: Event, transaction: Transaction) -> Ref:
     known = {"ModelPackageVersion": str(event.ref.version)} if event.ref.version else {}
     request = _request(event.ref, "ModelPackage", known)
@@ -167,7 +196,7 @@ def _request(ref: Ref, kind: str, known: JsonObject) -> JsonObject:
 def _node(ref: Ref, word: str, request: JsonObject, event: Event) -> Resource:
     """Make the node that stands for a stored thing."""
     name = entity_of(ref)
-    if name is None or ref.kind not in (PACKAGE, GROUP, EXECUTION):
+    if name is None or ref.kind not in (PACKAGE, GROUP, EXECUTION, ENDPOINT):
         raise TypeError(f"{ref} is shown as no node")
     if name.kind == ARTIFACT:
         request = {**request, "Source": {"SourceUri": arn(ref)}}

@@ -25,8 +25,8 @@ _HINTS = {
 _MOST_NAMES = 20
 _KNOWN_ELSEWHERE = frozenset(
     {
-        *("AutoML", "ClarifyCheck", "EMR", "EMRServerless", "Endpoint"),
-        *("EndpointConfig", "InferenceComponent", "QualityCheck"),
+        *("AutoML", "ClarifyCheck", "EMR", "EMRServerless"),
+        *("InferenceComponent", "QualityCheck"),
     }
 )
 

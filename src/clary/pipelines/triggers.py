@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,12 @@ _KINDS = {
     "hyper-parameter-tuning-job": "SageMaker HyperParameter Tuning Job State Change",
     "model": "SageMaker Model State Change",
     "model-package": "SageMaker Model Package State Change",
+    "endpoint": "SageMaker Endpoint State Change",
     _EXECUTION: "SageMaker Model Building Pipeline Execution Status Change",
     _STEP: "SageMaker Model Building Pipeline Execution Step Status Change",
 }
+_DEPLOYMENTS = {"endpoint.advanced": "SageMaker Endpoint Deployment State Change"}
+"""Lines that tell of something else than their resource's own state."""
 _JOBS = {
     "training-job": "TrainingJob",
     "processing-job": "ProcessingJob",
@@ -54,6 +58,7 @@ _STATUS = {
     "failed": "Failed",
     "stopped": "Stopped",
 }
+_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _BEFORE = {"Executing": "Starting", "Stopping": "Executing"}
 
 
@@ -96,6 +101,8 @@ class Triggers:
         resource = transaction.get(ref)
         if ref.kind in (_EXECUTION, _STEP):
             detail = _of_pipeline(event, resource)
+        elif ref.kind == "endpoint":
+            detail = self._of_endpoint(event, resource)
         else:
             detail = self._of_other(event, resource)
         if detail is None:
@@ -104,12 +111,21 @@ class Triggers:
             account=ref.account,
             region=ref.region,
             source=SOURCE,
-            kind=_KINDS[ref.kind],
+            kind=_DEPLOYMENTS.get(event.action, _KINDS[ref.kind]),
             detail=detail,
             resources=_resources(ref),
             at=event.at,
             id=f"{event.id:032x}",
         )
+
+    def _of_endpoint(self, event: Event, resource: Resource | None) -> JsonObject:
+        """Write the describe document with the status of the line, in the events' spelling."""
+        status = _WORD.sub("_", event.detail.get("status", "")).upper()
+        told = {"EndpointStatus": status} if status else {}
+        if resource is None:
+            return {"EndpointName": event.ref.name, "EndpointArn": arn(event.ref), **told}
+        document = _stamped(self._documents[event.ref.kind](resource))
+        return {**document, **told, "Tags": dict(self._store.tags(event.ref))}
 
     def _of_other(self, event: Event, resource: Resource | None) -> JsonObject | None:
         """Write the describe document; what is gone has its name only."""

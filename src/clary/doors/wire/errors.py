@@ -217,6 +217,15 @@ _EXISTS_IS_VALIDATION = frozenset(
 _PHRASES: dict[tuple[str, type[ClaryError]], str] = {
     ("CreateModel", AlreadyExists): "Cannot create already existing model",
     ("CreateModelPackage", AlreadyExists): "ModelPackage already exists",
+    ("CreateEndpointConfig", AlreadyExists): (
+        "Cannot create already existing endpoint configuration"
+    ),
+    ("CreateEndpoint", AlreadyExists): "Cannot create already existing endpoint",
+    ("DescribeEndpoint", NotFound): "Could not find endpoint",
+    ("DescribeEndpointConfig", NotFound): "Could not find endpoint configuration",
+    ("UpdateEndpoint", NotFound): "Could not find",
+    ("DeleteEndpoint", NotFound): "Could not find endpoint",
+    ("DeleteEndpointConfig", NotFound): "Could not find endpoint configuration",
     ("DescribeModel", NotFound): "Could not find model",
     ("DescribeModelPackage", NotFound): "Could not find model package",
 }
