@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 
 from job_files import MODEL, JobError
-from serving import ANY, CSV, JSON, JSON_LINES, Refused, media_type
-from xgboost_data import csv_rows, data_format, libsvm_rows, np, xgboost
+from serving import Refused
+from tabular import Sparse, Unreadable, accepted, encoded, request
+from xgboost_data import compressed, np, xgboost
 
 
 def load():
@@ -16,14 +16,15 @@ def load():
     boosters = [_booster(file) for file in files]
     if not boosters:
         raise JobError("the model archive holds no model file")
-    return lambda body, content_type, accept: answer(boosters, body, content_type, accept)
+    return lambda body, content_type, accept, _=None: answer(boosters, body, content_type, accept)
 
 
 def answer(boosters, body, content_type, accept):
     """Predict one payload."""
-    accept = media_type(accept) or CSV
-    if accept not in {CSV, "csv", JSON, JSON_LINES, ANY}:
-        raise Refused(406, f"the accept type {accept} is not one of: {CSV}, {JSON}, {JSON_LINES}")
+    try:
+        accept = accepted(accept)
+    except Unreadable as error:
+        raise Refused(error.status, error.message) from None
     if not body.strip():
         raise Refused(204, "the request is empty")
     matrix = _matrix(body, content_type, boosters[0].num_features())
@@ -33,7 +34,20 @@ def answer(boosters, body, content_type, accept):
         predictions = np.mean(answers, axis=0)
     except (xgboost.core.XGBoostError, ValueError) as error:
         raise Refused(400, f"the prediction failed: {str(error).splitlines()[0]}") from None
-    return _encoded(predictions.tolist(), CSV if accept in {"csv", ANY} else accept)
+    return encoded(predictions.tolist(), accept), accept
+
+
+def decode(data, content_type):
+    """Read a payload as the container's scripts are given it."""
+    body = data.encode() if isinstance(data, str) else data
+    return _matrix(body, content_type, None)
+
+
+def predict(matrix, model):
+    """Predict as a script's model does."""
+    if isinstance(model, xgboost.Booster):
+        return model.predict(matrix, validate_features=False)
+    return model.predict(matrix)
 
 
 def _booster(file):
@@ -55,30 +69,9 @@ def _booster(file):
 
 def _matrix(body, content_type, features):
     try:
-        kind = data_format(content_type or CSV)
-        text = body.decode("utf-8")
-        rows = (
-            libsvm_rows(text, "the request")[0]
-            if kind == "libsvm"
-            else csv_rows(text, "the request")
-        )
-    except (JobError, UnicodeDecodeError) as error:
-        raise Refused(415, str(error)) from None
-    if kind == "parquet":
-        raise Refused(415, f"the content type {content_type} is not for inference")
-    width = rows.shape[1]
-    if kind == "libsvm" and width < features:
-        rows.resize(rows.shape[0], features)
-    elif width != features:
-        raise Refused(400, f"the request has {width} features a row, the model {features}")
+        rows = request(body, content_type, features)
+    except Unreadable as error:
+        raise Refused(error.status, error.message) from None
+    if isinstance(rows, Sparse):
+        rows = compressed(rows, rows.width if features is None else features)
     return xgboost.DMatrix(rows, nthread=1)
-
-
-def _encoded(predictions, accept):
-    if accept == JSON:
-        scores = [{"score": one} for one in predictions]
-        return json.dumps({"predictions": scores}).encode(), accept
-    if accept == JSON_LINES:
-        return "".join(json.dumps({"score": one}) + "\n" for one in predictions).encode(), accept
-    lines = [",".join(map(str, one)) if isinstance(one, list) else str(one) for one in predictions]
-    return "".join(f"{line}\n" for line in lines).encode(), accept
