@@ -18,6 +18,12 @@ from clary.adapters.sqlite_metrics import SqliteMetrics
 from clary.adapters.sqlite_series import SqliteSeries
 from clary.adapters.uv import UvEnvironments
 from clary.endpoints.captures import Captures
+from clary.endpoints.controller import Controller
+from clary.endpoints.fleets import Fleets
+from clary.endpoints.model import ENDPOINT, FLEET
+from clary.endpoints.service import Endpoints
+from clary.endpoints.steps import EndpointConfigStep, EndpointStep
+from clary.endpoints.workers import Tools as WorkerTools
 from clary.experiments.jobs import JobComponents, JobMetrics
 from clary.experiments.service import Experiments
 from clary.functions.invocations import Invocations
@@ -74,6 +80,8 @@ _DESCRIBED = {
 }
 """The describe documents that events have as detail."""
 _PARALLEL_TUNING_JOBS = 8
+_PARALLEL_FLEETS = 16
+_PARALLEL_ENDPOINTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,8 @@ class Platform:
     rules: Rules
     experiments: Experiments
     tuning: Tuning
+    fleets: Fleets
+    endpoints: Endpoints
     worker: Worker
 
 
@@ -143,6 +153,19 @@ def open_platform(config: Config) -> Platform:
     )
     experiments = Experiments(store, objects, SqliteMetrics(home / "metrics.db"))
     tuning = Tuning(store, logs, jobs, OptunaStudies())
+    fleets = Fleets(
+        WorkerTools(
+            store,
+            objects,
+            runner,
+            logs,
+            governance.job_environment,
+            environments,
+            memory_bytes=config.job_memory_bytes,
+        )
+    )
+    endpoints = Endpoints(store, fleets)
+    controller = Controller(store, objects, fleets, None, lambda _, __: {})
     kinds: dict[str, StepKind] = {
         "Processing": ProcessingStep(jobs),
         "Training": TrainingStep(jobs),
@@ -155,6 +178,8 @@ def open_platform(config: Config) -> Platform:
         "Callback": CallbackStep(callbacks),
         "Lineage": LineageStep(lineage),
         "Lambda": LambdaStep(functions, invocations),
+        "EndpointConfig": EndpointConfigStep(endpoints),
+        "Endpoint": EndpointStep(endpoints),
     }
     pipelines = Pipelines(store, objects, kinds, known=check_property)
     run_events = RunEvents(store, lineage)
@@ -164,7 +189,7 @@ def open_platform(config: Config) -> Platform:
     followers: list[Follower] = [
         Registrations(store),
         JobComponents(experiments),
-        Triggers(store, rules, _DESCRIBED),
+        Triggers(store, rules, {**_DESCRIBED, ENDPOINT: endpoints.document}),
     ]
     receivers = Receivers(pipelines, queues.messages, invocations)
     journal = Journal(store, followers, senders)
@@ -180,6 +205,8 @@ def open_platform(config: Config) -> Platform:
             RULE: rules.run,
             DELIVERY: Deliveries(store, receivers).run,
             TUNING: tuning.run,
+            FLEET: fleets.run,
+            ENDPOINT: controller.run,
             **dict.fromkeys(KINDS, jobs.run),
         },
         {
@@ -188,6 +215,8 @@ def open_platform(config: Config) -> Platform:
             INVOCATION: _PARALLEL_INVOCATIONS,
             DELIVERY: _PARALLEL_DELIVERIES,
             TUNING: _PARALLEL_TUNING_JOBS,
+            FLEET: _PARALLEL_FLEETS,
+            ENDPOINT: _PARALLEL_ENDPOINTS,
             **dict.fromkeys(KINDS, config.parallel_jobs),
         },
         lease_s=config.lease_s,
@@ -215,6 +244,8 @@ def open_platform(config: Config) -> Platform:
         rules=rules,
         experiments=experiments,
         tuning=tuning,
+        fleets=fleets,
+        endpoints=endpoints,
         worker=worker,
     )
 

@@ -100,13 +100,14 @@ class Batch:
     def ask(self, payload):
         """Ask the model; anything but a prediction ends the job."""
         try:
-            return self.handler(payload, self.content_type, self.accept)
+            answer, kind = self.handler(payload, self.content_type, self.accept)
         except Refused as refusal:
             if refusal.status == 204:
                 return b"", self.accept
             raise JobError(
                 f"Bad HTTP status received from algorithm: {refusal.status}. {refusal}"
             ) from None
+        return (answer if isinstance(answer, bytes) else b"".join(answer)), kind
 
     def processed(self, records):
         """Filter, predict, join and filter again, record by record."""

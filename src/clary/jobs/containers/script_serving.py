@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import inspect
 import io
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 from job_files import MODEL, JobError
-from serving import ANY, CSV, JSON, Refused, media_type
+from serving import ANY, CSV, JSON, Context, Refused, media_type
 
 _NPY = "application/x-npy"
 _NPZ = "application/x-npz"
 
 
-def load(code, program):
+def load(code, program, framework=""):
     """Import the script and load its model."""
     path = code / program
     if not path.is_file():
         raise JobError(f"the inference script {program} is not in the model's code directory")
+    defaults = _defaults(framework)
+    _step_aside()
     sys.path.insert(0, str(code))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
@@ -37,26 +41,37 @@ def load(code, program):
         raise JobError(
             f"{program} defines transform_fn and also {mixed[0]}_fn; use one or the other"
         )
-    model = _call(functions["model"], str(MODEL))
-    return lambda body, content_type, accept: answer(functions, model, body, content_type, accept)
+    model = _call(functions["model"], [str(MODEL)], Context())
+    steps = {**defaults, **{name: one for name, one in functions.items() if one}}
+
+    def handler(body, content_type, accept, context=None):
+        return answer(steps, model, (body, content_type, accept), context or Context())
+
+    return handler
 
 
-def answer(functions, model, body, content_type, accept):
+def answer(steps, model, asked, context):
     """Predict one payload by the script's functions, with defaults for those it lacks."""
+    body, content_type, accept = asked
     content_type = media_type(content_type) or JSON
     accept = media_type(accept) or JSON
     accept = JSON if accept == ANY else accept
-    if functions["transform"]:
-        result = _call(
-            functions["transform"], model, _text(body, content_type), content_type, accept
-        )
+    given = _text(body, content_type)
+    if "transform" in steps:
+        result = _call(steps["transform"], [model, given, content_type, accept], context)
     else:
-        data = _call(functions["input"] or decode, _text(body, content_type), content_type)
-        prediction = _call(functions["predict"] or _predict, data, model)
-        result = _call(functions["output"] or encode, prediction, accept)
+        data = _call(steps["input"], [given, content_type], context)
+        prediction = _call(steps["predict"], [data, model], context)
+        result = _call(steps["output"], [prediction, accept], context)
     if isinstance(result, tuple):
         result, accept = result
-    return result.encode() if isinstance(result, str) else bytes(result), accept
+    if isinstance(result, str):
+        return result.encode(), accept
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        return bytes(result), accept
+    if hasattr(result, "__next__"):
+        return result, accept
+    raise TypeError(f"the script answered with a {type(result).__name__}, legal: text or bytes")
 
 
 def decode(body, content_type):
@@ -90,22 +105,45 @@ def encode(prediction, accept):
     raise Refused(406, f"the accept type {accept} has no encoder here; define output_fn")
 
 
-def _predict(data, model):
-    return model.predict(data)
+def _defaults(framework):
+    """Return what is done where a script says nothing."""
+    steps = {"input": decode, "predict": lambda data, model: model.predict(data), "output": encode}
+    if framework == "xgboost":
+        import xgboost  # noqa: F401, PLC0415 - whole, as scripts know it, before the next line
+        import xgboost_serving  # noqa: PLC0415 - only its image has the library
+
+        steps["input"] = xgboost_serving.decode
+        steps["predict"] = xgboost_serving.predict
+    return steps
 
 
-def _call(function, *arguments):
-    """Call a function with as many arguments as it takes; a context argument is left out."""
-    taken = [
-        one
-        for one in inspect.signature(function).parameters.values()
-        if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
-    ]
-    return function(*arguments, *[None] * (len(taken) - len(arguments)))
+def _step_aside():
+    """Let the script's own modules have the names of the container's, which are all loaded."""
+    here = str(Path(__file__).parent)
+    sys.path[:] = [folder for folder in sys.path if folder != here]
+    for name, module in list(sys.modules.items()):
+        if name != "__main__" and str(getattr(module, "__file__", None) or "").startswith(here):
+            del sys.modules[name]
+
+
+def _call(function, arguments, context):
+    """Call a function, with the context if it takes one more argument than there are."""
+    if _taken(function) > len(arguments):
+        return function(*arguments, context)
+    return function(*arguments)
+
+
+@functools.lru_cache(maxsize=64)
+def _taken(function):
+    parameters = inspect.signature(function).parameters.values()
+    return sum(one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD) for one in parameters)
 
 
 def _text(body, content_type):
     """Give text to scripts as text, as the toolkits do."""
     if content_type.startswith("text/") or content_type in {JSON, "application/jsonlines"}:
-        return body.decode("utf-8")
+        try:
+            return body.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise Refused(400, f"the payload is no UTF-8: {error}") from None
     return body
