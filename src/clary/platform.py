@@ -43,7 +43,9 @@ from clary.lineage.open_lineage import RunEvents
 from clary.lineage.registrations import Registrations
 from clary.lineage.service import Lineage
 from clary.lineage.steps import LineageStep
+from clary.metrics.alarms import ALARM, Alarms
 from clary.metrics.recorder import Recorder
+from clary.metrics.service import Metrics
 from clary.models import documents as model_documents
 from clary.models.reproduction import Reproductions
 from clary.models.service import Models
@@ -96,6 +98,8 @@ class Platform:
     governance: Governance
     lineage: Lineage
     recorder: Recorder
+    metrics: Metrics
+    alarms: Alarms
     captures: Captures
     environments: Environments
     jobs: Jobs
@@ -115,6 +119,24 @@ class Platform:
     worker: Worker
 
 
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """What endpoints consist of."""
+
+    fleets: Fleets
+    endpoints: Endpoints
+    controller: Controller
+
+
+def _open_serving(tools: WorkerTools) -> _Serving:
+    fleets = Fleets(tools)
+    return _Serving(
+        fleets=fleets,
+        endpoints=Endpoints(tools.store, fleets),
+        controller=Controller(tools.store, tools.objects, fleets, None, lambda _, __: {}),
+    )
+
+
 def open_platform(config: Config) -> Platform:
     """Open a home, making what is missing; the worker is not started.
 
@@ -130,7 +152,10 @@ def open_platform(config: Config) -> Platform:
     runner = ProcessRunner(home / "processes")
     governance = Governance(store, home, account=config.account)
     lineage = Lineage(store)
-    recorder = Recorder(SqliteSeries(home / "series.db"))
+    series = SqliteSeries(home / "series.db")
+    recorder = Recorder(series)
+    metrics = Metrics(series, recorder)
+    alarms = Alarms(store, metrics)
     environments = Environments(
         store, UvEnvironments(home / "environments"), strict=config.strict_versions
     )
@@ -153,7 +178,7 @@ def open_platform(config: Config) -> Platform:
     )
     experiments = Experiments(store, objects, SqliteMetrics(home / "metrics.db"))
     tuning = Tuning(store, logs, jobs, OptunaStudies())
-    fleets = Fleets(
+    serving = _open_serving(
         WorkerTools(
             store,
             objects,
@@ -164,8 +189,6 @@ def open_platform(config: Config) -> Platform:
             memory_bytes=config.job_memory_bytes,
         )
     )
-    endpoints = Endpoints(store, fleets)
-    controller = Controller(store, objects, fleets, None, lambda _, __: {})
     kinds: dict[str, StepKind] = {
         "Processing": ProcessingStep(jobs),
         "Training": TrainingStep(jobs),
@@ -178,8 +201,8 @@ def open_platform(config: Config) -> Platform:
         "Callback": CallbackStep(callbacks),
         "Lineage": LineageStep(lineage),
         "Lambda": LambdaStep(functions, invocations),
-        "EndpointConfig": EndpointConfigStep(endpoints),
-        "Endpoint": EndpointStep(endpoints),
+        "EndpointConfig": EndpointConfigStep(serving.endpoints),
+        "Endpoint": EndpointStep(serving.endpoints),
     }
     pipelines = Pipelines(store, objects, kinds, known=check_property)
     run_events = RunEvents(store, lineage)
@@ -189,7 +212,7 @@ def open_platform(config: Config) -> Platform:
     followers: list[Follower] = [
         Registrations(store),
         JobComponents(experiments),
-        Triggers(store, rules, {**_DESCRIBED, ENDPOINT: endpoints.document}),
+        Triggers(store, rules, {**_DESCRIBED, ENDPOINT: serving.endpoints.document}),
     ]
     receivers = Receivers(pipelines, queues.messages, invocations)
     journal = Journal(store, followers, senders)
@@ -205,8 +228,9 @@ def open_platform(config: Config) -> Platform:
             RULE: rules.run,
             DELIVERY: Deliveries(store, receivers).run,
             TUNING: tuning.run,
-            FLEET: fleets.run,
-            ENDPOINT: controller.run,
+            ALARM: alarms.run,
+            FLEET: serving.fleets.run,
+            ENDPOINT: serving.controller.run,
             **dict.fromkeys(KINDS, jobs.run),
         },
         {
@@ -230,6 +254,8 @@ def open_platform(config: Config) -> Platform:
         governance=governance,
         lineage=lineage,
         recorder=recorder,
+        metrics=metrics,
+        alarms=alarms,
         captures=Captures(home / "captures", objects, recorder),
         environments=environments,
         jobs=jobs,
@@ -244,8 +270,8 @@ def open_platform(config: Config) -> Platform:
         rules=rules,
         experiments=experiments,
         tuning=tuning,
-        fleets=fleets,
-        endpoints=endpoints,
+        fleets=serving.fleets,
+        endpoints=serving.endpoints,
         worker=worker,
     )
 

@@ -14,6 +14,7 @@ import botocore
 from clary.doors.wire import model
 from clary.doors.wire.operations import (
     callbacks,
+    endpoints,
     events,
     experiments,
     iam,
@@ -55,6 +56,7 @@ MODULES: Mapping[str, tuple[ModuleType, ...]] = {
     "events": (events,),
     "sagemaker": (
         callbacks,
+        endpoints,
         experiments,
         jobs,
         lineage,
