@@ -65,6 +65,8 @@ from clary.tuning.service import Tuning
 from clary.tuning.steps import TuningStep
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from clary.config import Config
     from clary.jobs.ports import JobRunner, LogStore
     from clary.kernel.journal import Follower, Sender
@@ -152,9 +154,7 @@ def open_platform(config: Config) -> Platform:
     runner = ProcessRunner(home / "processes")
     governance = Governance(store, home, account=config.account)
     lineage = Lineage(store)
-    series = SqliteSeries(home / "series.db")
-    recorder = Recorder(series)
-    metrics = Metrics(series, recorder)
+    recorder, metrics = _measures(home)
     alarms = Alarms(store, metrics)
     environments = Environments(
         store, UvEnvironments(home / "environments"), strict=config.strict_versions
@@ -274,6 +274,12 @@ def open_platform(config: Config) -> Platform:
         endpoints=serving.endpoints,
         worker=worker,
     )
+
+
+def _measures(home: Path) -> tuple[Recorder, Metrics]:
+    series = SqliteSeries(home / "series.db")
+    recorder = Recorder(series)
+    return recorder, Metrics(series, recorder)
 
 
 def emptied(platform: Platform) -> Platform:

@@ -76,7 +76,6 @@ DELETE FROM slot WHERE series IN (SELECT id FROM series) AND length_s = ? AND at
 _PRUNE_SERIES = """
 DELETE FROM series WHERE last_at < ? AND NOT EXISTS (SELECT 1 FROM slot WHERE series = id)
 """
-_BUCKETS = dict[int, float]
 
 
 class SqliteSeries:
@@ -141,12 +140,8 @@ class SqliteSeries:
         asked = (*_key(metric), metric.unit, length_s, start, end)
         with self._reading() as connection:
             return [
-                Slot(
-                    replace(metric, unit=unit),
-                    at,
-                    Tally(*known, msgspec.msgpack.decode(buckets, type=_BUCKETS)),
-                )
-                for unit, at, *known, buckets in connection.execute(_READ, asked)
+                Slot(replace(metric, unit=unit), at, Tally(count, total, low, high, _buckets(held)))
+                for unit, at, count, total, low, high, held in connection.execute(_READ, asked)
             ]
 
     def list(self, selection: Selection) -> Sequence[Metric]:
@@ -166,9 +161,10 @@ class SqliteSeries:
             "limit": selection.limit,
         }
         with self._reading() as connection:
+            rows = connection.execute(_LIST, asked)
             return [
-                Metric(*names, tuple(map(tuple, msgspec.json.decode(dimensions))), unit)
-                for *names, dimensions, unit in connection.execute(_LIST, asked)
+                Metric(account, region, namespace, name, _dimensions(held), unit)
+                for account, region, namespace, name, held, unit in rows
             ]
 
     def prune(self, at: int) -> None:
@@ -207,10 +203,18 @@ def _key(metric: Metric) -> tuple[Any, ...]:
     return metric.account, metric.region, metric.namespace, metric.name, dimensions
 
 
+def _dimensions(stored: str) -> tuple[tuple[str, str], ...]:
+    return msgspec.json.decode(stored, type=tuple[tuple[str, str], ...])
+
+
 def _merged(one: bytes, other: bytes) -> bytes:
-    tally = Tally(buckets=msgspec.msgpack.decode(one, type=_BUCKETS))
-    tally.merge(Tally(buckets=msgspec.msgpack.decode(other, type=_BUCKETS)))
+    tally = Tally(buckets=_buckets(one))
+    tally.merge(Tally(buckets=_buckets(other)))
     return msgspec.msgpack.encode(tally.buckets)
+
+
+def _buckets(stored: bytes) -> dict[int, float]:
+    return msgspec.msgpack.decode(stored, type=dict[int, float])
 
 
 @contextmanager

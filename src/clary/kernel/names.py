@@ -21,6 +21,7 @@ _ELSEWHERE = {
     "schedule": ("scheduler", "schedule/"),
     "schedule-group": ("scheduler", "schedule-group/"),
     "rule": ("events", "rule/"),
+    "alarm": ("cloudwatch", "alarm:"),
     "log-group": ("logs", "log-group:"),
 }
 """Kinds of services beside SageMaker: the service, and what stands before the name."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Documents = Mapping[str, Callable[[Resource], JsonObject]]
 
 SOURCE = "aws.sagemaker"
+_ALARM = "alarm"
 _EXECUTION, _STEP = "pipeline-execution", "pipeline-step"
 _KINDS = {
     "training-job": "SageMaker Training Job State Change",
@@ -31,7 +32,9 @@ _KINDS = {
     "endpoint": "SageMaker Endpoint State Change",
     _EXECUTION: "SageMaker Model Building Pipeline Execution Status Change",
     _STEP: "SageMaker Model Building Pipeline Execution Step Status Change",
+    _ALARM: "CloudWatch Alarm State Change",
 }
+_SOURCES = {_ALARM: "aws.cloudwatch"}
 _DEPLOYMENTS = {"endpoint.advanced": "SageMaker Endpoint Deployment State Change"}
 """Lines that tell of something else than their resource's own state."""
 _JOBS = {
@@ -110,7 +113,7 @@ class Triggers:
         return Happening(
             account=ref.account,
             region=ref.region,
-            source=SOURCE,
+            source=_SOURCES.get(ref.kind, SOURCE),
             kind=_DEPLOYMENTS.get(event.action, _KINDS[ref.kind]),
             detail=detail,
             resources=_resources(ref),

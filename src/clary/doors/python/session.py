@@ -155,6 +155,7 @@ class Session:
             self.platform.worker.stop()
             self._endpoint.stop()
         self.platform.captures.close()
+        self.platform.recorder.close()
 
     def __enter__(self) -> Self:
         """Be closed at the end of the block."""
