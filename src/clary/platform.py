@@ -17,11 +17,16 @@ from clary.adapters.sqlite import SqliteStore
 from clary.adapters.sqlite_metrics import SqliteMetrics
 from clary.adapters.sqlite_series import SqliteSeries
 from clary.adapters.uv import UvEnvironments
+from clary.endpoints.autoscaler import Autoscaler
 from clary.endpoints.captures import Captures
 from clary.endpoints.controller import Controller
 from clary.endpoints.fleets import Fleets
+from clary.endpoints.loads import Loads
 from clary.endpoints.model import ENDPOINT, FLEET
+from clary.endpoints.scaling import Scaling
+from clary.endpoints.scaling_requests import TARGET
 from clary.endpoints.service import Endpoints
+from clary.endpoints.shadows import Shadows
 from clary.endpoints.steps import EndpointConfigStep, EndpointStep
 from clary.endpoints.workers import Tools as WorkerTools
 from clary.experiments.jobs import JobComponents, JobMetrics
@@ -118,6 +123,8 @@ class Platform:
     tuning: Tuning
     fleets: Fleets
     endpoints: Endpoints
+    shadows: Shadows
+    scaling: Scaling
     worker: Worker
 
 
@@ -128,14 +135,17 @@ class _Serving:
     fleets: Fleets
     endpoints: Endpoints
     controller: Controller
+    autoscaler: Autoscaler
 
 
-def _open_serving(tools: WorkerTools) -> _Serving:
+def _open_serving(tools: WorkerTools, metrics: Metrics, alarms: Alarms) -> _Serving:
     fleets = Fleets(tools)
+    endpoints = Endpoints(tools.store, fleets, alarms)
     return _Serving(
         fleets=fleets,
-        endpoints=Endpoints(tools.store, fleets),
-        controller=Controller(tools.store, tools.objects, fleets, None, lambda _, __: {}),
+        endpoints=endpoints,
+        controller=Controller(tools.store, tools.objects, fleets, None, alarms),
+        autoscaler=Autoscaler(tools.store, endpoints, Loads(metrics)),
     )
 
 
@@ -187,7 +197,9 @@ def open_platform(config: Config) -> Platform:
             governance.job_environment,
             environments,
             memory_bytes=config.job_memory_bytes,
-        )
+        ),
+        metrics,
+        alarms,
     )
     kinds: dict[str, StepKind] = {
         "Processing": ProcessingStep(jobs),
@@ -231,6 +243,7 @@ def open_platform(config: Config) -> Platform:
             ALARM: alarms.run,
             FLEET: serving.fleets.run,
             ENDPOINT: serving.controller.run,
+            TARGET: serving.autoscaler.run,
             **dict.fromkeys(KINDS, jobs.run),
         },
         {
@@ -272,6 +285,8 @@ def open_platform(config: Config) -> Platform:
         tuning=tuning,
         fleets=serving.fleets,
         endpoints=serving.endpoints,
+        shadows=Shadows(store),
+        scaling=Scaling(store),
         worker=worker,
     )
 

@@ -16,7 +16,7 @@ from clary.kernel.resource import Event, Link, Query
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
     from datetime import datetime
 
     from clary.endpoints.body import Endpoint, Variant
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore, Transaction
     from clary.kernel.resource import Resource
+    from clary.metrics.alarms import Alarms
 
-    AlarmStates = Callable[[Ref, Iterable[str]], Mapping[str, str]]
 
 _LOOK = timedelta(seconds=5)
 """What wakes an endpoint may have been lost with the process that was to do it."""
@@ -54,7 +54,7 @@ class Controller:
     compilations
         Makes what answers without workers; None: everything has workers.
     alarms
-        Given an endpoint and names of alarms, the state of those there are.
+        What rolls deployments back.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Controller:
         objects: ObjectStore,
         fleets: Fleets,
         compilations: Compilations | None,
-        alarms: AlarmStates,
+        alarms: Alarms,
     ) -> None:
         self._store = store
         self._objects = objects
@@ -92,7 +92,7 @@ class Controller:
         if going is None:
             raise TypeError(f"nothing of {resource.ref} is being deployed")
         states = self._states(prepared, (*going.counts,))
-        alarms = self._alarms(resource.ref, going.plan.alarms)
+        alarms = self._alarms.states(going.plan.alarms, near=resource.ref)
         return self._apply(prepared, rollouts.advance(going, states, alarms, now()))
 
     def _prepare(self, resource: Resource) -> Resource | None:

@@ -94,6 +94,29 @@ class Plan:
     alarms: tuple[str, ...] = ()
 
 
+def check_alarms(plan: Plan, states: Mapping[str, str]) -> None:
+    """Refuse to begin a deployment that its alarms could not guard.
+
+    Parameters
+    ----------
+    plan
+        What is to begin.
+    states
+        The state of each of its alarms that there is.
+
+    Raises
+    ------
+    InvalidInput
+        An alarm does not exist, or is in ALARM already.
+    """
+    where = f"{FIELD}.AutoRollbackConfiguration.Alarms"
+    for name in plan.alarms:
+        if name not in states:
+            raise InvalidInput(where, f"the alarm {name!r} does not exist")
+        if states[name] == "ALARM":
+            raise InvalidInput(where, f"the alarm {name!r} is in ALARM already", legal="OK")
+
+
 def plan(policy: Mapping[str, Any] | None, instances: int) -> Plan:
     """Read the public ``DeploymentConfig`` of an update to ``instances`` in all; None: all at once.
 

@@ -12,6 +12,7 @@ from msgspec import structs
 from clary.endpoints import body, containers, documents, generations, requests
 from clary.endpoints.body import Endpoint
 from clary.endpoints.capacities import scaled
+from clary.endpoints.guardrails import check_alarms
 from clary.endpoints.model import CONFIG, FLEET
 from clary.kernel.clock import now
 from clary.kernel.codec import build
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from clary.endpoints.fleets import Fleets
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject, MetadataStore, Transaction
+    from clary.metrics.alarms import Alarms
 
 
 class Endpoints:
@@ -38,11 +40,14 @@ class Endpoints:
         Where they are.
     fleets
         The workers behind them.
+    alarms
+        What guards their updates.
     """
 
-    def __init__(self, store: MetadataStore, fleets: Fleets) -> None:
+    def __init__(self, store: MetadataStore, fleets: Fleets, alarms: Alarms) -> None:
         self._store = store
         self._fleets = fleets
+        self._alarms = alarms
 
     def list(self, query: Query) -> Page:
         """List endpoints or configurations."""
@@ -170,7 +175,8 @@ class Endpoints:
         Raises
         ------
         InvalidInput
-            The policy is malformed, or a model's package is not approved.
+            The policy is malformed, one of its alarms does not exist or is in ALARM, or a model's
+            package is not approved.
         NotFound
             The endpoint, the configuration or a model does not exist.
         Conflict
@@ -184,9 +190,17 @@ class Endpoints:
             policy = endpoint.policy if view.retain_deployment_config else view.deployment_config
             asked = structs.replace(endpoint, actor=actor, waiter=waiter)
             deployed = generations.deploy(asked, new, policy, now())
+            self._check_alarms(ref, deployed)
             return _change(change, found, deployed, "Updating", "endpoint.updating")
 
-    def set_weights_and_capacities(self, ref: Ref, request: JsonObject, *, actor: str) -> Resource:
+    def set_weights_and_capacities(
+        self,
+        ref: Ref,
+        request: JsonObject,
+        *,
+        actor: str,
+        transaction: Transaction | None = None,
+    ) -> Resource:
         """Change the weights and numbers of instances of variants, as they are served.
 
         Raises
@@ -199,7 +213,7 @@ class Endpoints:
             The endpoint is not in service.
         """
         view = build(requests.WeightsRequest, request)
-        with self._store.begin() as change:
+        with nullcontext(transaction) if transaction else self._store.begin() as change:
             found, endpoint, served = _in_service(change, ref)
             asked = structs.replace(endpoint, actor=actor, reason="", waiter=None)
             wanted = scaled(served, view)
@@ -231,6 +245,11 @@ class Endpoints:
                     self._fleets.retire(ref.sibling(FLEET, name), transaction=change)
             gone = structs.replace(endpoint, routes=(), pending=None, deployment=None, actor=actor)
             _change(change, found, gone, "Deleting", "endpoint.deleting")
+
+    def _check_alarms(self, ref: Ref, endpoint: Endpoint) -> None:
+        if endpoint.deployment is not None:
+            plan = endpoint.deployment.plan
+            check_alarms(plan, self._alarms.states(plan.alarms, near=ref))
 
     def _generation(
         self, change: Transaction, ref: Ref, endpoint: Endpoint, config: str

@@ -22,6 +22,8 @@ _ELSEWHERE = {
     "schedule-group": ("scheduler", "schedule-group/"),
     "rule": ("events", "rule/"),
     "alarm": ("cloudwatch", "alarm:"),
+    "scalable-target": ("application-autoscaling", "scalable-target/"),
+    "scaling-policy": ("autoscaling", "scalingPolicy:"),
     "log-group": ("logs", "log-group:"),
 }
 """Kinds of services beside SageMaker: the service, and what stands before the name."""
