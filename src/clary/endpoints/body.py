@@ -42,6 +42,8 @@ class Variant(Struct, frozen=True):
         The key of the compiled model that answers for it; empty: workers.
     choice
         ``compiled``, or ``native: <why>``; empty until that is known.
+    limits
+        See ``FleetSpec``.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Variant(Struct, frozen=True):
     direct: bool = False
     compiled: str = ""
     choice: str = ""
+    limits: dict[str, float] = {}
 
     def spec(self, endpoint: str, count: int) -> FleetSpec:
         """Say what its fleet is made from."""
@@ -72,6 +75,7 @@ class Variant(Struct, frozen=True):
             self.compiled,
             self.startup_s,
             self.network,
+            self.limits,
         )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING
 
 from clary.endpoints import instances
-from clary.endpoints.fleets import TIMEOUT_S
+from clary.endpoints.artifacts import Artifacts
 from clary.endpoints.frames import Late, Vanished
+from clary.endpoints.instances import Wanted
 from clary.endpoints.invocations import LARGEST_BODY, Refused, Reply
+from clary.endpoints.lines import Lines
 from clary.endpoints.model import FleetSpec
+from clary.endpoints.targets import TIMEOUT_S, comes_by_use, most_of_one_model
 from clary.endpoints.workers import Workers
 from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput, Unavailable
@@ -20,30 +22,17 @@ if TYPE_CHECKING:
 
     from clary.endpoints.fleets import Fleets
     from clary.endpoints.frames import Channel, Frame, Header
-    from clary.endpoints.instances import Instance
     from clary.endpoints.invocations import Invocation
+    from clary.endpoints.lines import Key, Line
     from clary.kernel.resource import Resource
 
 MAX_WAITING = 64
 """How many requests may wait for each instance, unless ``limits`` say otherwise."""
-_PATIENCE_S = 10.0
-"""How long a request waits for an instance where there is none."""
-_SEND_TWICE = 2
+_SENT_TWICE = 2
 _LONGEST_WORD = 1024
-
-
-class _Line:
-    """An instance, as one request at a time uses it; connected when it is used first."""
-
-    def __init__(self, one: Instance) -> None:
-        self.instance = one
-        self.channels: list[Channel] = []
-        self.gone = False
-
-    def disconnect(self) -> None:
-        for channel in self.channels:
-            channel.close()
-        self.channels = []
+_LOOK_S = 0.05
+_AGAIN_S = 1.0
+"""How soon instances that do not come are asked for again."""
 
 
 class FleetClient:
@@ -54,7 +43,7 @@ class FleetClient:
     resource
         The fleet.
     fleets
-        Told of workers that seem to be gone.
+        Told of workers that seem to be gone, and asked for those that come by use.
     """
 
     def __init__(self, resource: Resource, fleets: Fleets) -> None:
@@ -62,68 +51,103 @@ class FleetClient:
         self._ref = resource.ref
         self._spec = build(FleetSpec, resource.body)
         self._workers = Workers(fleets.tools, resource.ref, self._spec)
+        self._artifacts = Artifacts(fleets.tools.objects, self._spec)
         self.timeout_s = self._spec.limits.get("timeout_s", TIMEOUT_S)
-        self._changed = threading.Condition()
-        self._lines: dict[int, _Line] = {}
-        self._free: list[_Line] = []
-        self._waiting = 0
+        serverless = self._spec.serverless
+        self._lines = Lines(
+            self._spec.limits.get("max_waiting", MAX_WAITING),
+            serverless.max_concurrency if serverless else 0,
+        )
+        self._looked_at = 0.0
+        self._demanded: dict[Key, tuple[int, float]] = {}
         self.refresh(resource)
 
     def refresh(self, fleet: Resource) -> None:
         """Learn which instances there are now."""
-        state = instances.read(build(FleetSpec, fleet.body))
-        ready = {one.serial: one for one in state.instances if one.phase == "ready"}
-        with self._changed:
-            for serial in self._lines.keys() - ready.keys():
-                line = self._lines.pop(serial)
-                if line in self._free:
-                    self._free.remove(line)
-                    line.disconnect()
-                line.gone = True
-            for serial in ready.keys() - self._lines.keys():
-                line = self._lines[serial] = _Line(ready[serial])
-                self._free.append(line)
-            self._changed.notify_all()
+        self._looked_at = time.monotonic()
+        self._status = fleet.status
+        self._state = instances.read(build(FleetSpec, fleet.body))
+        self._lines.refresh(one for one in self._state.instances if one.phase == "ready")
 
     def close(self) -> None:
         """Let go of the workers."""
-        with self._changed:
-            for line in self._free:
-                line.disconnect()
-            for line in self._lines.values():
-                line.gone = True
-            self._free.clear()
+        self._lines.close()
 
     def ask(self, invocation: Invocation) -> Reply:
-        """Have an instance answer; waits for one that is free.
+        """Have an instance answer; waits for one that is free, or that has to be started.
 
         Raises
         ------
         Refused
-            The model refused the request, failed, or took too long.
+            The model refused the request, failed, cannot be loaded, or took too long.
         InvalidInput
             It names a container or model that is not there.
+        LimitExceeded
+            A serverless variant answers as many requests as it may.
         Unavailable
             Too many wait already, or nobody is there.
         """
         deadline = time.monotonic() + self.timeout_s
         stages = self._stages(invocation)
+        key = self._artifacts.key(invocation.model)
         sent = 0
         while True:
-            line = self._take(deadline)
+            line = self._lines.take(key, deadline, lambda: self._look(key))
             try:
                 return self._through(line, stages, invocation, deadline)
             except Vanished as lost:
                 self.lose(line)
                 sent += lost.sent
-                if sent >= _SEND_TWICE:
+                if sent >= _SENT_TWICE:
                     raise Unavailable("the workers that had the request are gone") from None
             except Late:
                 self.lose(line, kill=True)
                 raise Refused(504, f"no answer within {self.timeout_s:g} s") from None
-            except BaseException:
-                self.give(line)
+            except Refused:
+                self._lines.give(line)
                 raise
+            except BaseException:
+                line.disconnect()
+                self._lines.give(line)
+                raise
+
+    def give(self, line: Line) -> None:
+        """Have the next request take an instance."""
+        self._lines.give(line)
+
+    def lose(self, line: Line, *, kill: bool = False) -> None:
+        """Forget an instance that is gone, or is to go; the fleet replaces it."""
+        if kill:
+            self._workers.kill(line.instance)
+        self._lines.lose(line, again=not kill)
+        self._fleets.report(self._ref)
+
+    def _look(self, key: Key) -> None:
+        """See what has become of the fleet, while a request waits; have it grow where it may."""
+        if time.monotonic() - self._looked_at > _LOOK_S:
+            found = self._fleets.tools.store.get(self._ref)
+            if found is None:
+                raise Unavailable("the variant is gone")
+            self.refresh(found)
+        if self._status == "Failed" or (self._status == "Draining" and not self._state.ready):
+            raise Unavailable("the variant has no workers")
+        if comes_by_use(self._spec):
+            self._demand(key)
+
+    def _demand(self, key: Key) -> None:
+        """Ask for instances, unless that has been done; say why there can be none."""
+        there, needed = self._lines.count(key)
+        needed = min(needed, most_of_one_model(self._spec))
+        asked, at = self._demanded.get(key, (0, 0.0))
+        known = self._state.wanted.get(key[0])
+        if asked and known and known.failure and known.etag == key[1]:
+            self._demanded.pop(key, None)
+            raise Refused(500, known.failure)
+        if there >= needed:
+            return
+        if needed > asked or time.monotonic() - at > _AGAIN_S:
+            self._demanded[key] = (needed, time.monotonic())
+            self._fleets.demand(self._ref, key[0], Wanted(needed, key[1]))
 
     def _stages(self, invocation: Invocation) -> list[int]:
         """Say which of the containers are called, in order."""
@@ -141,46 +165,8 @@ class FleetClient:
             "TargetContainerHostname", f"{invocation.container!r} is no container", legal=legal
         )
 
-    def _take(self, deadline: float) -> _Line:
-        """Wait for a free instance."""
-        most = self._spec.limits.get("max_waiting", MAX_WAITING)
-        with self._changed:
-            if not self._free and self._waiting >= most * max(1, len(self._lines)):
-                raise Unavailable("too many requests wait for a worker", retry_after_s=1.0)
-            self._waiting += 1
-            until = deadline
-            if not self._lines:
-                until = min(deadline, time.monotonic() + _PATIENCE_S)
-            try:
-                while not self._free:
-                    if not self._changed.wait(until - time.monotonic()):
-                        raise Unavailable("no worker is free", retry_after_s=1.0)
-            finally:
-                self._waiting -= 1
-            return self._free.pop()
-
-    def give(self, line: _Line) -> None:
-        """Have the next request take an instance."""
-        with self._changed:
-            if line.gone:
-                line.disconnect()
-                return
-            self._free.append(line)
-            self._changed.notify()
-
-    def lose(self, line: _Line, *, kill: bool = False) -> None:
-        """Forget an instance that is gone, or is to go; the fleet replaces it."""
-        if kill:
-            self._workers.kill(line.instance)
-        with self._changed:
-            line.gone = True
-            line.disconnect()
-            if self._lines.get(line.instance.serial) is line:
-                del self._lines[line.instance.serial]
-        self._fleets.report(self._ref)
-
     def _through(
-        self, line: _Line, stages: list[int], invocation: Invocation, deadline: float
+        self, line: Line, stages: list[int], invocation: Invocation, deadline: float
     ) -> Reply:
         """Send the request through the containers; the answer of one is asked of the next."""
         if not line.channels:
@@ -205,16 +191,16 @@ class FleetClient:
             pieces: Iterator[bytes] | bytes = _Pieces(self, line, channel, frame)
         else:
             pieces = frame.body
-            self.give(line)
+            self._lines.give(line)
         return Reply(pieces, told.type, told.attributes, told.status)
 
 
 class _Pieces:
     """A streamed answer; its instance is free again when it has ended or is given up."""
 
-    def __init__(self, client: FleetClient, line: _Line, channel: Channel, first: Frame) -> None:
+    def __init__(self, client: FleetClient, line: Line, channel: Channel, first: Frame) -> None:
         self._client = client
-        self._line: _Line | None = line
+        self._line: Line | None = line
         self._channel = channel
         self._next = first
         self._timeout_s = client.timeout_s

@@ -76,6 +76,8 @@ class Channel:
         Its socket on the host.
     timeout_s
         How long connecting may take.
+    largest
+        Bytes of a body, at most.
 
     Raises
     ------
@@ -83,7 +85,8 @@ class Channel:
         Nobody listens there.
     """
 
-    def __init__(self, path: Path, timeout_s: float = 5.0) -> None:
+    def __init__(self, path: Path, timeout_s: float = 5.0, *, largest: int = LARGEST_BODY) -> None:
+        self._largest = largest
         self._socket = _connected(path, timeout_s)
         self._buffer = bytearray()
 
@@ -101,7 +104,7 @@ class Channel:
     def receive(self, deadline: float) -> Frame:
         """Receive a frame of the answer. Raises Vanished, Late."""
         head, size = _LENGTHS.unpack(self._exactly(_LENGTHS.size, deadline))
-        if head > _LARGEST_HEADER or size > LARGEST_BODY:
+        if head > _LARGEST_HEADER or size > self._largest:
             raise Vanished(f"it sent a frame of {head} and {size} bytes")
         whole = self._exactly(head + size, deadline)
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from clary.endpoints import requests
+from clary.endpoints.async_requests import LIMITS
 from clary.endpoints.body import Endpoint, Generation, Variant
 from clary.endpoints.guardrails import plan
 from clary.endpoints.model import Serverless
@@ -108,6 +109,7 @@ def _variant(asked: VariantRequest, config: ConfigRequest, prefix: str, shadow_o
         shadow_of=shadow_of,
         startup_s=float(asked.container_startup_health_check_timeout_in_seconds or 300),
         network=not config.enable_network_isolation,
+        limits=LIMITS if config.async_inference_config else {},
     )
 
 

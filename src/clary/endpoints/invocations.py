@@ -39,6 +39,8 @@ class Invocation:
         The caller's name of the request, kept in captures.
     custom_attributes
         At most 1024 characters that are handed to the model and kept in captures.
+    timeout_s
+        How long the model may take; 0: as long as its fleet says.
     """
 
     endpoint: Ref
@@ -50,6 +52,7 @@ class Invocation:
     container: str = ""
     inference_id: str = ""
     custom_attributes: str = ""
+    timeout_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

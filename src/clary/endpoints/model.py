@@ -79,7 +79,8 @@ class FleetSpec(Struct, frozen=True):
     startup_s
         A worker that is not ready after so many seconds has failed.
     limits
-        ``max_waiting``: requests that may wait for a worker; ``timeout_s`` of one request.
+        ``max_waiting``: requests that may wait for a worker; ``timeout_s`` of one request;
+        ``body_bytes`` of it and of its answer.
     state
         The fleet handler's own notes: workers, restarts, the reason of a failure.
     """

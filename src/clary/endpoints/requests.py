@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, field
 
+from clary.endpoints import async_requests
 from clary.endpoints.model import CaptureConfig
 from clary.jobs.instances import instance
 from clary.kernel.codec import build
@@ -99,19 +100,6 @@ class DataCapture(View, frozen=True):
     capture_content_type_header: CaptureTypes = CaptureTypes()
 
 
-class AsyncOutput(View, frozen=True):
-    """Where the answers of asynchronous requests go."""
-
-    s3_output_path: str = ""
-    s3_failure_path: str = ""
-
-
-class AsyncInference(View, frozen=True):
-    """Requests that are answered in objects."""
-
-    output_config: AsyncOutput
-
-
 class ConfigRequest(View, frozen=True):
     """What CreateEndpointConfig carries."""
 
@@ -119,7 +107,7 @@ class ConfigRequest(View, frozen=True):
     production_variants: tuple[VariantRequest, ...]
     shadow_production_variants: tuple[VariantRequest, ...] = ()
     data_capture_config: DataCapture | None = None
-    async_inference_config: AsyncInference | None = None
+    async_inference_config: dict[str, Any] | None = None
     enable_network_isolation: bool = False
 
 
@@ -302,5 +290,6 @@ def _check_together(view: ConfigRequest) -> None:
         return
     if view.shadow_production_variants:
         raise NotSupported(f"AsyncInferenceConfig: given beside {_SHADOWS}")
+    async_requests.config(view.async_inference_config)
     if any(one.serverless_config for one in view.production_variants):
         raise NotSupported("AsyncInferenceConfig: given beside a ServerlessConfig")

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from clary.endpoints import body, containers, documents, generations, requests
+from clary.endpoints import (
+    async_requests,
+    body,
+    containers,
+    documents,
+    generations,
+    notifications,
+    requests,
+)
 from clary.endpoints.body import Endpoint
 from clary.endpoints.capacities import scaled
 from clary.endpoints.guardrails import check_alarms
@@ -89,6 +97,9 @@ class Endpoints:
                 model = ref.sibling("model", variant.model_name)
                 if change.get(model) is None:
                     raise NotFound(model)
+            if view.async_inference_config:
+                asked = async_requests.config(view.async_inference_config)
+                notifications.check(change.get, ref, asked.output_config.notification_config)
             inserted = change.insert(made)
             change.tag(ref, dict(tags or {}))
             change.append(Event(at, actor, f"{CONFIG}.created", ref))

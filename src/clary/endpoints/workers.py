@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from clary.endpoints import frames
 from clary.endpoints.files import Files
+from clary.endpoints.invocations import LARGEST_BODY
 from clary.endpoints.model import LOG_GROUP
 from clary.jobs.contract import Plan, Source, join_uri
 from clary.jobs.failures import reason as failure_reason
@@ -110,7 +111,7 @@ class Workers:
         channels = []
         try:
             for process in self.processes(one):
-                channel = frames.Channel(self._run(process) / "serve.sock")
+                channel = frames.Channel(self._run(process) / "serve.sock", largest=self._largest)
                 channels.append(channel)
         except frames.Vanished:
             for channel in channels:
@@ -168,6 +169,10 @@ class Workers:
         limits = (self._tools.memory_bytes, own, less)
         return min((limit for limit in limits if limit is not None), default=None)
 
+    @property
+    def _largest(self) -> int:
+        return int(self._spec.limits.get("body_bytes", LARGEST_BODY))
+
     def _run(self, process: str) -> Path:
         return self._tools.runner.workspace(process) / "run"
 
@@ -179,7 +184,14 @@ class Workers:
         write_files(plan, "algo-1", ml)
         files = Files(tools, self._ref)
         for source in plan.sources:
-            files.lay(source, ml, check, sha256=stage.sha256 if source.name == "model" else "")
+            own = source.name == "model"
+            files.lay(
+                source,
+                ml,
+                check,
+                sha256=stage.sha256 if own else "",
+                keep=not (own and stage.multi_model),
+            )
         plan, _ = tools.environments.prepare(
             plan, [ml], say=lambda text: self._say(process, text), check=check
         )
@@ -207,6 +219,7 @@ class Workers:
                 **stage.environment,
                 "CLARY_FRAMEWORK": image.framework,
                 "SAGEMAKER_MULTI_MODEL": str(stage.multi_model).lower(),
+                "CLARY_LARGEST_BODY": str(self._largest),
             },
             hosts=("algo-1",),
             sources=_sources(one, stage),

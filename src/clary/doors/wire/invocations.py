@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clary.doors.wire import model, sigv4
 from clary.doors.wire.codec import encode_error
@@ -116,9 +116,9 @@ class Invocations:
         return found
 
 
-def _members(given: Mapping[bytes, bytes]) -> dict[str, str] | None:
+def _members(given: Mapping[bytes, bytes]) -> dict[str, Any] | None:
     """Read the headers of the operation; None when one is special."""
-    members = {
+    members: dict[str, Any] = {
         "content_type": given.get(b"content-type", b"").decode("latin-1"),
         "accept": given.get(b"accept", b"").decode("latin-1"),
     }

@@ -6,11 +6,12 @@ Standard library of any Python from 3.9 on; the server has its own side of this.
 from __future__ import annotations
 
 import json
+import os
 import struct
 
 LENGTHS = struct.Struct(">II")
 LARGEST_HEADER = 64 << 10
-LARGEST_BODY = 6 << 20
+LARGEST_BODY = int(os.environ.get("CLARY_LARGEST_BODY") or 6 << 20)
 PIECE = 1 << 20
 
 

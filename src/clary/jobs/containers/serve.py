@@ -91,7 +91,8 @@ def answer(connection, handler, header, body):
         told = {"status": 200, "type": kind, "attributes": context.answered}
         if isinstance(result, bytes):
             if len(result) > frames.LARGEST_BODY:
-                told = {"status": 500, "error": f"the answer has {len(result)} bytes, over 6 MiB"}
+                problem = f"the answer has {len(result)} bytes, over {frames.LARGEST_BODY}"
+                told = {"status": 500, "error": problem}
                 result = b""
             return frames.send(connection, told, result)
         begun = True
