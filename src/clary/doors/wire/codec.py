@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from clary.doors.wire import form_codec, json_codec, model, xml_codec
+from clary.doors.wire import cbor_codec, form_codec, json_codec, model, xml_codec
 from clary.doors.wire.errors import QUERY_WORDS
 from clary.doors.wire.message import Response
 from clary.doors.wire.rest_codec import RestCodec
@@ -99,10 +99,12 @@ class QueryCodec:
 
 
 @functools.cache
-def codec(name: str) -> Codec:
-    """Return the codec of a service."""
+def codec(name: str, protocol: str = "") -> Codec:
+    """Return the codec of a service, in one of its protocols or else its own."""
     service = model.service(name)
-    match service.protocol:
+    match protocol or service.protocol:
+        case model.CBOR:
+            return cbor_codec.CborCodec(service)
         case "json":
             return JsonCodec(service)
         case "query":
@@ -111,15 +113,34 @@ def codec(name: str) -> Codec:
 
 
 def encode_error(
-    error: WireError, name: str, operation: Operation | None, request_id: str
+    error: WireError,
+    name: str,
+    operation: Operation | None,
+    request_id: str,
+    protocol: str = "",
 ) -> Response:
     """Write an error as a service's protocol writes errors."""
     service = model.service(name)
     declared = operation.errors.get(error.code) if operation else None
     status = declared or error.status
-    if service.protocol in ("json", "rest-json"):
-        return _json_error(error, service, status, request_id)
-    return _xml_error(error, service, status, request_id)
+    match protocol or service.protocol:
+        case model.CBOR:
+            return cbor_codec.error_response(
+                error, status, request_id, _query_words(error, service, status)
+            )
+        case "json" | "rest-json":
+            return _json_error(error, service, status, request_id)
+        case "query":
+            return _query_error(error, service, status, request_id)
+    return _xml_error(error, status, request_id)
+
+
+def _query_words(error: WireError, service: Service, status: int) -> dict[str, str]:
+    """Name the error as the query protocol did, where the service once spoke it."""
+    if not service.query_compatible:
+        return {}
+    fault = "Sender" if status < 500 else "Receiver"
+    return {"x-amzn-query-error": f"{QUERY_WORDS.get(error.code, error.code)};{fault}"}
 
 
 def _json_error(error: WireError, service: Service, status: int, request_id: str) -> Response:
@@ -130,10 +151,8 @@ def _json_error(error: WireError, service: Service, status: int, request_id: str
         "x-amzn-ErrorType": error.code,
         "Content-Type": f"application/{content_type}",
         **error.headers,
+        **_query_words(error, service, status),
     }
-    if service.query_compatible:
-        fault = "Sender" if status < 500 else "Receiver"
-        headers["x-amzn-query-error"] = f"{QUERY_WORDS.get(error.code, error.code)};{fault}"
     document = {
         "__type": error.code,
         "message": error.message,
@@ -143,22 +162,25 @@ def _json_error(error: WireError, service: Service, status: int, request_id: str
     return Response(status, headers, msgspec.json.encode(document))
 
 
-def _xml_error(error: WireError, service: Service, status: int, request_id: str) -> Response:
-    members = {"Code": error.code, "Message": error.message, **error.members}
-    inner = "".join(
-        f"<{key}>{xml_codec.escape(str(text))}</{key}>" for key, text in members.items()
+def _query_error(error: WireError, service: Service, status: int, request_id: str) -> Response:
+    fault = "Sender" if status < 500 else "Receiver"
+    text = (
+        f'<ErrorResponse xmlns="{service.namespace}"><Error><Type>{fault}</Type>{_inner(error)}'
+        f"</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
     )
-    if service.protocol == "query":
-        fault = "Sender" if status < 500 else "Receiver"
-        text = (
-            f'<ErrorResponse xmlns="{service.namespace}"><Error><Type>{fault}</Type>{inner}</Error>'
-            f"<RequestId>{request_id}</RequestId></ErrorResponse>"
-        )
-        headers = {"x-amzn-RequestId": request_id, "Content-Type": "text/xml"}
-    else:
-        text = (
-            '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f"<Error>{inner}<RequestId>{request_id}</RequestId></Error>"
-        )
-        headers = {"x-amz-request-id": request_id, "Content-Type": "application/xml"}
+    headers = {"x-amzn-RequestId": request_id, "Content-Type": "text/xml"}
     return Response(status, headers | error.headers, text.encode("utf-8", "replace"))
+
+
+def _xml_error(error: WireError, status: int, request_id: str) -> Response:
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error>{_inner(error)}<RequestId>{request_id}</RequestId></Error>"
+    )
+    headers = {"x-amz-request-id": request_id, "Content-Type": "application/xml"}
+    return Response(status, headers | error.headers, text.encode("utf-8", "replace"))
+
+
+def _inner(error: WireError) -> str:
+    members = {"Code": error.code, "Message": error.message, **error.members}
+    return "".join(f"<{key}>{xml_codec.escape(str(text))}</{key}>" for key, text in members.items())

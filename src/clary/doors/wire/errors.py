@@ -180,6 +180,17 @@ WORDS: dict[str, dict[type[ClaryError], tuple[str, ...]]] = {
         Unavailable: ("ServiceUnavailable",),
         JobFailed: ("ValidationException",),
     },
+    "cloudwatch": {
+        InvalidInput: ("InvalidParameterValue", "ValidationError"),
+        NotFound: ("ResourceNotFound", "ResourceNotFoundException"),
+        AlreadyExists: ("ResourceConflict",),
+        Conflict: ("ConcurrentModificationException", "ResourceConflict"),
+        Forbidden: ("AccessDenied",),
+        LimitExceeded: ("LimitExceeded",),
+        NotSupported: ("UnsupportedOperation",),
+        Unavailable: ("ServiceUnavailable",),
+        JobFailed: ("ValidationError",),
+    },
 }
 QUERY_WORDS = {
     "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",

@@ -20,6 +20,7 @@ from clary.kernel.errors import ClaryError, NotSupported
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from clary.doors.wire.codec import Codec
     from clary.doors.wire.message import Request, Response
     from clary.doors.wire.model import Operation
     from clary.doors.wire.routing import Route
@@ -36,6 +37,7 @@ class _Place:
 
     service: str
     operation: Operation | None = None
+    protocol: str = ""
     actor: str = "-"
 
     def __str__(self) -> str:
@@ -48,7 +50,7 @@ class Gateway:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._offered = operations.registry()
-        self._authenticator = Authenticator(
+        self.authenticator = Authenticator(
             platform.governance, required=platform.config.authenticate
         )
         self._strict = platform.config.strict
@@ -63,7 +65,9 @@ class Gateway:
             response = self._answer(request, place, request_id)
         except Exception as failure:
             error = _wire_error(failure, place, request_id)
-            response = encode_error(error, place.service, place.operation, request_id)
+            response = encode_error(
+                error, place.service, place.operation, request_id, place.protocol
+            )
         took_ms = (time.perf_counter() - started) * 1000
         _log.info("%s %s %s %d %.1f ms", request_id, place.actor, place, response.status, took_ms)
         return response
@@ -76,7 +80,8 @@ class Gateway:
         if place.service == "s3" and scope not in (None, *model.SERVICES):
             place.service = _REST_JSON  # what most services that are not offered speak
         place.service = routing.choose_service(request, scope)
-        identity = self._authenticator.identify(request, claim, place.service)
+        place.protocol = routing.spoken(model.service(place.service), request)
+        identity = self.authenticator.identify(request, claim, place.service)
         place.actor = identity.name
         route = routing.find_operation(model.service(place.service), request)
         place.operation = route.operation
@@ -86,23 +91,24 @@ class Gateway:
                 f"clary does not offer {place}", hint=f"see {routing.COVERAGE} for what it offers"
             )
         if place.service == "s3":
-            request = replace(request, body=self._authenticator.open_body(request, claim, identity))
+            request = replace(request, body=self.authenticator.open_body(request, claim, identity))
+        spoken = codec(place.service, place.protocol)
         call = Call(
             platform=self._platform,
             account=identity.account,
             region=(claim.region if claim else "") or self._region,
             actor=identity.principal_arn,
-            params=self._decode(request, route),
+            params=self._decode(request, route, spoken),
             request_id=request_id,
             identity=identity,
         )
-        return codec(place.service).encode(route.operation, function(call) or {}, request_id)
+        return spoken.encode(route.operation, function(call) or {}, request_id)
 
-    def _decode(self, request: Request, route: Route) -> dict[str, object]:
+    def _decode(self, request: Request, route: Route, spoken: Codec) -> dict[str, object]:
         operation = route.operation
         if not model.service(operation.service).streams(operation):
             request = replace(request, body=(_read_all(request.body),))
-        params = codec(operation.service).decode(operation, request, route.labels)
+        params = spoken.decode(operation, request, route.labels)
         validator(operation.service, strict=self._strict).validate(operation, params)
         return params
 

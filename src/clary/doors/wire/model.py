@@ -24,8 +24,11 @@ SERVICES = (
     "lambda",
     "scheduler",
     "events",
+    "cloudwatch",
+    "application-autoscaling",
 )
 
+CBOR = "smithy-rpc-v2-cbor"
 _CORRECTED = {
     "sqs": {("ReceiveMessageRequest", "AttributeNames"): "MessageSystemAttributeList"},
 }

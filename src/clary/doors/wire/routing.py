@@ -25,8 +25,13 @@ _TARGETS = {
     "Logs_20140328": "logs",
     "AmazonSQS": "sqs",
     "AWSEvents": "events",
+    "AnyScaleFrontendService": "application-autoscaling",
+    "GraniteServiceVersion20100801": "cloudwatch",
 }
-_FORMS = ("sts", "iam")
+_FORMS = ("sts", "iam", "cloudwatch")
+_SIGNED = {"monitoring": "cloudwatch"}
+"""Services that sign under another name than botocore calls them by."""
+_CALLED = re.compile(r"/service/([A-Za-z0-9]+)/operation/([A-Za-z0-9]+)")
 _LABEL = re.compile(r"(\{[^}]+\})")
 
 
@@ -138,9 +143,12 @@ def choose_service(request: Request, scope: str | None) -> str:
         found = (name for name in _SAGEMAKER_REST if _rest(name).find(request))
         return next(found, "sagemaker")
     if scope is not None:
-        if scope not in model.SERVICES:
+        name = _SIGNED.get(scope, scope)
+        if name not in model.SERVICES:
             raise _not_offered(scope)
-        return scope
+        return name
+    if "smithy-protocol" in request.headers and (called := _CALLED.fullmatch(request.path)):
+        return _TARGETS.get(called[1], "s3")
     if "x-www-form-urlencoded" in request.headers.get("content-type", ""):
         action = _action(request)
         return next((name for name in _FORMS if action in model.service(name).operations), "s3")
@@ -156,6 +164,13 @@ def _not_offered(what: str) -> WireError:
     return WireError("UnsupportedOperation", f"clary does not offer {what}; see {COVERAGE}", 501)
 
 
+def spoken(service: Service, request: Request) -> str:
+    """Say which of its protocols a service is spoken to in: older clients know older ones."""
+    if service.protocol != model.CBOR or "smithy-protocol" in request.headers:
+        return service.protocol
+    return "json" if "x-amz-target" in request.headers else "query"
+
+
 def find_operation(service: Service, request: Request) -> Route:
     """Find the operation of a service.
 
@@ -164,7 +179,11 @@ def find_operation(service: Service, request: Request) -> Route:
     WireError
         The service has none at this address.
     """
-    match service.protocol:
+    protocol = spoken(service, request)
+    match protocol:
+        case model.CBOR:
+            called = _CALLED.fullmatch(request.path)
+            name = called[2] if called else ""
         case "json":
             name = request.headers.get("x-amz-target", "").partition(".")[2]
         case "query":
@@ -178,5 +197,5 @@ def find_operation(service: Service, request: Request) -> Route:
     if operation := service.operations.get(name):
         return Route(operation)
     what = f"operation {name[:128]!r}" if name else f"operation at {request.method} {request.path}"
-    code = "InvalidAction" if service.protocol == "query" else "UnknownOperationException"
+    code = "InvalidAction" if protocol == "query" else "UnknownOperationException"
     raise WireError(code, f"{service.name} has no {what[:256]}", 400)

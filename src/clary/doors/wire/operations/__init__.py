@@ -13,7 +13,10 @@ import botocore
 
 from clary.doors.wire import model
 from clary.doors.wire.operations import (
+    async_inference,
     callbacks,
+    cloudwatch,
+    cloudwatch_alarms,
     endpoints,
     events,
     experiments,
@@ -26,6 +29,7 @@ from clary.doors.wire.operations import (
     metrics,
     models,
     pipelines,
+    runtime,
     s3,
     s3_buckets,
     s3_listing,
@@ -54,6 +58,7 @@ MODULES: Mapping[str, tuple[ModuleType, ...]] = {
     "lambda": (lambda_,),
     "scheduler": (scheduler,),
     "events": (events,),
+    "cloudwatch": (cloudwatch, cloudwatch_alarms),
     "sagemaker": (
         callbacks,
         endpoints,
@@ -68,6 +73,7 @@ MODULES: Mapping[str, tuple[ModuleType, ...]] = {
         tuning,
     ),
     "sagemaker-metrics": (metrics,),
+    "sagemaker-runtime": (async_inference, runtime),
     "sts": (sts,),
 }
 
