@@ -169,6 +169,17 @@ WORDS: dict[str, dict[type[ClaryError], tuple[str, ...]]] = {
         Unavailable: ("ServiceUnavailable",),
         JobFailed: ("ValidationException",),
     },
+    "application-autoscaling": {
+        InvalidInput: ("ValidationException",),
+        NotFound: ("ObjectNotFoundException", "ValidationException"),
+        AlreadyExists: ("ValidationException",),
+        Conflict: ("ConcurrentUpdateException",),
+        Forbidden: ("FailedResourceAccessException", "ValidationException"),
+        LimitExceeded: ("LimitExceededException", "ValidationException"),
+        NotSupported: ("UnsupportedOperation",),
+        Unavailable: ("InternalServiceException",),
+        JobFailed: ("ValidationException",),
+    },
     "events": {
         InvalidInput: ("ValidationException",),
         NotFound: ("ResourceNotFoundException",),
@@ -240,7 +251,7 @@ _PHRASES: dict[tuple[str, type[ClaryError]], str] = {
     ("DescribeModel", NotFound): "Could not find model",
     ("DescribeModelPackage", NotFound): "Could not find model package",
 }
-_JSON = frozenset({"sagemaker", "logs", "sqs", "events"})
+_JSON = frozenset({"sagemaker", "logs", "sqs", "events", "application-autoscaling"})
 
 
 def translate(error: ClaryError, service: str, operation: Operation | None) -> WireError:

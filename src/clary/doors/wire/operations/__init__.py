@@ -14,6 +14,7 @@ import botocore
 from clary.doors.wire import model
 from clary.doors.wire.operations import (
     async_inference,
+    autoscaling,
     callbacks,
     cloudwatch,
     cloudwatch_alarms,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from clary.kernel.ports import JsonObject
 
 MODULES: Mapping[str, tuple[ModuleType, ...]] = {
+    "application-autoscaling": (autoscaling,),
     "iam": (iam,),
     "logs": (logs,),
     "s3": (s3, s3_buckets, s3_listing, s3_multipart, s3_tags),
