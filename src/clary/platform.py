@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clary.adapters.files import FileObjects
 from clary.adapters.logfiles import LogFiles
+from clary.adapters.onnx_models import OnnxModels
 from clary.adapters.openlineage import OpenLineage
 from clary.adapters.optuna_studies import OptunaStudies
 from clary.adapters.process.runner import ProcessRunner
@@ -17,15 +18,23 @@ from clary.adapters.sqlite import SqliteStore
 from clary.adapters.sqlite_metrics import SqliteMetrics
 from clary.adapters.sqlite_series import SqliteSeries
 from clary.adapters.uv import UvEnvironments
+from clary.endpoints.asynchronous import QUEUE as ASYNC_QUEUE
+from clary.endpoints.asynchronous import AsyncInvocations
+from clary.endpoints.asynchronous import Tools as AsyncTools
 from clary.endpoints.autoscaler import Autoscaler
 from clary.endpoints.captures import Captures
+from clary.endpoints.clients import FleetClient
+from clary.endpoints.compilations import COMPILATION, Compilations
 from clary.endpoints.controller import Controller
 from clary.endpoints.fleets import Fleets
+from clary.endpoints.live import Tools as ServingTools
 from clary.endpoints.loads import Loads
+from clary.endpoints.meters import Meters
 from clary.endpoints.model import ENDPOINT, FLEET
 from clary.endpoints.scaling import Scaling
 from clary.endpoints.scaling_requests import TARGET
 from clary.endpoints.service import Endpoints
+from clary.endpoints.serving import Serving
 from clary.endpoints.shadows import Shadows
 from clary.endpoints.steps import EndpointConfigStep, EndpointStep
 from clary.endpoints.workers import Tools as WorkerTools
@@ -77,8 +86,10 @@ if TYPE_CHECKING:
     from clary.kernel.journal import Follower, Sender
     from clary.kernel.ports import MetadataStore, ObjectStore
     from clary.kernel.steps import StepKind
+    from clary.queues.messages import Messages
 
 _PARALLEL_EXECUTIONS = 8
+_PARALLEL_COMPILATIONS = 2
 _PARALLEL_INVOCATIONS = 16
 _PARALLEL_DELIVERIES = 4
 _DESCRIBED = {
@@ -124,6 +135,8 @@ class Platform:
     fleets: Fleets
     endpoints: Endpoints
     shadows: Shadows
+    serving: Serving
+    async_invocations: AsyncInvocations
     scaling: Scaling
     worker: Worker
 
@@ -132,19 +145,53 @@ class Platform:
 class _Serving:
     """What endpoints consist of."""
 
+    captures: Captures
     fleets: Fleets
     endpoints: Endpoints
+    shadows: Shadows
+    serving: Serving
+    compilations: Compilations
+    async_invocations: AsyncInvocations
     controller: Controller
     autoscaler: Autoscaler
 
 
-def _open_serving(tools: WorkerTools, metrics: Metrics, alarms: Alarms) -> _Serving:
+def _open_serving(
+    tools: WorkerTools,
+    home: Path,
+    recorder: Recorder,
+    metrics: Metrics,
+    alarms: Alarms,
+    messages: Messages,
+) -> _Serving:
     fleets = Fleets(tools)
     endpoints = Endpoints(tools.store, fleets, alarms)
+    compiled = OnnxModels(home / "compiled")
+    compilations = Compilations(
+        tools.store, tools.objects, tools.runner, tools.environments, compiled
+    )
+    captures, shadows = Captures(home / "captures", tools.objects, recorder), Shadows(tools.store)
+    serving = Serving(
+        tools.store,
+        ServingTools(
+            lambda fleet: FleetClient(fleet, fleets),
+            compiled,
+            captures,
+            Meters(recorder),
+            shadows,
+        ),
+    )
     return _Serving(
+        captures=captures,
         fleets=fleets,
         endpoints=endpoints,
-        controller=Controller(tools.store, tools.objects, fleets, None, alarms),
+        shadows=shadows,
+        serving=serving,
+        compilations=compilations,
+        async_invocations=AsyncInvocations(
+            AsyncTools(tools.store, tools.objects, serving, messages, recorder)
+        ),
+        controller=Controller(tools.store, tools.objects, fleets, compilations, alarms),
         autoscaler=Autoscaler(tools.store, endpoints, Loads(metrics)),
     )
 
@@ -198,8 +245,11 @@ def open_platform(config: Config) -> Platform:
             environments,
             memory_bytes=config.job_memory_bytes,
         ),
+        home,
+        recorder,
         metrics,
         alarms,
+        queues.messages,
     )
     kinds: dict[str, StepKind] = {
         "Processing": ProcessingStep(jobs),
@@ -224,6 +274,7 @@ def open_platform(config: Config) -> Platform:
     followers: list[Follower] = [
         Registrations(store),
         JobComponents(experiments),
+        serving.compilations,
         Triggers(store, rules, {**_DESCRIBED, ENDPOINT: serving.endpoints.document}),
     ]
     receivers = Receivers(pipelines, queues.messages, invocations)
@@ -243,7 +294,9 @@ def open_platform(config: Config) -> Platform:
             ALARM: alarms.run,
             FLEET: serving.fleets.run,
             ENDPOINT: serving.controller.run,
+            COMPILATION: serving.compilations.run,
             TARGET: serving.autoscaler.run,
+            ASYNC_QUEUE: serving.async_invocations.run,
             **dict.fromkeys(KINDS, jobs.run),
         },
         {
@@ -254,6 +307,8 @@ def open_platform(config: Config) -> Platform:
             TUNING: _PARALLEL_TUNING_JOBS,
             FLEET: _PARALLEL_FLEETS,
             ENDPOINT: _PARALLEL_ENDPOINTS,
+            ASYNC_QUEUE: _PARALLEL_ENDPOINTS,
+            COMPILATION: _PARALLEL_COMPILATIONS,
             **dict.fromkeys(KINDS, config.parallel_jobs),
         },
         lease_s=config.lease_s,
@@ -269,7 +324,7 @@ def open_platform(config: Config) -> Platform:
         recorder=recorder,
         metrics=metrics,
         alarms=alarms,
-        captures=Captures(home / "captures", objects, recorder),
+        captures=serving.captures,
         environments=environments,
         jobs=jobs,
         pipelines=pipelines,
@@ -285,7 +340,9 @@ def open_platform(config: Config) -> Platform:
         tuning=tuning,
         fleets=serving.fleets,
         endpoints=serving.endpoints,
-        shadows=Shadows(store),
+        shadows=serving.shadows,
+        serving=serving.serving,
+        async_invocations=serving.async_invocations,
         scaling=Scaling(store),
         worker=worker,
     )
@@ -305,6 +362,7 @@ def emptied(platform: Platform) -> Platform:
     """
     home = platform.config.home
     platform.worker.stop()
+    platform.serving.close()
     platform.captures.close()
     platform.recorder.close()
     for process in [path.name for path in (home / "processes").iterdir()]:

@@ -154,6 +154,7 @@ class Session:
         if self._works:
             self.platform.worker.stop()
             self._endpoint.stop()
+        self.platform.serving.close()
         self.platform.captures.close()
         self.platform.recorder.close()
 

@@ -1,10 +1,15 @@
-"""HTTP connections with bounds: how large a request's head may be, and how slowly it may come."""
+"""HTTP connections with bounds: how large a request's head may be, and how slowly it may come.
+
+Small inference requests are answered here if they can be, before any task is made for them.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from clary.doors.wire.invocations import BEFORE, BEHIND, SMALL
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,6 +25,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._held: list[bytes] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give a new connection its time for the first head."""
@@ -47,9 +53,50 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_timer()
 
     def on_headers_complete(self) -> None:
-        """End the head."""
+        """End the head; of a small inference request, wait for the body before anything else."""
         self._stop_timer()
+        if self.url.startswith(BEFORE) and self.url.endswith(BEHIND) and self._is_small():
+            self._held = []
+            return
         super().on_headers_complete()
+
+    def _is_small(self) -> bool:
+        if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+            return False
+        if self.expect_100_continue or self.parser.should_upgrade() or self.flow.write_paused:
+            return False
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False  # it came while another is answered, and must wait for its turn
+        length = next((value for name, value in self.headers if name == b"content-length"), b"")
+        return length.isdigit() and len(length) <= len(str(SMALL)) and int(length) <= SMALL
+
+    def on_body(self, body: bytes) -> None:
+        """Keep the body of a small inference request."""
+        if self._held is None:
+            super().on_body(body)
+        else:
+            self._held.append(body)
+
+    def on_message_complete(self) -> None:
+        """Answer a small inference request, or send it the ordinary way."""
+        if self._held is None:
+            super().on_message_complete()
+            return
+        body, self._held = b"".join(self._held), None
+        answer = self.app.invocations.answer(self.url, self.headers, body)
+        if answer is None:
+            super().on_headers_complete()
+            super().on_body(body)
+            super().on_message_complete()
+            return
+        head, content = answer
+        stays = self.parser.should_keep_alive()
+        date = b"".join(b"%b: %b\r\n" % header for header in self.server_state.default_headers)
+        end = b"\r\n" if stays else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join((head, date, end, content)))
+        if not stays:
+            self.transport.close()
+        self.on_response_complete()
 
     def _start_timer(self) -> None:
         self._head_bytes = 0

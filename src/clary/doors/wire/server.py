@@ -20,6 +20,7 @@ from clary.doors.mlflow import gateway as mlflow
 from clary.doors.wire.bodies import Inflow, Outflow
 from clary.doors.wire.errors import WireError
 from clary.doors.wire.gateway import Gateway
+from clary.doors.wire.invocations import Invocations
 from clary.doors.wire.message import Request, Response
 from clary.doors.wire.protocol import BoundedProtocol
 from clary.kernel.errors import Unavailable
@@ -48,10 +49,13 @@ class Application:
     """
 
     def __init__(self, platform: Platform, reset: Callable[[], Platform] | None = None) -> None:
-        self._gateway = Gateway(platform)
-        self._mlflow = mlflow.Gateway(platform)
+        self._serve(platform)
         self._reset = reset
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="wire")
+
+    def _serve(self, platform: Platform) -> None:
+        self._gateway, self._mlflow = Gateway(platform), mlflow.Gateway(platform)
+        self.invocations = Invocations(platform, self._gateway.authenticator)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -85,7 +89,7 @@ class Application:
                 if any(name == b"origin" for name, _ in scope["headers"]):
                     return _document(403, {"message": "not from a web page"})
                 platform = await self._run(self._reset)
-                self._gateway, self._mlflow = Gateway(platform), mlflow.Gateway(platform)
+                self._serve(platform)
                 return _document(200, {"status": "empty"})
         return _document(404, {"message": "legal: GET /_clary/health, POST /_clary/reset"})
 
