@@ -30,6 +30,7 @@ from clary.endpoints.async_requests import (
     read,
 )
 from clary.endpoints.invocations import Invocation, Reply
+from clary.endpoints.meters import NAMESPACE
 from clary.jobs.contract import split_uri
 from clary.kernel.clock import now
 from clary.kernel.codec import build, plain
@@ -40,11 +41,16 @@ if TYPE_CHECKING:
     from clary.endpoints.serving import Serving
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore, Transaction
+    from clary.metrics.recorder import Recorder, Series
     from clary.queues.messages import Messages
 
 QUEUE = "async-queue"
 INVOCATION = "async-invocation"
 MOST_AT_ONCE = 16
+_METRICS = (
+    *("ApproximateBacklogSize", "ApproximateBacklogSizePerInstance"),
+    "HasBacklogWithoutCapacity",
+)
 _MARK = "clary-inference"
 """Metadata of an answer's object: which request it answers."""
 _LOOK_S = 0.5
@@ -95,6 +101,7 @@ class Tools:
     objects: ObjectStore
     serving: Serving
     messages: Messages
+    recorder: Recorder
 
 
 class AsyncInvocations:
@@ -102,6 +109,7 @@ class AsyncInvocations:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._measured: dict[Ref, dict[str, Series]] = {}
 
     def accept(self, endpoint: Ref, request: JsonObject, *, actor: str) -> Waiting:
         """Keep a request; a worker has it answered.
@@ -124,6 +132,7 @@ class AsyncInvocations:
             change.insert(Resource(made, plain(one), at, at, "Waiting", queue))
             _count(change, queue, 1)
             change.append(Event(at, actor, f"{INVOCATION}.created", made))
+        self._begin_to_measure(queue)
         return one
 
     def backlog(self, endpoint: Ref) -> int:
@@ -134,6 +143,7 @@ class AsyncInvocations:
     def run(self, queue: Resource, stopping: threading.Event) -> datetime | None:
         """Have the requests of a queue answered until none is left."""
         under_way: dict[Ref, Future[None]] = {}
+        self._begin_to_measure(queue.ref)
         while not stopping.is_set():
             width = self._width(queue.ref)
             free = [one for one in self._oldest(queue.ref, width) if one.ref not in under_way]
@@ -167,6 +177,30 @@ class AsyncInvocations:
                 if found is not None and found.body["waiting"] == 0:
                     change.delete(queue)
         return None
+
+    def _begin_to_measure(self, queue: Ref) -> None:
+        if queue in self._measured:
+            return
+        recorder, where = self._tools.recorder, {"EndpointName": queue.name}
+        if not self._measured:
+            recorder.poll(self._measure)
+        self._measured[queue] = {
+            name: recorder.series(NAMESPACE, name, where, "Count", near=queue) for name in _METRICS
+        }
+
+    def _measure(self) -> None:
+        """Count what waits, each second, for as long as the endpoint is there."""
+        for queue, series in list(self._measured.items()):
+            found = self._tools.store.get(queue)
+            endpoint = self._tools.store.get(queue.sibling("endpoint", queue.name))
+            if found is None or endpoint is None:
+                continue
+            served = body.read(endpoint).served
+            instances = sum(one.count for one in served.variants) if served else 0
+            waiting = float(found.body["waiting"])
+            series["ApproximateBacklogSize"].add(waiting)
+            series["ApproximateBacklogSizePerInstance"].add(waiting / max(1, instances))
+            series["HasBacklogWithoutCapacity"].add(float(waiting > 0 and not instances))
 
     def _answer(self, resource: Resource, stopping: threading.Event) -> None:
         """Have one request answered. Raises Unavailable: then it is asked again later."""

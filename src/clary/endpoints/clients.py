@@ -87,7 +87,8 @@ class FleetClient:
         Unavailable
             Too many wait already, or nobody is there.
         """
-        deadline = time.monotonic() + self.timeout_s
+        timeout_s = invocation.timeout_s or self.timeout_s
+        deadline = time.monotonic() + timeout_s
         stages = self._stages(invocation)
         key = self._artifacts.key(invocation.model)
         sent = 0
@@ -102,7 +103,7 @@ class FleetClient:
                     raise Unavailable("the workers that had the request are gone") from None
             except Late:
                 self.lose(line, kill=True)
-                raise Refused(504, f"no answer within {self.timeout_s:g} s") from None
+                raise Refused(504, f"no answer within {timeout_s:g} s") from None
             except Refused:
                 self._lines.give(line)
                 raise
