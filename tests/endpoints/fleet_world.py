@@ -107,6 +107,9 @@ class World:
     def instances(self, ref):
         return self.store.get(ref).body["state"]["instances"]
 
+    def serials(self, ref):
+        return [one["serial"] for one in self.instances(ref)]
+
     def processes(self):
         """Names of the processes that run."""
         found = [path.name for path in self.runner._root.iterdir() if not path.name.startswith(".")]

@@ -42,7 +42,7 @@ class Files:
         check: Callable[[], None],
         *,
         sha256: str = "",
-        version: str = "",
+        keep: bool = True,
     ) -> None:
         """Give a worker's workspace the files of a source, as links to the one copy.
 
@@ -52,23 +52,26 @@ class Files:
             The workspace of a process that has not been started.
         sha256
             What the digest of a single object must be; empty: any.
-        version
-            Tells contents apart that have been at the same place.
+        keep
+            Later workers get the same files, whatever has become of the objects.
 
         Raises
         ------
         ClaryError
             They cannot be had, or are others than they should be.
         """
-        name = hashlib.sha256(f"{source.uri} {sha256} {version}".encode()).hexdigest()
+        name = hashlib.sha256(f"{source.uri} {sha256}".encode()).hexdigest()
         kept = self._tools.runner.workspace(self._id) / name
-        if not kept.exists():
+        if not (keep and kept.exists()):
+            shutil.rmtree(kept, ignore_errors=True)
             self._fetch(source, kept, check, sha256)
         for folder, _, names in os.walk(kept):
             place = ml / Path(folder).relative_to(kept)
             place.mkdir(parents=True, exist_ok=True)
             for file in names:
                 os.link(Path(folder) / file, place / file)
+        if not keep:
+            shutil.rmtree(kept)
 
     def discard(self) -> None:
         """Remove them."""

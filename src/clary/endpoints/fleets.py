@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,7 @@ from clary.endpoints import instances
 from clary.endpoints.files import Files
 from clary.endpoints.instances import DRAIN_S, Instance, State, Wanted
 from clary.endpoints.model import FLEET, FleetSpec, FleetStatus
+from clary.endpoints.targets import IDLE_S, TIMEOUT_S, comes_by_use, needs_none, targets
 from clary.endpoints.workers import Workers
 from clary.kernel.clock import now
 from clary.kernel.codec import build, plain
@@ -30,10 +32,6 @@ if TYPE_CHECKING:
 
     Change = Callable[[FleetSpec, State], State]
 
-TIMEOUT_S = 60.0
-"""How long a request may take, unless ``limits`` say otherwise."""
-IDLE_S = 300.0
-"""After how long without a request an instance that comes and goes by use leaves."""
 _FAST_S, _LOOK_S, _HEALTH_S = 0.01, 0.25, 2.0
 _SLACK_S = 5.0
 _LONGEST_REASON = 1024
@@ -79,7 +77,7 @@ class Fleets:
         moment = now()
         state = State(wanted={"": Wanted(1)} if spec.serverless else {})
         body = plain(msgspec.structs.replace(spec, state=instances.write(state)))
-        status = "InService" if _needs_none(spec) else "Starting"
+        status = "InService" if needs_none(spec) else "Starting"
         made = transaction.insert(Resource(ref, body, moment, moment, status, parent), due=True)
         transaction.append(Event(moment, _ACTOR, f"{FLEET}.created", ref))
         return made
@@ -108,10 +106,9 @@ class Fleets:
         spec = build(FleetSpec, resource.body)
         state = instances.read(spec)
         status: Any = resource.status
-        if _needs_none(spec):
+        if needs_none(spec):
             return FleetState(status, spec.count, spec.count, state.reason)
-        by_use = bool(spec.serverless)
-        desired = sum(one.count for one in state.wanted.values()) if by_use else spec.count
+        desired = sum(one.count for one in targets(spec, state, {}).values())
         return FleetState(status, state.ready, desired, state.reason)
 
     def demand(self, ref: Ref, model: str, wanted: Wanted) -> None:
@@ -119,14 +116,7 @@ class Fleets:
 
         A failure noted earlier is forgotten: it is tried again.
         """
-
-        def raised(_: FleetSpec, state: State) -> State:
-            known = state.wanted.get(model)
-            if known and (known.count, known.etag) >= (wanted.count, wanted.etag):
-                return state
-            return msgspec.structs.replace(state, wanted={**state.wanted, model: wanted})
-
-        self.change(ref, raised, wake=True)
+        self.change(ref, lambda _, state: instances.demanded(state, model, wanted), wake=True)
 
     def report(self, ref: Ref) -> None:
         """Have a fleet looked at now, because an instance seems to be gone."""
@@ -199,6 +189,7 @@ class _Turn:
         self._workers = Workers(fleets.tools, self._ref, self._spec)
         self._stopping = stopping
         self._checked_at = 0.0
+        self._idle_s: dict[int, float] = {}
 
     def go(self) -> float | None:
         """Do what is to be done; returns in how many seconds to look again."""
@@ -244,6 +235,21 @@ class _Turn:
             status = self._workers.status(one)
             running = status is not None and status.state == "running"
             self._fail(one, "it does not answer" if running else self._workers.reason(one))
+            return
+        self._idle_s[one.serial] = min(beat.idle_s for beat in beats if beat)
+        if comes_by_use(self._spec) and self._idle_s[one.serial] > self._longest_idle_s:
+            self._fleets.change(self._ref, partial(self._unused, one))
+
+    @property
+    def _longest_idle_s(self) -> float:
+        return self._spec.limits.get("idle_s", IDLE_S)
+
+    def _unused(self, one: Instance, spec: FleetSpec, state: State) -> State:
+        """Have an instance leave that nobody uses, unless it is to be kept."""
+        kept = spec.serverless.provisioned if spec.serverless else 0
+        if state.ready <= kept:
+            return state
+        return instances.idle(state, one.serial, time.time())
 
     def _leaving(self, one: Instance) -> None:
         waited = time.time() - one.since
@@ -266,7 +272,13 @@ class _Turn:
         self._fleets.change(self._ref, change)
 
     def _adjusted(self, spec: FleetSpec, state: State) -> State:
-        return instances.adjusted(state, _targets(spec, state), time.time())
+        wanted = targets(spec, state, self._idle_s)
+        if spec.serverless is None and comes_by_use(spec):  # those that made room
+            left = {
+                name: one for name, one in state.wanted.items() if name in wanted or one.failure
+            }
+            state = msgspec.structs.replace(state, wanted=left)
+        return instances.adjusted(state, wanted, time.time())
 
     def _drained(self) -> float | None:
         found = self._fleets.tools.store.get(self._ref)
@@ -312,20 +324,9 @@ class _Turn:
                 raise _Interrupted
 
 
-def _needs_none(spec: FleetSpec) -> bool:
-    """Say whether it is in service without any instance."""
-    return bool(spec.compiled) or any(stage.multi_model for stage in spec.stages)
-
-
 def _first(spec: FleetSpec) -> int:
     """How many instances must be ready for it to be in service."""
     return 1 if spec.serverless else spec.count
-
-
-def _targets(spec: FleetSpec, state: State) -> dict[str, Wanted]:
-    if spec.serverless is None and not any(stage.multi_model for stage in spec.stages):
-        return {"": Wanted(spec.count)}
-    return state.wanted
 
 
 def _existing(transaction: Transaction, ref: Ref) -> Resource:

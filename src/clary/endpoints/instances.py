@@ -9,6 +9,8 @@ import msgspec
 from clary.kernel.codec import build, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from clary.endpoints.model import FleetSpec
 
 DRAIN_S = 2.0
@@ -125,8 +127,9 @@ def failed(state: State, serial: int, reason: str, at: float) -> State:
     failures = 1 if steady else state.failures + 1
     delay_s = _FIRST_DELAY_S * 2 ** min(failures - 2, 10) if failures > 1 else 0.0
     wanted = dict(state.wanted)
-    if one.phase == "starting" and one.model in wanted:
-        wanted[one.model] = Wanted(0, one.etag, reason)
+    if known := wanted.get(one.model):  # it is asked for again by the next request
+        why = reason if one.phase == "starting" else ""
+        wanted[one.model] = Wanted(0 if why else max(0, known.count - 1), known.etag, why)
     return msgspec.structs.replace(
         state,
         wanted=wanted,
@@ -134,6 +137,29 @@ def failed(state: State, serial: int, reason: str, at: float) -> State:
         not_before=at + min(delay_s, _LONGEST_DELAY_S),
         reason=reason,
     )
+
+
+def idle(state: State, serial: int, at: float) -> State:
+    """Have an instance that came by use leave, because nobody has used it for long."""
+    one = next(one for one in state.instances if one.serial == serial)
+    known = state.wanted.get(one.model, Wanted(0))
+    left = msgspec.structs.replace(known, count=max(0, known.count - 1))
+    state = changed(state, serial, phase="leaving", since=at)
+    return msgspec.structs.replace(state, wanted={**state.wanted, one.model: left})
+
+
+def forgotten(state: State, models: Collection[str]) -> State:
+    """Want no instances of some models any more; why one failed is still known."""
+    left = {name: one for name, one in state.wanted.items() if one.failure or name not in models}
+    return msgspec.structs.replace(state, wanted=left)
+
+
+def demanded(state: State, model: str, wanted: Wanted) -> State:
+    """Want at least so many instances of a model; a failure noted earlier is forgotten."""
+    known = state.wanted.get(model)
+    if known and known.etag == wanted.etag and known.count >= wanted.count:
+        return state
+    return msgspec.structs.replace(state, wanted={**state.wanted, model: wanted})
 
 
 def retired(state: State, at: float) -> State:
@@ -162,7 +188,7 @@ def _adjusted(state: State, model: str, wanted: Wanted, at: float) -> State:
     fresh = [one for one in mine if one.etag == wanted.etag]
     stale = [one for one in mine if one.etag != wanted.etag]
     for _ in range(wanted.count - len(fresh)):
-        if at < state.not_before:
+        if at < state.not_before and not model:  # a model that fails keeps no other waiting
             break
         one = Instance(state.serial, model, wanted.etag, since=at)
         state = msgspec.structs.replace(
