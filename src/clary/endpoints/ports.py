@@ -34,8 +34,5 @@ class CompiledModels(Protocol):
             which row.
         """
 
-    def evidence(self, key: str) -> Evidence | None:
-        """Say how a kept model was verified; None when there is none."""
-
     def load(self, key: str) -> CompiledModel:
         """Make a kept model ready to answer; it stays so while it is in use. Raises NotFound."""

@@ -11,12 +11,18 @@ from xgboost_data import compressed, np, xgboost
 
 
 def load():
+    """Load the model for requests."""
+    boosters = load_boosters()
+    return lambda body, content_type, accept, _=None: answer(boosters, body, content_type, accept)
+
+
+def load_boosters():
     """Load every model file that does not start with a dot; several are an ensemble."""
     files = sorted(file for file in MODEL.rglob("*") if file.is_file() and file.name[0] != ".")
     boosters = [_booster(file) for file in files]
     if not boosters:
         raise JobError("the model archive holds no model file")
-    return lambda body, content_type, accept, _=None: answer(boosters, body, content_type, accept)
+    return boosters
 
 
 def answer(boosters, body, content_type, accept):
@@ -29,12 +35,17 @@ def answer(boosters, body, content_type, accept):
         raise Refused(204, "the request is empty")
     matrix = _matrix(body, content_type, boosters[0].num_features())
     try:
-        # a request's columns have no names, whatever the training data's were called
-        answers = [booster.predict(matrix, validate_features=False) for booster in boosters]
-        predictions = np.mean(answers, axis=0)
+        predictions = mean_prediction(boosters, matrix)
     except (xgboost.core.XGBoostError, ValueError) as error:
         raise Refused(400, f"the prediction failed: {str(error).splitlines()[0]}") from None
     return encoded(predictions.tolist(), accept), accept
+
+
+def mean_prediction(boosters, matrix):
+    """Predict as all boosters do in the mean."""
+    # a request's columns have no names, whatever the training data's were called
+    answers = [booster.predict(matrix, validate_features=False) for booster in boosters]
+    return np.mean(answers, axis=0)
 
 
 def decode(data, content_type):
