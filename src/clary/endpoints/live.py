@@ -88,6 +88,7 @@ class Target:
         self.meter: Meter = tools.meters.meter(endpoint, route.variant)
         self.sampler: Sampler | None = None
         self.shadows: tuple[Target, ...] = ()
+        self.is_asynchronous = False
         self._tools = tools
         self._compiled = bool(spec.compiled)
         self._client: Client = (
@@ -102,7 +103,7 @@ class Target:
 
     def quick(self, size_bytes: int) -> bool:
         """Say whether a body of this size is answered in microseconds, on the event loop."""
-        return self._compiled and size_bytes <= _SMALL
+        return self._compiled and size_bytes <= _SMALL and not self.is_asynchronous
 
     def ask(self, invocation: Invocation) -> Reply:
         """Have the model answer. Raises Refused, Unavailable, LimitExceeded."""
@@ -222,6 +223,9 @@ class Live:
             if ref in found
         ]
         self._equip(served, endpoint.body.get("capture"))
+        now = endpoint.body.get("served") or endpoint.body.get("pending") or {"document": {}}
+        for _, target in served:
+            target.is_asynchronous = "AsyncInferenceConfig" in now["document"]
         self._served = Table([route for route, _ in served]), [target for _, target in served]
         self._fleets = {
             route.fleet: (found[self._ref.sibling(FLEET, route.fleet)].revision, target)

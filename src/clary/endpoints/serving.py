@@ -23,6 +23,7 @@ _LOOK_S = 0.1
 _LOOK_SHARE = 20
 """A look at the store may take a 20th of the time between two of them."""
 _UNUSED_S = 300.0
+_LATER = "invoke it by InvokeEndpointAsync"
 
 
 class Serving:
@@ -81,6 +82,10 @@ class Serving:
             size = len(invocation.body)
             raise InvalidInput("Body", f"{size} bytes", legal=f"at most {LARGEST_BODY}")
         target = self.choose(invocation)
+        if target.is_asynchronous:
+            raise InvalidInput(
+                "", f"Endpoint {invocation.endpoint.name} is asynchronous.", hint=_LATER
+            )
         began = time.perf_counter()
         try:
             return target, self.answer(target, invocation, began)

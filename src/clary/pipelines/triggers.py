@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SOURCE = "aws.sagemaker"
 _ALARM = "alarm"
 _EXECUTION, _STEP = "pipeline-execution", "pipeline-step"
+_REQUEST = "async-invocation"
 _KINDS = {
     "training-job": "SageMaker Training Job State Change",
     "processing-job": "SageMaker Processing Job State Change",
@@ -30,6 +31,7 @@ _KINDS = {
     "model": "SageMaker Model State Change",
     "model-package": "SageMaker Model Package State Change",
     "endpoint": "SageMaker Endpoint State Change",
+    _REQUEST: "SageMaker Asynchronous Inference Result",
     _EXECUTION: "SageMaker Model Building Pipeline Execution Status Change",
     _STEP: "SageMaker Model Building Pipeline Execution Step Status Change",
     _ALARM: "CloudWatch Alarm State Change",
@@ -104,6 +106,8 @@ class Triggers:
         resource = transaction.get(ref)
         if ref.kind in (_EXECUTION, _STEP):
             detail = _of_pipeline(event, resource)
+        elif ref.kind == _REQUEST:
+            detail = dict(event.detail) or None
         elif ref.kind == "endpoint":
             detail = self._of_endpoint(event, resource)
         else:
@@ -201,6 +205,8 @@ def _stamped(document: JsonObject) -> JsonObject:
 
 
 def _resources(ref: Ref) -> list[str]:
+    if ref.kind == _REQUEST:
+        return [arn(ref.sibling("endpoint", ref.name.partition("/")[0]))]
     if ref.kind != _STEP:
         return [arn(ref)]
     pipeline, execution, _ = ref.name.split("/")
