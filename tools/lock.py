@@ -26,6 +26,7 @@ def main() -> None:
         "dev.txt": [
             "pyproject.toml",
             *("--extra", "demo", "--extra", "tuning", "--extra", "environments"),
+            *("--extra", "serving"),
             "--group",
             "dev",
             "--no-emit-package",
