@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from clary.doors.mlflow import gateway as mlflow
+from clary.doors.prometheus import gateway as prometheus
 from clary.doors.wire.bodies import Inflow, Outflow
 from clary.doors.wire.errors import WireError
 from clary.doors.wire.gateway import Gateway
@@ -55,6 +56,7 @@ class Application:
 
     def _serve(self, platform: Platform) -> None:
         self._gateway, self._mlflow = Gateway(platform), mlflow.Gateway(platform)
+        self._metrics = prometheus.Gateway(platform)
         self.invocations = Invocations(platform, self._gateway.authenticator)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -68,14 +70,18 @@ class Application:
         try:
             body = await inflow.begin()
             request = _request(scope, inflow if body is None else body)
-            gateway = self._mlflow if mlflow.is_ours(request) else self._gateway
-            response = await self._run(gateway.handle, request)
+            response = await self._run(self._door(request), request)
         except WireError as error:
             _log.info("%s %r: %s", scope["method"], scope["path"], error.message)
             response = Response(408, {"Connection": "close"}, error.message.encode())
         finally:
             await inflow.close()
         await self._respond(scope, receive, send, response)
+
+    def _door(self, request: Request) -> Callable[[Request], Response]:
+        if mlflow.is_ours(request):
+            return self._mlflow.handle
+        return self._metrics.handle if prometheus.is_ours(request) else self._gateway.handle
 
     async def _run(self, function: Callable[..., Any], *args: Any) -> Any:
         loop = asyncio.get_running_loop()
