@@ -182,7 +182,8 @@ class Controller:
         states = self._states(resource, (*counts,))
         broken = next((x.reason or x.status for x in states.values() if x.status == "Failed"), "")
         if not broken and any(
-            name not in states or states[name].ready < count for name, count in counts.items()
+            name not in states or (count and states[name].ready != count)
+            for name, count in counts.items()
         ):
             return now() + _LOOK
         after = structs.replace(endpoint, routes=endpoint.served.routes, reason=broken)
