@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from clary.endpoints.invocations import LARGEST_BODY
+from clary.endpoints.invocations import LARGEST_BODY, Refused
 from clary.endpoints.model import FLEET, CaptureConfig, FleetSpec, Route
 from clary.endpoints.routing import Table
 from clary.kernel.codec import build
+from clary.kernel.errors import ModelFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -150,7 +151,7 @@ class Target:
         began: float,
         asked: float,
     ) -> Iterator[bytes]:
-        """Pass a stream on, and count it when it has ended."""
+        """Pass a stream on, and count it when it has ended. Raises ModelFailed where it breaks."""
         held: list[bytes] = []
         size = 0
         status = 500
@@ -161,6 +162,9 @@ class Target:
                     size += len(piece)
                 yield piece
             status = reply.status
+        except Refused as refused:
+            status = refused.status
+            raise ModelFailed(status, refused.message[:1024]) from None
         finally:
             if status < 400:
                 self._done(invocation, reply, b"".join(held), began, asked)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from clary.endpoints.invocations import Invocation
 from clary.endpoints.model import ENDPOINT
-from clary.kernel.errors import ModelFailed
+from clary.kernel.errors import ModelFailed, Unavailable
 from clary.kernel.names import Ref
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ def _events(pieces: Iterator[bytes]) -> Iterator[JsonObject]:
     try:
         for piece in pieces:
             yield {"PayloadPart": {"Bytes": piece}}
-    except ModelFailed as error:
-        code = "ModelInvocationTimeExceeded" if error.status == 504 else "StreamBroken"
+    except (ModelFailed, Unavailable) as error:
+        late = isinstance(error, ModelFailed) and error.status == 504
+        code = "ModelInvocationTimeExceeded" if late else "StreamBroken"
         yield {"ModelStreamError": {"Message": error.message, "ErrorCode": code}}
 
 
