@@ -80,6 +80,8 @@ class Fleets:
         status = "InService" if needs_none(spec) else "Starting"
         made = transaction.insert(Resource(ref, body, moment, moment, status, parent), due=True)
         transaction.append(Event(moment, _ACTOR, f"{FLEET}.created", ref))
+        if status == "InService":
+            transaction.wake(parent)  # nothing else is going to change
         return made
 
     def resize(self, ref: Ref, count: int, *, transaction: Transaction) -> None:
