@@ -249,6 +249,7 @@ def batch(handler, **settings):
         "InputFilter": "$",
         "OutputFilter": "$",
         "JoinSource": "None",
+        "GenerateInferenceId": False,
     }
     return batch_transform.Batch({**base, **settings}, handler)
 

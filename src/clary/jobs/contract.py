@@ -47,6 +47,8 @@ class Source:
         Nothing there is no error (checkpoints).
     file_name
         The one object's name here, instead of its own.
+    listing
+        Path below ``/opt/ml`` of a JSON file that says which objects a host got: URIs by path.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Source:
     code: bool = False
     optional: bool = False
     file_name: str = ""
+    listing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ class Plan:
     ----------
     runtime
         What the image stands for.
+    beside
+        Other images whose packages its environment has too.
     argv
         The command; empty when ``program`` is run.
     program
@@ -139,6 +144,7 @@ class Plan:
     sources: Sequence[Source]
     targets: Sequence[Target]
     resources: tuple[str, JsonObject]
+    beside: Sequence[Runtime] = ()
     argv: Sequence[str] = ()
     program: Sequence[str] = ()
     cwd: str = ROOT

@@ -13,13 +13,14 @@ import zipfile
 import zlib
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clary.kernel.codec import from_json
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from clary.jobs.contract import Plan
@@ -37,6 +38,11 @@ _DRIVER = "/opt/ml/input/data/sagemaker_remote_function_bootstrap/job_driver.sh"
 _WORKSPACE = "sagemaker_remote_function_workspace"
 _DEPENDENCIES = "input/data/pre_exec_script_and_dependencies"
 _SCRIPT = "pre_exec.sh"
+_SERVING = frozenset({"serve.py", "batch_transform.py"})
+"""The programs that load models."""
+_LINES, _CODE_LINES, _MLMODEL = "requirements.txt", "code/requirements.txt", "MLmodel"
+_FULL_MLFLOW = re.compile(r"^mlflow(?![A-Za-z0-9._-])")
+_MLFLOW = ("mlflow-skinny", "pandas")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*[a-z0-9.]*")
 _MINOR = re.compile(r"3\.[0-9]{1,2}")
 
@@ -75,6 +81,9 @@ def needs(plan: Plan, ml: Path) -> Needs:
         return _remote(plan.argv[2:], ml)
     if tuple(plan.program[:1]) == ("notebook.py",):
         return Needs(("papermill", "ipykernel", "pip"), online=True)
+    if plan.program and plan.program[0] in _SERVING:
+        containers = (ml, *sorted(ml.glob("containers/*")))
+        return Needs(tuple(dict.fromkeys(line for one in containers for line in _served(one))))
     trained = _packed(ml / _TRAINING, "requirements.txt")
     processed = _packed(ml / _PROCESSING, "requirements.txt")
     lines = requirements(trained or processed, field="requirements.txt")
@@ -118,6 +127,30 @@ def requirements(text: str, *, field: str) -> tuple[str, ...]:
     if len(found) > MOST_LINES:
         raise InvalidInput(field, f"has {len(found)} requirements", legal=f"at most {MOST_LINES}")
     return tuple(found)
+
+
+def _served(ml: Path) -> tuple[str, ...]:
+    """Say what a model needs, by the files that came with it.
+
+    A script's archive or artifact brings ``requirements.txt``; so does an MLflow model, which gets
+    the small package of MLflow that has all that loading needs. ONNX files need its runtime.
+
+    Raises
+    ------
+    InvalidInput
+        A requirement is none that clary installs; names file and line.
+    """
+    names = (_CODE_LINES, _MLMODEL, _LINES)
+    found, others = _unpacked(ml / "input/model/model.tar.gz", ml / "model", names)
+    script = _packed(ml / _TRAINING, _LINES) or found.get(_CODE_LINES, "")
+    lines = requirements(script, field=_LINES)
+    if _MLMODEL in found:
+        own = requirements(found.get(_LINES, ""), field=_LINES)
+        lines += tuple(_FULL_MLFLOW.sub("mlflow-skinny", line) for line in own)
+        lines += _MLFLOW
+    elif any(name.endswith(".onnx") for name in others):
+        lines += ("onnxruntime",)
+    return lines
 
 
 def _remote(words: Sequence[str], ml: Path) -> Needs:
@@ -176,17 +209,37 @@ def _unzipped(archive: Path, member: str) -> str:
 
 def _packed(archive: Path, name: str) -> str:
     """Read one file at the top of a tar.gz; empty where there is none, as in no archive at all."""
+    for path, read in _members(archive):
+        if path == name:
+            return _text(read(), name)
+    return ""
+
+
+def _unpacked(
+    archive: Path, folder: Path, names: Sequence[str]
+) -> tuple[dict[str, str], Sequence[str]]:
+    """Read some files of an artifact, packed or not, and the names of the others."""
+    found: dict[str, str] = {name: text for name in names if (text := _plain(folder, name))}
+    others = [path.name for path in folder.glob("*.onnx")]
+    for path, read in _members(archive):
+        if path in names:
+            found[path] = _text(read(), path)
+        else:
+            others.append(path)
+    return found, others
+
+
+def _members(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield the files of a tar.gz as far as it can be read; each can be read when it is yielded."""
     if not archive.is_file():
-        return ""
+        return
     try:
         with tarfile.open(archive, "r|gz") as packed:
             for member in packed:
-                if posixpath.normpath(member.name) == name and member.isfile():
-                    stream = packed.extractfile(member)
-                    return _text(stream.read(_MOST_BYTES + 1), name) if stream else ""
+                if member.isfile() and (stream := packed.extractfile(member)):
+                    yield posixpath.normpath(member.name), partial(stream.read, _MOST_BYTES + 1)
     except (tarfile.TarError, EOFError, zlib.error, OSError):
-        return ""  # the program that unpacks it says so, in its own words
-    return ""
+        return  # the program that unpacks it says so, in its own words
 
 
 def _text(data: bytes, name: str) -> str:

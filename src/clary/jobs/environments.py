@@ -81,9 +81,9 @@ class Environments:
         The pins of an environment never change, so that its definition stands for them.
         """
         try:
-            known = images.ran(plan.runtime)
+            known = images.ran(plan.runtime, plan.beside)
         except ClaryError:  # not the server's own packages
-            known = {"image": plan.runtime.asked}
+            known = {"image": ", ".join(one.asked for one in (plan.runtime, *plan.beside))}
         return {**known, "strict": str(self._strict)}
 
     def define(self, requirements: Sequence[str], *, python: str = "", actor: str = "clary") -> str:
@@ -205,7 +205,7 @@ class Environments:
         base = self._read(named) if named else None
         wanted = recipes.wanted(plan, needs, base, strict=self._strict)
         if wanted is None:
-            return plan, images.ran(plan.runtime)
+            return plan, images.ran(plan.runtime, plan.beside)
         name = self._define(wanted, "clary")
         known = self._read(name)
         if self._builder.folder(known.built) is None:

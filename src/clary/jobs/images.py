@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from clary.kernel.errors import ClaryError, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Framework = Literal["xgboost", "sklearn", "python"]
 
@@ -177,20 +180,22 @@ def _pickles(repository: str, tag: str) -> bool:
     return (int(match[1]), int(match[2])) < _FIRST_SAVED
 
 
-def ran(asked: Runtime) -> dict[str, str]:
-    """Say what a job of this runtime uses: the server's own interpreter and packages.
+def ran(asked: Runtime, beside: Sequence[Runtime] = ()) -> dict[str, str]:
+    """Say what a job of these runtimes uses: the server's own interpreter and packages.
 
     Raises
     ------
     ClaryError
         A package that the image promises is not installed.
     """
-    found = {"image": asked.asked, "python": sys.version.partition(" ")[0]}
-    for package in _PACKAGES[asked.framework]:
+    every = (asked, *beside)
+    images = ", ".join(one.asked for one in every)
+    found = {"image": images, "python": sys.version.partition(" ")[0]}
+    for package in dict.fromkeys(name for one in every for name in _PACKAGES[one.framework]):
         version = _version(package)
         if version is None:
             raise ClaryError(
-                f"the image {asked.asked} needs the package {package}, which is not installed here",
+                f"the image {images} needs the package {package}, which is not installed here",
                 hint="install clary[ml]",
             )
         found[package] = version

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clary.jobs.contract import split_uri
-from clary.kernel.codec import from_json
+from clary.kernel.codec import from_json, to_json
 from clary.kernel.errors import ClaryError, InvalidInput, LimitExceeded, NotFound
 from clary.lineage.model import FileEntry, of_object, of_tree
 
@@ -91,8 +91,9 @@ def fetch(
         An object is gone or damaged, or the disk is full; names the URI.
     """
     (ml / source.path).mkdir(parents=True, exist_ok=True)  # also where no object falls to this host
+    places = {}
     for item in items:
-        uri = f"s3://{item.info.bucket}/{item.info.key}"
+        uri = places[item.path] = f"s3://{item.info.bucket}/{item.info.key}"
         try:
             _copy(objects, item, source, ml / source.path / item.path, check)
         except NotFound:
@@ -101,6 +102,8 @@ def fetch(
             raise ClaryError(f"{uri} cannot be stored: {_words(error)}") from None
         except (EOFError, zlib.error):
             raise ClaryError(f"{uri} is no whole gzip file") from None
+    if source.listing:
+        (ml / source.listing).write_bytes(to_json(places))
 
 
 def require_space(found: Iterable[Found], hosts: int, ml: Path) -> None:

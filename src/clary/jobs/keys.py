@@ -35,6 +35,7 @@ _NAMES = {
 _NOT_READ = (
     *("RoleArn", "Tags", "ExperimentConfig", "OutputDataConfig.S3OutputPath"),
     *("CheckpointConfig.S3Uri", "HyperParameters.sagemaker_job_name"),
+    "DataCaptureConfig.DestinationS3Uri",
 )
 """Members that a result does not depend on: rights, labels, and where outputs go."""
 

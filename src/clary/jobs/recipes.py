@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clary.jobs import images, overlay
+from clary.jobs.images import Contents
 from clary.jobs.installed import met
 from clary.kernel.codec import digest
 from clary.kernel.errors import InvalidInput
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from clary.jobs.contract import Plan
     from clary.jobs.dependencies import Needs
-    from clary.jobs.images import Contents
 
     Ran = dict[str, str]
 
@@ -109,7 +109,8 @@ def wanted(plan: Plan, needs: Needs, base: Definition | None, *, strict: bool) -
         lines = (*base.requirements, *needs.requirements)
         return definition(lines, base.python) if needs.requirements else base
     strict = strict or plan.environment.get(STRICT, "").lower() in {"1", "true", "yes"}
-    holds = images.exact(plan.runtime) if strict else images.usual(plan.runtime)
+    contents = images.exact if strict else images.usual
+    holds = _together([contents(one) for one in (plan.runtime, *plan.beside)])
     exactly = strict and bool(holds.requirements or holds.python)
     if exactly and not needs.requirements:
         return of_contents(holds)
@@ -121,6 +122,12 @@ def wanted(plan: Plan, needs: Needs, base: Definition | None, *, strict: bool) -
     python = holds.python or needs.python if promised else needs.python or holds.python
     nearest = bool(holds.python) and not needs.python and not (strict and promised)
     return definition((*kept, *needs.requirements), python, nearest=nearest)
+
+
+def _together(parts: Sequence[Contents]) -> Contents:
+    """Say what holds all that several images hold, on the first one's Python."""
+    lines = dict.fromkeys(line for one in parts for line in one.requirements)
+    return Contents(tuple(lines), next((one.python for one in parts if one.python), ""))
 
 
 def within(plan: Plan, folder: Path, needs: Needs) -> Plan:
@@ -150,7 +157,7 @@ def ran(plan: Plan, used: Definition) -> Ran:
     pins = {_canonical(name): version for name, version in _PIN.findall(used.lock)}
     named = sorted({_name(line) for line in used.requirements} & pins.keys())
     return {
-        "image": plan.runtime.asked,
+        "image": ", ".join(one.asked for one in (plan.runtime, *plan.beside)),
         "python": used.interpreter,
         **{name.replace("xgboost-cpu", "xgboost"): pins[name] for name in named},
         "environment": used.built,

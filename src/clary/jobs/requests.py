@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400
 MOST_HOSTS = 20
+MOST_HELD_MB = 100
+"""MaxConcurrentTransforms times MaxPayloadInMB may be so much."""
+_JSON = "application/json"
 
 Hosts = Annotated[int, Meta(ge=1, le=MOST_HOSTS)]
 Seconds = Annotated[int, Meta(ge=1)]
@@ -216,6 +219,13 @@ class DataProcessing(View, frozen=True):
     join_source: Literal["Input", "None"] = "None"
 
 
+class BatchCapture(View, frozen=True):
+    """Where a transform job's manifests go, and whether its records of output get ids."""
+
+    destination_s3_uri: str
+    generate_inference_id: bool = False
+
+
 class TransformRequest(View, frozen=True):
     """CreateTransformJob."""
 
@@ -225,8 +235,10 @@ class TransformRequest(View, frozen=True):
     transform_resources: Cluster
     batch_strategy: Literal["MultiRecord", "SingleRecord"] = "MultiRecord"
     max_payload_in_mb: Annotated[int, Meta(ge=0, le=100)] = field(name="MaxPayloadInMB", default=6)
+    max_concurrent_transforms: Annotated[int, Meta(ge=0)] = 1
     environment: dict[str, str] = {}
     data_processing: DataProcessing = DataProcessing()
+    data_capture_config: BatchCapture | None = None
 
 
 def processing(request: JsonObject) -> ProcessingRequest:
@@ -280,10 +292,25 @@ def transform(request: JsonObject) -> TransformRequest:
         raise NotSupported(
             f"TransformInput.SplitType: clary does not split by {view.transform_input.split_type}"
         )
-    joins = view.data_processing != DataProcessing()
-    if joins and view.transform_input.split_type == "None":
-        raise InvalidInput("DataProcessing", "filters and joins need records; set SplitType Line")
+    _check_records(view)
+    held = view.max_concurrent_transforms * view.max_payload_in_mb
+    if held > MOST_HELD_MB:
+        problem = f"together with MaxPayloadInMB it makes {held} MB"
+        raise InvalidInput("MaxConcurrentTransforms", problem, legal=f"at most {MOST_HELD_MB}")
     return view
+
+
+def _check_records(view: TransformRequest) -> None:
+    """Refuse what needs records where the input is not cut into any; JSON is one as a whole."""
+    is_cut = view.transform_input.split_type == "Line"
+    if is_cut or view.transform_input.content_type.partition(";")[0].strip() == _JSON:
+        return
+    if view.data_processing != DataProcessing():
+        raise InvalidInput("DataProcessing", "filters and joins need records; set SplitType Line")
+    if view.data_capture_config and view.data_capture_config.generate_inference_id:
+        raise InvalidInput(
+            "DataCaptureConfig.GenerateInferenceId", "ids need records; set SplitType Line"
+        )
 
 
 def _refuse_input(place: str, mode: str, data_type: str) -> None:

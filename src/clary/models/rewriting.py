@@ -83,8 +83,9 @@ class Definition:
             name: rewriting.value(value) for name, value in request.items() if name not in dropped
         }
         if ref.kind == TRANSFORM:
-            container = rewriting.value(recorded.job.containers[0])
-            self._step(f"{step}-Model", "Model", {"PrimaryContainer": container}, rewriting, ref)
+            first, *more = rewriting.value(list(recorded.job.containers))
+            model = {"Containers": [first, *more]} if more else {"PrimaryContainer": first}
+            self._step(f"{step}-Model", "Model", model, rewriting, ref)
             arguments["ModelName"] = {"Get": f"Steps.{step}-Model.ModelName"}
         here = f"{self.prefix}/{step}"
         arguments |= _redirected(ref.kind, arguments, here)
@@ -101,7 +102,11 @@ class Definition:
 def _redirected(kind: str, arguments: JsonObject, here: str) -> JsonObject:
     """Give the members of a request that say where outputs go, with their new places."""
     if kind == TRANSFORM:
-        return {"TransformOutput": {**arguments["TransformOutput"], "S3OutputPath": here}}
+        members = {"TransformOutput": {**arguments["TransformOutput"], "S3OutputPath": here}}
+        if capture := arguments.get("DataCaptureConfig"):
+            place = {**capture, "DestinationS3Uri": f"{here}-capture"}
+            members["DataCaptureConfig"] = place
+        return members
     if kind == TRAINING:
         members = {"OutputDataConfig": {**arguments["OutputDataConfig"], "S3OutputPath": here}}
         if checkpoints := arguments.get("CheckpointConfig"):

@@ -36,15 +36,9 @@ def compiled(path):
 
 
 def _inner(path, text):
-    if match := _SLICE.fullmatch(text):
-        start, end = (int(part) if part else None for part in match.groups())
-        return lambda document: _listed(document)[start:end]
     parts = [part.strip() for part in text.split(",")]
-    if all(_INDEX.fullmatch(part) for part in parts):
-        places = [int(part) for part in parts]
-        if len(places) == 1:
-            return lambda document: _listed(document)[places[0]]
-        return lambda document: [_listed(document)[place] for place in places]
+    if all(_SLICE.fullmatch(part) or _INDEX.fullmatch(part) for part in parts):
+        return _places(parts)
     names = [_QUOTED.fullmatch(part) for part in parts]
     if not all(names):
         raise JobError(f"{path!r} is no JSONPath known here: [{text}]")
@@ -52,6 +46,27 @@ def _inner(path, text):
     if len(keys) == 1:
         return _key(keys[0])
     return lambda document: {key: document[key] for key in keys}
+
+
+def _places(parts):
+    """Read indices and slices; more than one of them, or a slice, names a list."""
+    if len(parts) == 1 and _INDEX.fullmatch(parts[0]):
+        return lambda document: _listed(document)[int(parts[0])]
+    cuts = []
+    for part in parts:
+        if match := _SLICE.fullmatch(part):
+            cuts.append(slice(*(int(bound) if bound else None for bound in match.groups())))
+        else:
+            cuts.append(int(part))
+
+    def select(document):
+        found = []
+        for cut in cuts:
+            some = _listed(document)[cut]
+            found += some if isinstance(cut, slice) else [some]
+        return found
+
+    return select
 
 
 def _key(name):
