@@ -167,9 +167,7 @@ def _open_serving(
     fleets = Fleets(tools)
     endpoints = Endpoints(tools.store, fleets, alarms)
     compiled = OnnxModels(home / "compiled")
-    compilations = Compilations(
-        tools.store, tools.objects, tools.runner, tools.environments, compiled
-    )
+    compilations = Compilations(tools, compiled, Lineage(tools.store))
     captures, shadows = Captures(home / "captures", tools.objects, recorder), Shadows(tools.store)
     serving = Serving(
         tools.store,

@@ -13,17 +13,20 @@ import pytest
 import xgboost
 
 from clary.adapters.files import FileObjects
+from clary.adapters.logfiles import LogFiles
 from clary.adapters.onnx_models import OnnxModels
 from clary.adapters.process.runner import ProcessRunner
 from clary.adapters.sqlite import SqliteStore
 from clary.adapters.uv import UvEnvironments
 from clary.endpoints.compilations import COMPILATION, Compilations
 from clary.endpoints.model import Stage
+from clary.endpoints.workers import Tools
 from clary.jobs.environments import Environments
 from clary.kernel.clock import now
 from clary.kernel.names import Ref
 from clary.kernel.resource import Bucket
 from clary.kernel.work import Worker
+from clary.lineage.service import Lineage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,10 +48,16 @@ class World:
         self.objects = FileObjects(self.home / "buckets")
         self.runner = ProcessRunner(self.home / "processes")
         self.models = OnnxModels(self.home / "compiled")
-        self.environments = Environments(self.store, UvEnvironments(self.home / "environments"))
-        self.compilations = Compilations(
-            self.store, self.objects, self.runner, self.environments, self.models
+        self.lineage = Lineage(self.store)
+        tools = Tools(
+            self.store,
+            self.objects,
+            self.runner,
+            LogFiles(self.home / "logs"),
+            lambda ref, role: {},
+            Environments(self.store, UvEnvironments(self.home / "environments")),
         )
+        self.compilations = Compilations(tools, self.models, self.lineage)
 
     def new_worker(self):
         return Worker(self.store, {COMPILATION: self.compilations.run}, {}, lease_s=self.lease_s)

@@ -16,6 +16,7 @@ from msgspec import Struct, structs
 
 from clary.endpoints import containers, exports
 from clary.endpoints.model import Stage
+from clary.endpoints.training_rows import training_rows
 from clary.endpoints.trees import Evidence
 from clary.jobs.images import runtime
 from clary.jobs.inputs import find
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from clary.endpoints.ports import CompiledModels
-    from clary.jobs.environments import Environments
-    from clary.jobs.ports import JobRunner, ProcessStatus
-    from clary.kernel.ports import MetadataStore, ObjectStore, Transaction
+    from clary.endpoints.workers import Tools
+    from clary.jobs.ports import ProcessStatus
+    from clary.kernel.ports import Transaction
+    from clary.lineage.service import Lineage
 
 COMPILATION = "compilation"
 Status = Literal["Pending", "Compiled", "Native"]
@@ -99,29 +101,22 @@ class Compilations:
 
     Parameters
     ----------
-    store, objects
-        Where compilations are recorded, and where models' files are.
-    runner, environments
-        Run the program that loads a model, in the environment of the model's image.
+    tools
+        See ``workers.Tools``: what runs a model loads it here too.
     models
         Compiles and keeps.
+    lineage
+        Knows what models were trained on.
     """
 
     name = "compilations"
 
-    def __init__(
-        self,
-        store: MetadataStore,
-        objects: ObjectStore,
-        runner: JobRunner,
-        environments: Environments,
-        models: CompiledModels,
-    ) -> None:
-        self._store = store
-        self._objects = objects
-        self._runner = runner
-        self._environments = environments
+    def __init__(self, tools: Tools, models: CompiledModels, lineage: Lineage) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._runner = tools.runner
         self._models = models
+        self._lineage = lineage
 
     def ensure(
         self, stage: Stage, near: Ref, *, transaction: Transaction, waiter: Ref | None = None
@@ -165,7 +160,7 @@ class Compilations:
                 continue
             try:
                 found = containers.contents(transaction.get, event.ref)
-                stages = containers.stages(self._objects, found.containers)
+                stages = containers.stages(self._tools.objects, found.containers)
             except ClaryError as error:
                 _log.info("%s is not compiled: %s", event.ref, error)
                 continue
@@ -179,7 +174,7 @@ class Compilations:
         if resource.status == "Pending":
             try:
                 if self._runner.status(process) is None:
-                    self._start(process, body, stopping)
+                    self._start(process, resource.ref, body, stopping)
                 status = self._watch(process, stopping)
                 if status is None:
                     return now()
@@ -208,12 +203,12 @@ class Compilations:
         return "" if self._models.versions() else "clary[serving] is not installed"
 
     def _content(self, stage: Stage) -> str:
-        found = find(self._objects, exports.source(stage))
+        found = find(self._tools.objects, exports.source(stage))
         return found.artifact.digest if found else ""
 
     def _key(self, stage: Stage, sha256: str) -> str:
         """Name the model's content and all that the result depends on beside it."""
-        ran = self._environments.depends_on(exports.plan(stage))
+        ran = self._tools.environments.depends_on(exports.plan(stage))
         strict = ran["image"] if ran.get("strict") == "True" else ""
         framework = {name: ran.get(name, "") for name in ("xgboost", "python")}
         return digest([_COMPILER, sha256, strict, framework, dict(self._models.versions())])
@@ -234,15 +229,17 @@ class Compilations:
             transaction.wake(found.ref)
         return _view(found, body)
 
-    def _start(self, process: str, body: _Body, stopping: threading.Event) -> None:
+    def _start(self, process: str, ref: Ref, body: _Body, stopping: threading.Event) -> None:
         def check() -> None:
             if stopping.is_set():
                 raise _Interrupted
 
         self._runner.discard(process)
         ml = self._runner.workspace(process)
-        exports.lay(self._objects, body.stage, body.sha256, ml, check)
-        plan, _ = self._environments.prepare(
+        exports.lay(self._tools.objects, body.stage, body.sha256, ml, check)
+        rows = training_rows(self._store, self._tools.objects, self._lineage, ref, body.sha256)
+        (ml / "input" / "rows").write_bytes(rows)
+        plan, _ = self._tools.environments.prepare(
             exports.plan(body.stage), [ml], say=_log.info, check=check
         )
         spec = specification(
@@ -252,7 +249,7 @@ class Compilations:
             process=process,
             ml=ml,
             log=ml / "log",
-            memory_bytes=_MEMORY_BYTES,
+            memory_bytes=min(self._tools.memory_bytes or _MEMORY_BYTES, _MEMORY_BYTES),
         )
         try:
             self._runner.start(spec)

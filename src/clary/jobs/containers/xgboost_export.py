@@ -10,7 +10,7 @@ import sys
 
 from job_files import MODEL, ROOT, run
 from serving import unpack_model
-from tabular import Unreadable, csv_rows
+from tabular import Unreadable, csv_rows, libsvm_rows
 from xgboost_data import np, xgboost
 from xgboost_serving import load_boosters, mean_prediction
 
@@ -128,14 +128,25 @@ def _trees(document):
 
 def _real_rows(features):
     """Read rows of the data that the model was trained on, if there are any; the label is first."""
-    none = np.empty((0, features), np.float32)
     try:
-        found = csv_rows(_REAL.read_text("utf-8"), "rows")
-    except (OSError, UnicodeDecodeError, Unreadable):
-        return none  # they are a help, not a need
-    if found.shape[1] != features + 1:
-        return none
-    return found[~np.isinf(found).any(axis=1)][:_MOST_REAL, 1:]
+        found = _read(_REAL.read_text("utf-8"), features)
+    except (OSError, UnicodeDecodeError, Unreadable):  # they are a help, not a need
+        found = np.empty((0, features), np.float32)
+    found = found[~np.isinf(found).any(axis=1)]
+    return found[:_MOST_REAL]
+
+
+def _read(text, features):
+    try:
+        found = csv_rows(text, "rows")[:, -features:]
+    except Unreadable:
+        rows = libsvm_rows(text, "rows")
+        found = np.full((len(rows.labels), max(features, rows.width)), np.nan, np.float32)
+        lines = np.repeat(np.arange(len(found)), np.diff(rows.starts))
+        found[lines, rows.columns] = rows.values
+    if found.shape[1] != features:
+        raise Unreadable(400, "rows of another model")
+    return found
 
 
 def _tell(said):
