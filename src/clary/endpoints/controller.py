@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from clary.endpoints import body, containers, rollouts
+from clary.endpoints import body, containers, rollouts, shadows
 from clary.endpoints.model import ENDPOINT, FLEET
 from clary.kernel.clock import now
 from clary.kernel.errors import ClaryError, Unavailable
@@ -204,6 +204,7 @@ class Controller:
             return now() + _GONE
         with self._store.begin() as change:
             change.delete(ref)
+            shadows.forget(self._store, ref, change)
             actor = body.read(resource).actor
             change.append(Event(now(), actor, f"{ENDPOINT}.deleted", ref, {"status": "Deleted"}))
         return None
