@@ -360,6 +360,7 @@ def emptied(platform: Platform) -> Platform:
     """
     home = platform.config.home
     platform.worker.stop()
+    platform.shadows.close()
     platform.serving.close()
     platform.captures.close()
     platform.recorder.close()

@@ -33,6 +33,7 @@ def platform(tmp_path):
     opened.worker.start()
     yield opened
     opened.worker.stop()
+    opened.shadows.close()
     opened.serving.close()
     opened.captures.close()
     opened.recorder.close()

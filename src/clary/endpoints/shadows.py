@@ -31,6 +31,7 @@ MOST_WAITING_BYTES = 64 << 20
 WRITE_S = 15.0
 """How often comparisons are stored; a process that is killed loses the last ones."""
 _THREADS = 4
+_LAST_S = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -138,13 +139,14 @@ class Shadows:
             return self._changed.wait_for(lambda: not (self._waiting or self._under_way), timeout_s)
 
     def close(self) -> None:
-        """Drop what is waiting, store the rest and end the threads."""
+        """Drop what is waiting, store the rest and end the threads; a slow answer is not awaited."""
         with self._changed:
             self._stopping = True
             self._waiting.clear()
             self._changed.notify_all()
+        until = time.monotonic() + _LAST_S
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, until - time.monotonic()))
         self.flush()
 
     def _start(self) -> None:

@@ -108,6 +108,7 @@ def run(config: Config) -> None:
         serve(platform, ready=ready, reset=reset)
     finally:
         platform.worker.stop()
+        platform.shadows.close()
         platform.serving.close()
         platform.captures.close()
         platform.recorder.close()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from clary.config import Config, default_home
 from clary.doors.python.endpoint import Endpoint
 from clary.doors.python.executions import Execution
+from clary.doors.python.served import Endpoints
 from clary.doors.python.uploads import Uploads
 from clary.governance.model import DEFAULT_ROLE
 from clary.kernel.clock import now
@@ -59,6 +60,11 @@ class Session:
     def actor(self) -> str:
         """Who this is, for the journal."""
         return self.platform.governance.owner.principal_arn
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Models behind endpoints: ``deploy``, ``get`` and ``list``."""
+        return Endpoints(self)
 
     @property
     def role(self) -> str:
@@ -154,6 +160,7 @@ class Session:
         if self._works:
             self.platform.worker.stop()
             self._endpoint.stop()
+        self.platform.shadows.close()
         self.platform.serving.close()
         self.platform.captures.close()
         self.platform.recorder.close()
