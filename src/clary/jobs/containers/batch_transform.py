@@ -202,7 +202,7 @@ def parsed(record, kind):
     try:
         text = record.decode("utf-8")
         return json.loads(text) if media_type(kind) in _JSON_RECORDS else next(csv.reader([text]))
-    except (ValueError, csv.Error) as error:
+    except (ValueError, RecursionError, csv.Error) as error:
         raise JobError(f"a record is not {kind}: {error}") from None
 
 
