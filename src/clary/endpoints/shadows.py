@@ -139,7 +139,7 @@ class Shadows:
             return self._changed.wait_for(lambda: not (self._waiting or self._under_way), timeout_s)
 
     def close(self) -> None:
-        """Drop what is waiting, store the rest and end the threads; a slow answer is not awaited."""
+        """Drop what is waiting, store the rest and end; a slow answer is not awaited."""
         with self._changed:
             self._stopping = True
             self._waiting.clear()
