@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 from job_files import MODEL, JobError
 from serving import ANY, CSV, JSON, Context, Refused, media_type
 
-_NPY = "application/x-npy"
+NPY = "application/x-npy"
 _NPZ = "application/x-npz"
 
 
@@ -54,8 +55,9 @@ def answer(steps, model, asked, context):
     """Predict one payload by the script's functions, with defaults for those it lacks."""
     body, content_type, accept = asked
     content_type = media_type(content_type) or JSON
-    accept = media_type(accept) or JSON
-    accept = JSON if accept == ANY else accept
+    usual = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or JSON
+    accept = media_type(accept) or usual
+    accept = usual if accept == ANY else accept
     given = _text(body, content_type)
     if "transform" in steps:
         result = _call(steps["transform"], [model, given, content_type, accept], context)
@@ -82,7 +84,7 @@ def decode(body, content_type):
             return np.array(json.loads(data))
         if content_type == CSV:
             return np.genfromtxt(io.BytesIO(data), delimiter=",", ndmin=2)
-        if content_type in {_NPY, _NPZ}:
+        if content_type in {NPY, _NPZ}:
             return np.load(io.BytesIO(data), allow_pickle=False)
     except ValueError as error:
         raise Refused(415, f"the payload is not {content_type}: {error}") from None
@@ -98,7 +100,7 @@ def encode(prediction, accept):
         text = io.StringIO()
         np.savetxt(text, array, delimiter=",", fmt="%s")
         return text.getvalue()
-    if accept == _NPY:
+    if accept == NPY:
         data = io.BytesIO()
         np.save(data, array)
         return data.getvalue()

@@ -91,8 +91,19 @@ def load_handler(framework):
         import script_serving  # noqa: PLC0415 - a handler brings its own dear imports
 
         return script_serving.load(code, program or "inference.py", framework)
+    if (MODEL / "MLmodel").is_file():
+        import mlflow_serving  # noqa: PLC0415 - a handler brings its own dear imports
+
+        return mlflow_serving.load()
+    if any(MODEL.rglob("*.onnx")):
+        import onnx_serving  # noqa: PLC0415 - a handler brings its own dear imports
+
+        return onnx_serving.load()
     if framework == "xgboost":
         import xgboost_serving  # noqa: PLC0415 - a handler brings its own dear imports
 
         return xgboost_serving.load()
-    raise JobError("the model has no inference script: SAGEMAKER_PROGRAM or code/inference.py")
+    raise JobError(
+        "the model has no inference script (SAGEMAKER_PROGRAM or code/inference.py), is no MLflow "
+        "model (MLmodel) and no ONNX file"
+    )
