@@ -83,6 +83,10 @@ class World:
             found = self.compilations.get(self.ref(found))
         return found
 
+    def workspaces(self):
+        """List what is left of processes."""
+        return [path for path in (self.home / "processes").iterdir() if path.name[0] != "."]
+
     def ref(self, compilation):
         return NEAR.sibling(COMPILATION, compilation.key)
 

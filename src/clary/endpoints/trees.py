@@ -139,8 +139,8 @@ class _Tree(Struct):
 
 
 class _Forest(Struct):
-    trees: list[_Tree]
-    tree_info: list[int]
+    trees: list[_Tree] = field(default_factory=list)
+    tree_info: list[int] = field(default_factory=list)
 
 
 class _Booster(Struct):
