@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         InvalidInput,
         JobFailed,
         LimitExceeded,
+        ModelFailed,
         NotFound,
         NotSupported,
         Unavailable,
@@ -34,10 +35,12 @@ __all__ = [
     "InvalidInput",
     "JobFailed",
     "LimitExceeded",
+    "ModelFailed",
     "NotFound",
     "NotSupported",
     "Unavailable",
     "connect",
+    "endpoints",
     "fail",
     "otherwise",
     "pipeline",
@@ -62,6 +65,8 @@ _PLACES = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'clary' has no attribute {name!r}")
+    if name == "endpoints":
+        return import_module("clary.endpoints")
     found = getattr(import_module(f"clary.{_PLACES.get(name, 'kernel.errors')}"), name)
     globals()[name] = found
     return found

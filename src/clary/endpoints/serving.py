@@ -113,6 +113,12 @@ class Serving:
             raise
         return target.answered(invocation, reply, began, asked)
 
+    def refresh(self, endpoint: Ref) -> None:
+        """Look at an endpoint now, so that the next request goes where it says."""
+        with self._lock:
+            if endpoint in self._live:
+                self._look(endpoint)
+
     def close(self) -> None:
         """Let go of every worker."""
         self._stopping.set()

@@ -1,0 +1,361 @@
+"""Endpoints as Python has them: deploy a model, ask it, replace it, look at it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from clary.doors.python import artifacts, bodies, deployments
+from clary.doors.python.deployments import ALONE, Options, Rollout
+from clary.endpoints import body
+from clary.endpoints.invocations import Invocation
+from clary.endpoints.model import CONFIG, ENDPOINT, LOG_GROUP
+from clary.endpoints.summaries import measures, variants
+from clary.kernel.clock import now
+from clary.kernel.errors import InvalidInput, JobFailed, NotFound
+from clary.kernel.resource import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clary.doors.python.session import Session
+    from clary.kernel.names import Ref
+    from clary.kernel.ports import JsonObject
+    from clary.kernel.resource import Resource
+
+_GOING_ON = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.1
+_TAIL = 30
+_PAGE = 100
+
+
+class Endpoints:
+    """The endpoints of a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def deploy(self, model: Any, name: str, **options: Unpack[Options]) -> Endpoint:
+        """Make a model live; see ``clary.endpoints.deploy``."""
+        deployments.known(options, Options, "deploy")
+        session = self._session
+        config = _configured(session, name, _each(model), options)
+        ref = session.ref(ENDPOINT, name)
+        request = {"EndpointName": name, "EndpointConfigName": config}
+        session.work()
+        session.platform.endpoints.create(ref, request, actor=session.actor)
+        made = Endpoint(session, ref)
+        return made.wait() if options.get("wait", True) else made
+
+    def get(self, name: str) -> Endpoint:
+        """Find an endpoint. Raises NotFound."""
+        ref = self._session.ref(ENDPOINT, name)
+        self._session.platform.endpoints.get(ref)
+        self._session.work()
+        return Endpoint(self._session, ref)
+
+    def list(self) -> list[Endpoint]:
+        """Find all endpoints, the newest first."""
+        region = self._session.platform.config.region
+        query = Query(ENDPOINT, self._session.account, region, limit=_PAGE)
+        found = self._session.platform.endpoints.list(query).items
+        return [Endpoint(self._session, one.ref) for one in found]
+
+
+class Endpoint:
+    """A live model: ``endpoint.predict(…)`` asks it.
+
+    As a context manager it is deleted at the end of the block.
+    """
+
+    def __init__(self, session: Session, ref: Ref) -> None:
+        self._session = session
+        self.ref = ref
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.ref.name
+
+    @property
+    def status(self) -> str:
+        """Creating, InService, Updating, RollingBack, Failed, Deleting; Deleted when it is gone."""
+        found = self._session.platform.store.get(self.ref)
+        return found.status if found else "Deleted"
+
+    @property
+    def variants(self) -> dict[str, JsonObject]:
+        """Its variants by name: model, share of the traffic, instances, how it answers and why."""
+        return variants(self._found(), self.describe())
+
+    def predict(
+        self, data: Any, *, variant: str = "", content_type: str = "", accept: str = ""
+    ) -> Any:
+        """Ask it.
+
+        Parameters
+        ----------
+        data
+            A data frame, an array, lists, a dictionary, text or bytes: whatever the model takes.
+        variant
+            The one that must answer; empty: drawn by weight.
+        content_type, accept
+            In the place of what follows from the data, and of what the model prefers. With a
+            content type, text and bytes are sent as they are.
+
+        Returns
+        -------
+        Any
+            An array, a frame, or what JSON has, as the model has answered.
+
+        Raises
+        ------
+        ModelFailed
+            It refused the request, or failed; says what it said.
+        Unavailable
+            Nobody can answer now.
+        InvalidInput
+            There is no such variant, or the data cannot be sent.
+        """
+        payload, kind, wanted = self._encoded(data, content_type)
+        invocation = Invocation(self.ref, payload, kind, accept or wanted, variant)
+        _, reply = self._session.platform.serving.invoke(invocation)
+        if isinstance(reply.body, bytes):
+            return bodies.decode(reply.body, reply.content_type)
+        return _texts(reply.body)
+
+    def update(self, model: Any, **rollout: Unpack[Rollout]) -> Endpoint:
+        """Put another model in the place of this one, without a pause.
+
+        Parameters
+        ----------
+        model
+            As for ``deploy``; with a dictionary of several, or other variants than now, those.
+        canary
+            Percent of the instances that get traffic first; the rest follows after ``bake_s``.
+        linear, rolling
+            Percent by which traffic moves, or instances are replaced, at every step.
+        bake_s
+            Seconds that each step is watched; 60 unless it says more.
+        alarms
+            Names of alarms: when one rings, all goes back to the old model.
+        capture, requirements, files, environment, wait
+            As for ``deploy``; ``capture`` stays as it is.
+
+        Raises
+        ------
+        JobFailed
+            The new model did not come into service, or an alarm rang: the old one serves.
+        Conflict
+            It is being updated already.
+        """
+        deployments.known(rollout, Rollout, "update")
+        session, found = self._session, self._found()
+        served = body.read(found).served
+        if served is None:
+            raise InvalidInput("update", f"{self.ref} is {found.status}", legal="InService")
+        names = [one.name for one in served.variants if not one.shadow_of]
+        models = _each(model, names[0]) if len(names) == 1 else _each(model)
+        options = _options(served, rollout)
+        document = None if "capture" in rollout else served.document.get("DataCaptureConfig")
+        config = _configured(session, self.name, models, options, document)
+        request: JsonObject = {"EndpointName": self.name, "EndpointConfigName": config}
+        if policy := deployments.policy(rollout):
+            request["DeploymentConfig"] = policy
+        session.work()
+        session.platform.endpoints.update(self.ref, request, actor=session.actor)
+        return self.wait() if rollout.get("wait", True) else self
+
+    def scale(self, count: int, *, variant: str = "", wait: bool = True) -> Endpoint:
+        """Change how many instances of a variant there are; empty: of every variant."""
+        return self._change({"DesiredInstanceCount": count}, variant, wait=wait)
+
+    def shift(self, weights: Mapping[str, float], *, wait: bool = True) -> Endpoint:
+        """Change the shares of the traffic, by variant."""
+        request = [
+            {"VariantName": name, "DesiredWeight": float(weight)}
+            for name, weight in weights.items()
+        ]
+        return self._changed(request, wait=wait)
+
+    def wait(self, timeout_s: float | None = None) -> Endpoint:
+        """Wait until nothing of it is under way.
+
+        Raises
+        ------
+        JobFailed
+            It has failed, or its last update was undone; says why.
+        """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        pause_s = _PAUSE_S
+        while (found := self._session.platform.store.get(self.ref)) is not None:
+            if found.status not in _GOING_ON:
+                self._session.platform.serving.refresh(self.ref)
+                if reason := body.read(found).reason:
+                    raise JobFailed(self.ref, reason, log_tail="\n".join(self.logs()[-_TAIL:]))
+                return self
+            if until is not None and time.monotonic() > until:
+                return self
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
+        return self
+
+    def delete(self, *, wait: bool = True) -> None:
+        """Take it out of service, with its configurations and the models made for it."""
+        session = self._session
+        prefix = f"{self.name}-"
+        session.work()
+        session.platform.endpoints.delete(self.ref, actor=session.actor)
+        for kind in (CONFIG, "model"):
+            query = Query(kind, self.ref.account, self.ref.region, name_prefix=prefix, limit=1000)
+            for one in session.platform.store.select(query).items:
+                if session.platform.store.tags(one.ref).get(_TAG) == self.name:
+                    _remove(session, one.ref)
+        if wait:
+            self.wait()
+
+    def metrics(self, minutes: int = 60) -> dict[str, JsonObject]:
+        """Count its requests and errors, and say how long they took, by variant."""
+        metrics = self._session.platform.metrics
+        return {name: measures(metrics, self.ref, name, minutes=minutes) for name in self.variants}
+
+    def logs(self, variant: str = "") -> list[str]:
+        """Return the lines that its workers printed."""
+        logs, ref = self._session.platform.logs, self.ref
+        group = LOG_GROUP + ref.name
+        lines: list[str] = []
+        for stream in logs.streams(ref.account, ref.region, group, variant and f"{variant}/"):
+            page = logs.tail(ref.account, ref.region, group, stream.name, 1000)
+            lines += [line.text for line in page.lines]
+        return lines
+
+    def describe(self) -> JsonObject:
+        """Return the DescribeEndpoint document."""
+        return self._session.platform.endpoints.describe(self.ref)
+
+    def __enter__(self) -> Self:
+        """Be deleted at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.delete()
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.name!r})"
+
+    def _found(self) -> Resource:
+        return self._session.platform.endpoints.get(self.ref)
+
+    def _encoded(self, data: Any, content_type: str) -> tuple[bytes, str, str]:
+        """Write what is asked: the body, its content type, and the type of the answer."""
+        served = body.read(self._found()).served
+        stage = served.variants[0].stages[0] if served and served.variants[0].stages else None
+        variables = stage.environment if stage else {}
+        any_python = artifacts.PYTHON in variables
+        rows_only = stage is not None and not any_python and "xgboost" in stage.image
+        wanted = bodies.NATIVE if any_python else ""
+        if content_type and isinstance(data, str | bytes):
+            return (data.encode() if isinstance(data, str) else data), content_type, wanted
+        payload, kind = bodies.encode(data, any_python=any_python, rows_only=rows_only)
+        return payload, content_type or kind, wanted
+
+    def _change(self, what: JsonObject, variant: str, *, wait: bool) -> Endpoint:
+        names = [variant] if variant else list(self.variants)
+        return self._changed([{"VariantName": name, **what} for name in names], wait=wait)
+
+    def _changed(self, wanted: list[JsonObject], *, wait: bool) -> Endpoint:
+        session = self._session
+        request = {"EndpointName": self.name, "DesiredWeightsAndCapacities": wanted}
+        session.work()
+        session.platform.endpoints.set_weights_and_capacities(
+            self.ref, request, actor=session.actor
+        )
+        return self.wait() if wait else self
+
+
+_TAG = "clary:endpoint"
+"""Marks the models and configurations that ``deploy`` and ``update`` have made."""
+
+
+def _configured(
+    session: Session,
+    name: str,
+    models: Mapping[str, Any],
+    options: Options,
+    kept: JsonObject | None = None,
+) -> str:
+    """Make models and a configuration of them; returns its name."""
+    platform, tags = session.platform, {_TAG: name}
+    stem = f"{name}-{now():%Y%m%d%H%M%S%f}"[:60]
+    listed: list[JsonObject] = []
+    for variant, model in models.items():
+        made = f"{stem}-{len(listed)}"
+        container = artifacts.container(
+            model,
+            session,
+            requirements=options.get("requirements", ()),
+            files=str(options.get("files", "")),
+            environment=options.get("environment"),
+        )
+        request = {
+            "ModelName": made,
+            "PrimaryContainer": container,
+            "ExecutionRoleArn": session.role,
+        }
+        platform.models.create_model(
+            session.ref("model", made), request, actor=session.actor, tags=tags
+        )
+        listed.append(deployments.variant(variant, made, options))
+    document: JsonObject = {"EndpointConfigName": stem, "ProductionVariants": listed}
+    default = f"s3://{session.bucket}/{name}/capture"
+    if wanted := kept or deployments.capture(options.get("capture", False), default):
+        document["DataCaptureConfig"] = wanted
+    platform.endpoints.create_config(
+        session.ref(CONFIG, stem), document, actor=session.actor, tags=tags
+    )
+    return stem
+
+
+def _each(model: Any, alone: str = ALONE) -> Mapping[str, Any]:
+    """Give each model the name of its variant."""
+    if not isinstance(model, Mapping):
+        return {alone: model}
+    if not model:
+        raise InvalidInput("model", "no variant is given", legal="a model, or models by variant")
+    return model
+
+
+def _options(served: body.Generation, rollout: Rollout) -> Options:
+    """Keep what the variants have, but for what an update changes."""
+    first = served.variants[0]
+    kept: Options = {
+        "instances": {one.name: one.count or 1 for one in served.variants},
+        "weights": {one.name: one.weight for one in served.variants},
+        "instance_type": first.instance_type or deployments.DEFAULT_INSTANCE,
+    }
+    if first.serverless:
+        kept["serverless"] = {
+            "memory_mib": first.serverless.memory_mib,
+            "max_concurrency": first.serverless.max_concurrency,
+        }
+    for name in ("requirements", "files", "environment", "capture"):
+        if name in rollout:
+            kept[name] = rollout[name]
+    return kept
+
+
+def _remove(session: Session, ref: Ref) -> None:
+    platform = session.platform
+    remove = (
+        platform.models.delete_model if ref.kind == "model" else platform.endpoints.delete_config
+    )
+    try:
+        remove(ref, actor=session.actor)
+    except NotFound:
+        return  # somebody else was faster
+
+
+def _texts(pieces: Iterator[bytes]) -> Iterator[str]:
+    for piece in pieces:
+        yield piece.decode("utf-8", "replace")
