@@ -120,10 +120,17 @@ def operations(service):
     return [reference.operation_model(name) for name in reference.operation_names]
 
 
-@pytest.mark.parametrize("name", model.SERVICES)
-def test_every_request_decodes_to_what_botocore_encoded(name):
+SPOKEN = [
+    *((name, model.service(name).protocol) for name in model.SERVICES),
+    ("cloudwatch", "json"),
+    ("cloudwatch", "query"),
+]
+
+
+@pytest.mark.parametrize(("name", "protocol"), SPOKEN)
+def test_every_request_decodes_to_what_botocore_encoded(name, protocol):
     service, rng = model.service(name), random.Random(name)
-    serializer = botocore.serialize.create_serializer(service.protocol, False)
+    serializer = botocore.serialize.create_serializer(protocol, False)
     for operation in operations(name):
         params = sample(operation.input_shape, rng) if operation.input_shape else {}
         request = to_request(params, operation, serializer)
@@ -132,24 +139,25 @@ def test_every_request_decodes_to_what_botocore_encoded(name):
             assert route.operation.name != operation.name
             continue
         assert route.operation.name == operation.name
-        got = codec.codec(name).decode(route.operation, request, route.labels)
+        assert routing.spoken(service, request) == protocol
+        got = codec.codec(name, protocol).decode(route.operation, request, route.labels)
         for key, value in got.items():
             if isinstance(value, tuple):  # a streaming body
                 got[key] = b"".join(value)
         assert plain(got) == plain(params), operation.name
 
 
-@pytest.mark.parametrize("name", model.SERVICES)
-def test_every_result_decodes_by_botocore_to_what_was_encoded(name):
+@pytest.mark.parametrize(("name", "protocol"), SPOKEN)
+def test_every_result_decodes_by_botocore_to_what_was_encoded(name, protocol):
     service, rng = model.service(name), random.Random(name)
-    parser = botocore.parsers.create_parser(service.protocol)
+    parser = botocore.parsers.create_parser(protocol)
     for operation in operations(name):
         if operation.output_shape is None or operation.has_event_stream_output:
             continue
         if operation.name in SHADOWED:
             continue
         result = sample(operation.output_shape, rng)
-        response = codec.codec(name).encode(
+        response = codec.codec(name, protocol).encode(
             service.operations[operation.name], result, "00000000-request"
         )
         headers = HTTPHeaders()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from clary.kernel.errors import InvalidInput, NotSupported
@@ -42,6 +43,7 @@ _SUMMED: Mapping[str, Callable[[Sequence[float]], float]] = {
     "MIN": min,
     "MAX": max,
 }
+_LEGAL = re.compile(r"[\w\s+\-*/()\[\],.<>=!]+", re.ASCII)
 _SEARCHES = ("SEARCH(", "SELECT ", "ANOMALY_DETECTION_BAND(", "DB_PERF_INSIGHTS(", "LAMBDA(")
 
 
@@ -73,12 +75,14 @@ class Expression:
         self._text, self._field = text, field
         if text.lstrip().upper().startswith(_SEARCHES):
             raise NotSupported(f"{field}: clary cannot evaluate {text[:80]!r}")
+        if len(text) > _LONGEST or not _LEGAL.fullmatch(text):
+            raise InvalidInput(field, f"{text[:80]!r} is no expression")
         try:
-            self._tree = ast.parse(text.strip()[:_LONGEST], mode="eval").body
+            self._tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             raise InvalidInput(field, f"{text[:80]!r} is no expression") from None
-        if len(text) > _LONGEST or _depth(self._tree) > _DEEPEST:
-            raise InvalidInput(field, "is too long or nested too deeply")
+        if _depth(self._tree) > _DEEPEST:
+            raise InvalidInput(field, "is nested too deeply")
 
     @property
     def names(self) -> set[str]:

@@ -106,8 +106,8 @@ class Triggers:
         resource = transaction.get(ref)
         if ref.kind in (_EXECUTION, _STEP):
             detail = _of_pipeline(event, resource)
-        elif ref.kind == _REQUEST:
-            detail = dict(event.detail) or None
+        elif ref.kind in (_REQUEST, _ALARM):
+            detail = _of_line(event)
         elif ref.kind == "endpoint":
             detail = self._of_endpoint(event, resource)
         else:
@@ -149,6 +149,13 @@ class Triggers:
             for line in reversed(later):  # it may have been changed since
                 detail |= line.detail.get("before") or {}
         return {name: value for name, value in detail.items() if value is not None}
+
+
+def _of_line(event: Event) -> JsonObject | None:
+    """Give what the line itself holds: of an alarm, only that its state has changed."""
+    if event.ref.kind == _ALARM and event.action != "alarm.state-changed":
+        return None
+    return dict(event.detail) or None
 
 
 def _of_pipeline(event: Event, resource: Resource | None) -> JsonObject | None:

@@ -140,7 +140,8 @@ def _query_words(error: WireError, service: Service, status: int) -> dict[str, s
     if not service.query_compatible:
         return {}
     fault = "Sender" if status < 500 else "Receiver"
-    return {"x-amzn-query-error": f"{QUERY_WORDS.get(error.code, error.code)};{fault}"}
+    word = QUERY_WORDS.get((service.name, error.code), error.code)
+    return {"x-amzn-query-error": f"{word};{fault}"}
 
 
 def _json_error(error: WireError, service: Service, status: int, request_id: str) -> Response:

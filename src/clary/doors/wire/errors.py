@@ -204,10 +204,10 @@ WORDS: dict[str, dict[type[ClaryError], tuple[str, ...]]] = {
     },
 }
 QUERY_WORDS = {
-    "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
-    "QueueNameExists": "QueueAlreadyExists",
+    ("sqs", "QueueDoesNotExist"): "AWS.SimpleQueueService.NonExistentQueue",
+    ("sqs", "QueueNameExists"): "QueueAlreadyExists",
     **{
-        code: f"AWS.SimpleQueueService.{code}"
+        ("sqs", code): f"AWS.SimpleQueueService.{code}"
         for code in (
             "BatchEntryIdsNotDistinct",
             "EmptyBatchRequest",
@@ -217,7 +217,7 @@ QUERY_WORDS = {
         )
     },
 }
-"""What a service that spoke the query protocol once called its errors then."""
+"""By service and code: what a service that spoke the query protocol once called its errors then."""
 # Where the model gives a code no status. The json protocol answers 400 to every client error.
 _STATUS: dict[type[ClaryError], int] = {
     InvalidInput: 400,

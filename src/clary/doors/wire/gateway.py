@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,8 @@ class Gateway:
         operation = route.operation
         if not model.service(operation.service).streams(operation):
             request = replace(request, body=(_read_all(request.body),))
+        if operation.compressed and request.headers.get("content-encoding") == "gzip":
+            request = replace(request, body=(_unzipped(b"".join(request.body)),))
         params = spoken.decode(operation, request, route.labels)
         validator(operation.service, strict=self._strict).validate(operation, params)
         return params
@@ -134,13 +137,26 @@ def _read_all(pieces: Iterable[bytes]) -> bytes:
     for piece in pieces:
         size += len(piece)
         if size > _LARGEST_DOCUMENT:
-            raise WireError(
-                "RequestEntityTooLarge",
-                f"The request's body is over {_LARGEST_DOCUMENT} bytes",
-                413,
-            )
+            raise _too_large()
         held.append(piece)
     return held[0] if len(held) == 1 else b"".join(held)
+
+
+def _unzipped(body: bytes) -> bytes:
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        whole = reader.decompress(body, _LARGEST_DOCUMENT + 1)
+    except zlib.error as error:
+        raise Mismatch(f"The body is not gzip: {error}") from None
+    if len(whole) > _LARGEST_DOCUMENT:
+        raise _too_large()
+    return whole
+
+
+def _too_large() -> WireError:
+    return WireError(
+        "RequestEntityTooLarge", f"The request's body is over {_LARGEST_DOCUMENT} bytes", 413
+    )
 
 
 def _wire_error(failure: Exception, place: _Place, request_id: str) -> WireError:

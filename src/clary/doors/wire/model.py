@@ -56,6 +56,8 @@ class Operation:
         The codes it declares, with the HTTP status of those that have one.
     deprecated
         Another operation at the same address is preferred.
+    compressed
+        Clients may compress its requests by gzip.
     """
 
     service: str
@@ -68,6 +70,7 @@ class Operation:
     output_wrapper: str = ""
     errors: Mapping[str, int | None] = field(default_factory=dict)
     deprecated: bool = False
+    compressed: bool = False
 
 
 class Service:
@@ -109,6 +112,7 @@ class Service:
             output_wrapper=result.get("resultWrapper", ""),
             errors=dict(map(self._error, spec.get("errors", ()))),
             deprecated=bool(spec.get("deprecated")),
+            compressed="gzip" in spec.get("requestcompression", {}).get("encodings", ()),
         )
 
     def _error(self, reference: Mapping[str, Any]) -> tuple[str, int | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -69,27 +70,26 @@ def list_metrics(call: Call) -> JsonObject:
     ):
         raise NotSupported("IncludeLinkedAccounts: clary links no accounts")
     age_s = _ACTIVE_S if params.get("RecentlyActive") else _LISTED_S
-    after: Metric | None = None
-    metrics: list[Metric] = []
-    if token := params.get("NextToken", ""):
-        after = _after(call, token)
-    while len(metrics) <= _PAGE:  # units are series of their own, and not listed
-        more = call.platform.metrics.list(
-            Selection(
-                call.account,
-                call.region,
-                params.get("Namespace"),
-                params.get("MetricName"),
-                {one["Name"]: one.get("Value") for one in params.get("Dimensions", ())},
-                int(now().timestamp()) - age_s,
-                after,
-                _PAGE,
-            )
-        )
-        metrics += [one for one in more if not metrics or _name(one) != _name(metrics[-1])]
+    token = params.get("NextToken", "")
+    selection = Selection(
+        call.account,
+        call.region,
+        params.get("Namespace"),
+        params.get("MetricName"),
+        {one["Name"]: one.get("Value") for one in params.get("Dimensions", ())},
+        int(now().timestamp()) - age_s,
+        _after(call, token) if token else None,
+        _PAGE,
+    )
+    found: dict[object, Metric] = {}
+    while len(found) <= _PAGE:  # units are series of their own, and not listed
+        more = call.platform.metrics.list(selection)
+        for one in more:
+            found.setdefault(_name(one), one)
         if len(more) < _PAGE:
             break
-        after = more[-1]
+        selection = replace(selection, after=more[-1])
+    metrics = list(found.values())
     answer: JsonObject = {"Metrics": [_document(one) for one in metrics[:_PAGE]]}
     if len(metrics) > _PAGE:
         answer["NextToken"] = encode_token(_name(metrics[_PAGE - 1]))
