@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-TRANSACTIONS = 40
+TRANSACTIONS = 48
 """About so many make its life: it is led into service, updated badly and well, and deleted."""
 POINTS = [f"{number}.{moment}" for number in range(TRANSACTIONS) for moment in range(3)]
 LIFE = [
@@ -38,7 +38,7 @@ def check(found):
 
 def test_killed_at_some_moments(tmp_path):
     luck = random.Random(20261122)
-    for found in lives(tmp_path, ["999.0", *luck.sample(POINTS[: 3 * 25], 4)]):
+    for found in lives(tmp_path, ["999.0", *luck.sample(POINTS[: 3 * 40], 4)]):
         assert found["killed"] == (found["point"] != "999.0")
         check(found)
 
