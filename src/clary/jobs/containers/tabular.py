@@ -168,7 +168,10 @@ def _float32(values: list[float] | list[list[float]]) -> NDArray[np.float32]:
 
 
 def libsvm_rows(text: str, name: str) -> Sparse:
-    """Read libsvm text: a label, perhaps ``:`` and a weight, then ``column:value``."""
+    """Read libsvm text: a label, perhaps ``:`` and a weight, then ``column:value``.
+
+    Of a column that a row has twice the last value counts.
+    """
     rows = Sparse([], [], [0], [], [], [])
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()
@@ -187,6 +190,7 @@ def _libsvm_row(words: list[str], rows: Sparse) -> None:
     label, _, weight = words[0].partition(":")
     rows.labels.append(float(label))
     rows.weights.append(float(weight or 1))
+    found = {}
     for word in words[1:]:
         column, _, value = word.partition(":")
         if column == "qid":
@@ -195,8 +199,9 @@ def _libsvm_row(words: list[str], rows: Sparse) -> None:
         number = int(column)
         if not 0 <= number < 2**31:
             raise ValueError(column)
-        rows.columns.append(number)
-        rows.values.append(float(value))
+        found[number] = float(value)
+    rows.columns.extend(found)
+    rows.values.extend(found.values())
 
 
 def encoded(predictions: list[float] | list[list[float]], accept: str) -> bytes:
