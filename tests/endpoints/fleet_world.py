@@ -42,6 +42,7 @@ class World:
 
     home: Path
     lease_s: float = 2.0
+    beat_s: float = 5.0
 
     def __post_init__(self):
         self.store = SqliteStore(self.home / "metadata.db")
@@ -57,6 +58,7 @@ class World:
                 self.logs,
                 lambda ref, role: {},
                 Environments(self.store, builder),
+                beat_s=self.beat_s,
             )
         )
         self.worker = self.new_worker()

@@ -26,6 +26,12 @@ ECHO = textwrap.dedent(
         if data == "die": os.kill(os.getpid(), 9)
         if data == "die once" and not os.path.exists("/tmp/died"): os.kill(os.getpid(), 9)
         if data == "sleep": time.sleep(60)
+        if data == "long stream":
+            def slowly():
+                for n in range(12):
+                    time.sleep(0.2)
+                    yield f"{n} "
+            return slowly(), "text/plain"
         if data == "nap": time.sleep(0.05)
         if data == "large": return b"x" * (6 * 2**20 + 1), accept
         if data == "stream": return (f"piece {n} " for n in range(3)), "text/plain"
@@ -158,6 +164,11 @@ def test_a_request_that_takes_too_long(world):
     assert {str(one) for one in load.failures} == {"too many requests wait for a worker"}
 
 
+def test_a_stream_may_last_longer_than_a_request(world):
+    client = world.client(world.create("stream", CODE, limits={"timeout_s": 1.0}))
+    assert len(b"".join(client.ask(text("long stream")).body).split()) == 12
+
+
 def test_resizing_and_retiring_fail_no_request(world):
     ref = world.create("sized", CODE)
     client = world.client(ref)
@@ -232,7 +243,12 @@ def test_workers_outlive_the_server_and_are_taken_over(world, tmp_path):
         assert other.worker.stop()
 
 
-def test_a_worker_that_does_not_answer_is_replaced(world):
+def test_a_worker_that_does_not_answer_is_replaced(tmp_path):
+    with opened(tmp_path, beat_s=0.3) as world:
+        replaced_when_stuck(world)
+
+
+def replaced_when_stuck(world):
     ref = world.create("stuck", CODE)
     for pid in inside(world, "stuck-1-0"):
         os.kill(pid, signal.SIGSTOP)

@@ -37,7 +37,7 @@ def ask(client, word="on", name=""):
 
 def beat(world):
     (process,) = world.processes()
-    return frames.beat(world.runner.workspace(process) / "run/beat.sock")
+    return frames.beat(world.runner.workspace(process) / "run/beat.sock", 5.0)
 
 
 def at_once(count, call):

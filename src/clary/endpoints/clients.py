@@ -59,12 +59,16 @@ class FleetClient:
             serverless.max_concurrency if serverless else 0,
         )
         self._looked_at = 0.0
+        self._revision = -1
         self._demanded: dict[Key, tuple[int, float]] = {}
         self.refresh(resource)
 
     def refresh(self, fleet: Resource) -> None:
         """Learn which instances there are now."""
         self._looked_at = time.monotonic()
+        if fleet.revision < self._revision:
+            return  # another thread has read it later
+        self._revision = fleet.revision
         self._status = fleet.status
         self._state = instances.read(build(FleetSpec, fleet.body))
         self._lines.refresh(one for one in self._state.instances if one.phase == "ready")

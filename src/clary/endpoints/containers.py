@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from clary.endpoints.model import Stage
 from clary.jobs.contract import split_uri
@@ -48,12 +48,14 @@ class _Container(Struct, frozen=True, rename="pascal"):
 class Contents:
     """A model's containers, as public documents, and how they are called.
 
-    ``direct`` says that requests name the container; ``network`` that they may reach one.
+    ``direct`` says that requests name the container; ``network`` that they may reach one, by the
+    role whose ARN is ``role``.
     """
 
     containers: Sequence[Mapping[str, Any]]
     direct: bool = False
     network: bool = True
+    role: str = ""
 
 
 def contents(get: Get, model: Ref) -> Contents:
@@ -73,10 +75,14 @@ def contents(get: Get, model: Ref) -> Contents:
         legal = f"1 to {MOST_CONTAINERS}"
         raise InvalidInput("ModelName", f"{model} has {len(containers)} containers", legal=legal)
     mode = (document.get("InferenceExecutionConfig") or {}).get("Mode", "Serial")
-    return Contents(containers, mode == "Direct", not document.get("EnableNetworkIsolation"))
+    network = not document.get("EnableNetworkIsolation")
+    role = document.get("ExecutionRoleArn") or ""
+    return Contents(containers, mode == "Direct", network, role)
 
 
-def stages(objects: ObjectStore, containers: Sequence[Mapping[str, Any]]) -> tuple[Stage, ...]:
+def stages(
+    objects: ObjectStore, containers: Sequence[Mapping[str, Any]], *, role: str = ""
+) -> tuple[Stage, ...]:
     """Say what workers need of each container, with the digest of its artifact.
 
     Raises
@@ -84,7 +90,8 @@ def stages(objects: ObjectStore, containers: Sequence[Mapping[str, Any]]) -> tup
     InvalidInput
         An image stands for nothing here, or an artifact does not exist; says which.
     """
-    return tuple(_stage(objects, build(_Container, one, field="Container")) for one in containers)
+    views = [build(_Container, one, field="Container") for one in containers]
+    return tuple(structs.replace(_stage(objects, one), role=role) for one in views)
 
 
 def _stage(objects: ObjectStore, container: _Container) -> Stage:

@@ -116,7 +116,7 @@ class Controller:
         found = containers.contents(self._store.get, ref.sibling("model", variant.model))
         return structs.replace(
             variant,
-            stages=containers.stages(self._objects, found.containers),
+            stages=containers.stages(self._objects, found.containers, role=found.role),
             direct=found.direct,
             network=variant.network and found.network,
         )

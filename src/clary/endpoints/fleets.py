@@ -5,20 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from clary.endpoints import instances
-from clary.endpoints.files import Files
-from clary.endpoints.instances import DRAIN_S, Instance, State, Wanted
+from clary.endpoints.instances import State, Wanted
 from clary.endpoints.model import FLEET, FleetSpec, FleetStatus
-from clary.endpoints.targets import IDLE_S, TIMEOUT_S, comes_by_use, needs_none, targets
-from clary.endpoints.workers import Workers
+from clary.endpoints.targets import needs_none, targets
+from clary.endpoints.turns import LOOK_S, Interrupted, Turn
 from clary.kernel.clock import now
 from clary.kernel.codec import build, plain
-from clary.kernel.errors import ClaryError, NotFound, Unavailable
+from clary.kernel.errors import NotFound
 from clary.kernel.resource import Event, Resource
 
 if TYPE_CHECKING:
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
 
     Change = Callable[[FleetSpec, State], State]
 
-_FAST_S, _LOOK_S, _HEALTH_S = 0.01, 0.25, 2.0
-_SLACK_S = 5.0
-_LONGEST_REASON = 1024
 _ACTOR = "clary"
 
 
@@ -48,10 +43,6 @@ class FleetState:
     reason: str
 
 
-class _Interrupted(Exception):
-    """The worker stops, or the fleet is to go; somebody goes on later."""
-
-
 class Fleets:
     """The fleets of a home; ``run`` is the worker's handler of them.
 
@@ -59,10 +50,16 @@ class Fleets:
     ----------
     tools
         See ``workers.Tools``.
+
+    Attributes
+    ----------
+    silences
+        How often in a row this process has had no sign of life from an instance.
     """
 
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
+        self.silences: dict[tuple[Ref, int], int] = {}
 
     def create(
         self, ref: Ref, spec: FleetSpec, *, parent: Ref, transaction: Transaction
@@ -133,17 +130,28 @@ class Fleets:
             if found is None:
                 return None
             try:
-                wait_s = _Turn(self, found, stopping).go()
-            except _Interrupted:
+                wait_s = Turn(self, found, stopping).go()
+            except Interrupted:
                 continue
             if wait_s is None:
                 return None
-            if wait_s >= _LOOK_S:
+            if wait_s >= LOOK_S:
                 return now() + timedelta(seconds=wait_s)
             stopping.wait(wait_s)
         return now()
 
-    def change(self, ref: Ref, change: Change, *, wake: bool = False) -> Resource | None:
+    def failed(self, ref: Ref, serial: int, reason: str) -> None:
+        """Take an instance out that cannot answer any more, and say why."""
+        event = Event(now(), _ACTOR, f"{FLEET}.instance-failed", ref, {"reason": reason})
+        self.change(
+            ref,
+            lambda _, state: instances.failed(state, serial, reason, time.time()),
+            event=event,
+        )
+
+    def change(
+        self, ref: Ref, change: Change, *, wake: bool = False, event: Event | None = None
+    ) -> Resource | None:
         """Change a fleet's notes; tells its endpoint when status or ready instances change."""
         with self.tools.store.begin(durable=False) as transaction:
             found = transaction.get(ref)
@@ -160,6 +168,8 @@ class Fleets:
                 transaction.wake(found.parent)
             if wake:
                 transaction.wake(ref)
+            if event is not None:
+                transaction.append(event)
         return made
 
     def _written(
@@ -177,153 +187,6 @@ class Fleets:
             event = f"{FLEET}.{'in-service' if status == 'InService' else 'failed'}"
             transaction.append(Event(now(), _ACTOR, event, found.ref, detail))
         return made
-
-
-class _Turn:
-    """One look at a fleet, and what follows from it."""
-
-    def __init__(self, fleets: Fleets, resource: Resource, stopping: threading.Event) -> None:
-        self._fleets = fleets
-        self._resource = resource
-        self._ref = resource.ref
-        self._spec = build(FleetSpec, resource.body)
-        self._state = instances.read(self._spec)
-        self._workers = Workers(fleets.tools, self._ref, self._spec)
-        self._stopping = stopping
-        self._checked_at = 0.0
-        self._idle_s: dict[int, float] = {}
-
-    def go(self) -> float | None:
-        """Do what is to be done; returns in how many seconds to look again."""
-        for one in self._state.instances:
-            {"starting": self._starting, "ready": self._ready, "leaving": self._leaving}[one.phase](
-                one
-            )
-        if self._resource.status == "Draining":
-            return self._drained()
-        if self._resource.status != "Failed" and not self._spec.compiled:
-            self._fleets.change(self._ref, self._adjusted)
-        return self._patience()
-
-    def _starting(self, one: Instance) -> None:
-        try:
-            self._workers.start(one, self._check)
-        except Unavailable:
-            raise
-        except (ClaryError, OSError) as error:
-            self._fail(one, str(error))
-            return
-        status = self._workers.status(one)
-        if status is not None and status.state != "running":
-            self._fail(one, self._workers.reason(one))
-        elif self._workers.is_listening(one):
-            self._fleets.change(
-                self._ref,
-                lambda _, state: instances.changed(
-                    state, one.serial, phase="ready", since=time.time()
-                ),
-            )
-        elif time.time() - one.since > self._spec.startup_s:
-            self._fail(one, f"it was not ready within {self._spec.startup_s:g} s")
-
-    def _ready(self, one: Instance) -> None:
-        status = self._workers.status(one)
-        if status is None or status.state != "running":
-            self._fail(one, self._workers.reason(one))
-            return
-        beats = self._workers.beats(one)
-        limit_s = self._spec.limits.get("timeout_s", TIMEOUT_S) + _SLACK_S
-        if not all(beats) or any(beat and beat.busy_s > limit_s for beat in beats):
-            status = self._workers.status(one)
-            running = status is not None and status.state == "running"
-            self._fail(one, "it does not answer" if running else self._workers.reason(one))
-            return
-        self._idle_s[one.serial] = min(beat.idle_s for beat in beats if beat)
-        if comes_by_use(self._spec) and self._idle_s[one.serial] > self._longest_idle_s:
-            self._fleets.change(self._ref, partial(self._unused, one))
-
-    @property
-    def _longest_idle_s(self) -> float:
-        return self._spec.limits.get("idle_s", IDLE_S)
-
-    def _unused(self, one: Instance, spec: FleetSpec, state: State) -> State:
-        """Have an instance leave that nobody uses, unless it is to be kept."""
-        kept = spec.serverless.provisioned if spec.serverless else 0
-        if state.ready <= kept:
-            return state
-        return instances.idle(state, one.serial, time.time())
-
-    def _leaving(self, one: Instance) -> None:
-        waited = time.time() - one.since
-        longest = self._spec.limits.get("timeout_s", TIMEOUT_S) + _SLACK_S
-        if not one.dead and waited < longest:
-            if waited < DRAIN_S:
-                return
-            beats = self._workers.beats(one)
-            if any(beat is not None and beat.busy_s > 0 for beat in beats):
-                return
-        if self._workers.stop(one):
-            self._fleets.change(self._ref, lambda _, state: instances.without(state, one.serial))
-
-    def _fail(self, one: Instance, reason: str) -> None:
-        text = reason[:_LONGEST_REASON]
-
-        def change(_: FleetSpec, state: State) -> State:
-            return instances.failed(state, one.serial, text, time.time())
-
-        self._fleets.change(self._ref, change)
-
-    def _adjusted(self, spec: FleetSpec, state: State) -> State:
-        wanted = targets(spec, state, self._idle_s)
-        if spec.serverless is None and comes_by_use(spec):  # those that made room
-            left = {
-                name: one for name, one in state.wanted.items() if name in wanted or one.failure
-            }
-            state = msgspec.structs.replace(state, wanted=left)
-        return instances.adjusted(state, wanted, time.time())
-
-    def _drained(self) -> float | None:
-        found = self._fleets.tools.store.get(self._ref)
-        if found is None:
-            return None
-        if instances.read(build(FleetSpec, found.body)).instances:
-            return _FAST_S * 5
-        Files(self._fleets.tools, self._ref).discard()
-        with self._fleets.tools.store.begin() as transaction:
-            if transaction.get(self._ref) is None:
-                return None
-            transaction.delete(self._ref)
-            transaction.append(Event(now(), _ACTOR, f"{FLEET}.deleted", self._ref))
-            if self._resource.parent is not None:
-                transaction.wake(self._resource.parent)
-        return None
-
-    def _patience(self) -> float | None:
-        """Say in how many seconds something may have to be done."""
-        found = self._fleets.tools.store.get(self._ref)
-        if found is None:
-            return None
-        state = instances.read(build(FleetSpec, found.body))
-        phases = {one.phase for one in state.instances}
-        if "starting" in phases or any(one.dead for one in state.instances):
-            return _FAST_S
-        if "leaving" in phases:
-            return _LOOK_S
-        if found.status == "Failed" or self._spec.compiled:
-            return None
-        if state.not_before > time.time():
-            return max(_FAST_S, state.not_before - time.time())
-        return _HEALTH_S if phases else None
-
-    def _check(self) -> None:
-        """Give up fetching files when the worker stops or the fleet is to go."""
-        if self._stopping.is_set():
-            raise _Interrupted
-        if time.monotonic() - self._checked_at > _LOOK_S:
-            self._checked_at = time.monotonic()
-            found = self._fleets.tools.store.get(self._ref)
-            if found is None or found.status != self._resource.status:
-                raise _Interrupted
 
 
 def _first(spec: FleetSpec) -> int:

@@ -52,7 +52,11 @@ class Header(msgspec.Struct, frozen=True):
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """What a worker is at; ``served`` counts its answers."""
+    """What a worker is at.
+
+    ``served`` counts its answers; ``busy_s`` is how long it has sent nothing for the request it is
+    at, ``idle_s`` how long it has had none.
+    """
 
     served: int = 0
     busy_s: float = 0.0
@@ -133,12 +137,17 @@ class Channel:
         return found
 
 
-def beat(path: Path, timeout_s: float = 2.0) -> Beat | None:
-    """Ask a worker what it is at; None when it does not say."""
-    try:
-        connection = _connected(path, timeout_s)
-    except Vanished:
-        return None
+def beat(path: Path, timeout_s: float) -> Beat:
+    """Ask a worker what it is at.
+
+    Raises
+    ------
+    Vanished
+        Nobody is there, or says what can be understood.
+    Late
+        It has not said so in time.
+    """
+    connection = _connected(path, timeout_s)
     until, said = time.monotonic() + timeout_s, b""
     with connection:
         try:
@@ -148,9 +157,11 @@ def beat(path: Path, timeout_s: float = 2.0) -> Beat | None:
                 if not part:
                     return msgspec.json.decode(said, type=Beat)
                 said += part
-        except (OSError, Late, msgspec.DecodeError):
-            return None
-    return None
+        except TimeoutError:
+            raise Late from None
+        except (OSError, msgspec.DecodeError) as error:
+            raise Vanished(f"it says nothing that can be understood: {error}") from None
+    raise Vanished("it says too much")
 
 
 def _connected(path: Path, timeout_s: float) -> socket.socket:

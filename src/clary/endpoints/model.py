@@ -34,6 +34,8 @@ class Stage(Struct, frozen=True):
         ``ContainerHostname``; names the container when containers are called directly.
     sha256
         Digest of the artifact's content when the fleet was made; empty for prefixes.
+    role
+        ARN of the role that its workers' own calls are made by.
     """
 
     image: str
@@ -43,6 +45,7 @@ class Stage(Struct, frozen=True):
     multi_model: bool = False
     hostname: str = ""
     sha256: str = ""
+    role: str = ""
 
 
 class Serverless(Struct, frozen=True):

@@ -42,7 +42,8 @@ _SAID = ("AlgorithmError: ", "ClientError: ")
 class Tools:
     """What fleets work with.
 
-    ``environment`` gives the variables by which a worker with a network reaches the platform.
+    ``environment`` gives the variables by which a worker with a network reaches the platform;
+    ``beat_s`` is how long a worker may take to say that it lives.
     """
 
     store: MetadataStore
@@ -52,6 +53,7 @@ class Tools:
     environment: Environment
     environments: Environments
     memory_bytes: int | None = None
+    beat_s: float = 5.0
 
 
 class Workers:
@@ -91,20 +93,25 @@ class Workers:
                 self._start(one, stage, process, check)
 
     def status(self, one: Instance) -> ProcessStatus | None:
-        """Say how an instance is: as the worst of its processes; None when one is not started."""
+        """Say how an instance is: as the worst of its processes; None where one was not started."""
         found = [self._tools.runner.status(process) for process in self.processes(one)]
         if any(status is None for status in found):
             return None
         return next((one for one in found if one and one.state != "running"), found[0])
 
-    def beats(self, one: Instance) -> list[frames.Beat | None]:
-        """Ask each of its processes what it is at."""
-        return [frames.beat(self._run(process) / "beat.sock") for process in self.processes(one)]
+    def beats(self, one: Instance) -> list[frames.Beat]:
+        """Ask each of its processes what it is at. Raises frames.Vanished, frames.Late."""
+        return [
+            frames.beat(self._run(process) / "beat.sock", self._tools.beat_s)
+            for process in self.processes(one)
+        ]
 
     def is_listening(self, one: Instance) -> bool:
         """Say whether all of its processes have loaded their models."""
-        sockets = [self._run(process) / "beat.sock" for process in self.processes(one)]
-        return all(path.exists() for path in sockets) and all(self.beats(one))
+        try:
+            return bool(self.beats(one))
+        except (frames.Vanished, frames.Late):
+            return False
 
     def connect(self, one: Instance) -> list[frames.Channel]:
         """Connect to each of its processes. Raises frames.Vanished."""
@@ -195,7 +202,8 @@ class Workers:
         plan, _ = tools.environments.prepare(
             plan, [ml], say=lambda text: self._say(process, text), check=check
         )
-        given = tools.environment(self._ref, plan.role) if plan.network else {}
+        role = plan.role.rpartition("/")[2]
+        given = tools.environment(self._ref, role) if plan.network else {}
         tools.runner.start(
             specification(
                 plan,
@@ -225,6 +233,7 @@ class Workers:
             sources=_sources(one, stage),
             targets=(),
             resources=("input/config/resourceconfig.json", {"hosts": ["algo-1"]}),
+            role=stage.role,
             directories=("model", "run"),
             limit_s=_FOREVER_S,
             network=self._spec.network,

@@ -37,16 +37,20 @@ class Worker:
         self.is_leaving = False
 
     def beat(self):
-        """Say what the worker is at: seconds of the present request, or since the last."""
+        """Say for how long the present request has got nothing, or since when there is none."""
         passed = time.monotonic() - self.since
         busy, idle = (passed, 0.0) if self.is_busy else (0.0, passed)
         return {"served": self.served, "busy_s": busy, "idle_s": idle}
+
+    def go_on(self):
+        """Take note that a piece of the present answer was sent."""
+        self.since = time.monotonic()
 
     def leave(self, *_):
         """End after the request that is under way, if there is one."""
         self.is_leaving = True
         if not self.is_busy:
-            sys.exit(0)
+            os._exit(0)
 
     def serve(self, listener, handler):
         """Answer until the process is asked to end."""
@@ -70,7 +74,7 @@ class Worker:
             asked = frames.receive(connection)
             if asked is None:
                 return False
-            answer(connection, handler, *asked)
+            answer(connection, handler, *asked, self.go_on)
             self.served += 1
         except (OSError, ValueError) as error:
             print(f"a connection was lost: {error}", flush=True)
@@ -80,8 +84,11 @@ class Worker:
         return True
 
 
-def answer(connection, handler, header, body):
-    """Answer one request; whatever the model does wrong is an answer too."""
+def answer(connection, handler, header, body, sent):
+    """Answer one request; whatever the model does wrong is an answer too.
+
+    ``sent`` is called after each piece of a streamed answer.
+    """
     if header.get("op") == "ping":
         return frames.send(connection, {"status": 200})
     context = Context(header)
@@ -96,7 +103,7 @@ def answer(connection, handler, header, body):
                 result = b""
             return frames.send(connection, told, result)
         begun = True
-        return stream(connection, told, result)
+        return stream(connection, told, result, sent)
     except OSError as error:
         if begun and isinstance(error, (ConnectionError, socket.timeout)):
             raise
@@ -106,12 +113,13 @@ def answer(connection, handler, header, body):
     return frames.send(connection, told)
 
 
-def stream(connection, told, pieces):
+def stream(connection, told, pieces, sent):
     """Send pieces as they come, a frame each, and an end."""
     for piece in pieces:
         data = piece.encode() if isinstance(piece, str) else bytes(piece)
         for start in range(0, len(data), frames.PIECE):
             frames.send(connection, {**told, "more": True}, data[start : start + frames.PIECE])
+            sent()
     frames.send(connection, {**told, "end": True})
 
 
