@@ -11,9 +11,15 @@ from collections import Counter
 from contextlib import contextmanager
 
 import boto3
+import numpy as np
 import pytest
+import xgboost
 from botocore.config import Config
-from tests.endpoints.fleet_world import PYTHON, archive
+from tests.endpoints.fleet_world import PYTHON, XGBOOST, archive
+
+from clary.adapters.sqlite import SqliteStore
+from clary.endpoints import body
+from clary.kernel.names import Ref
 
 CLIENTS = 3
 BUCKET, NAME = "rolled-out", "shop"
@@ -39,6 +45,7 @@ class Server:
         line = self.process.stdout.readline()
         assert " at http://" in line, line
         self.endpoint = line.rpartition(" at ")[2].strip()
+        self.home = home
         self.keys = json.loads((home / "credentials.json").read_bytes())
 
     def client(self, service):
@@ -119,6 +126,17 @@ class Shop:
         container = {"Image": PYTHON, "ModelDataUrl": f"s3://{BUCKET}/{name}.tar.gz"}
         self.sagemaker.create_model(ModelName=name, PrimaryContainer=container)
         self.config(name, self.variant("main", name, count), **more)
+
+    def booster(self, name, slope):
+        """Make a model of the built-in XGBoost container, which the server compiles."""
+        rows = np.random.default_rng(7).random((60, 3))
+        given = xgboost.DMatrix(rows, rows.sum(axis=1) * slope)
+        made = xgboost.train({"max_depth": 2}, given, num_boost_round=3)
+        body = archive({"xgboost-model": bytes(made.save_raw("ubj"))})
+        self.s3.put_object(Bucket=BUCKET, Key=f"{name}.tar.gz", Body=body)
+        container = {"Image": XGBOOST, "ModelDataUrl": f"s3://{BUCKET}/{name}.tar.gz"}
+        self.sagemaker.create_model(ModelName=name, PrimaryContainer=container)
+        self.config(name, self.variant("main", name, 2))
 
     def config(self, name, *variants, **more):
         self.sagemaker.create_endpoint_config(
@@ -277,3 +295,16 @@ def test_instances_and_weights_change(shop, load):
     weights = [one["CurrentWeight"] for one in last["ProductionVariants"]]
     assert weights == [1.0, 3.0]
     shop.update("one")
+
+
+def test_compiled_versions_change_like_others(server, shop, load):
+    for name, slope in (("flat", 1.0), ("steep", 9.0)):
+        shop.booster(name, slope)
+    shop.update("flat")
+    shop.update("steep", blue_green("CANARY", 50))
+    store = SqliteStore(server.home / "metadata.db")
+    held = body.read(store.get(Ref("123456789012", "us-east-1", "endpoint", NAME)))
+    store.close()
+    assert [one.choice for one in held.served.variants] == ["compiled"]
+    shop.update("one", rolling())
+    assert len({answer for answer in load.answers if answer not in {"one", "two"}}) == 2
