@@ -26,6 +26,7 @@ from clary.endpoints.captures import Captures
 from clary.endpoints.clients import FleetClient
 from clary.endpoints.compilations import COMPILATION, Compilations
 from clary.endpoints.controller import Controller
+from clary.endpoints.deployments import Deployments
 from clary.endpoints.fleets import Fleets
 from clary.endpoints.live import Tools as ServingTools
 from clary.endpoints.loads import Loads
@@ -36,6 +37,7 @@ from clary.endpoints.scaling_requests import TARGET
 from clary.endpoints.service import Endpoints
 from clary.endpoints.serving import Serving
 from clary.endpoints.shadows import Shadows
+from clary.endpoints.sources import Sources
 from clary.endpoints.steps import EndpointConfigStep, EndpointStep
 from clary.endpoints.workers import Tools as WorkerTools
 from clary.experiments.jobs import JobComponents, JobMetrics
@@ -134,6 +136,8 @@ class Platform:
     tuning: Tuning
     fleets: Fleets
     endpoints: Endpoints
+    sources: Sources
+    deployments: Deployments
     shadows: Shadows
     serving: Serving
     async_invocations: AsyncInvocations
@@ -338,6 +342,8 @@ def open_platform(config: Config) -> Platform:
         tuning=tuning,
         fleets=serving.fleets,
         endpoints=serving.endpoints,
+        sources=Sources(store, objects),
+        deployments=Deployments(store, models, serving.endpoints),
         shadows=serving.shadows,
         serving=serving.serving,
         async_invocations=serving.async_invocations,

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 import clary
-from clary.doors.python import bodies, deployments, serving_program
+from clary.doors.python import bodies, serving_program
+from clary.endpoints.options import policy
 from clary.kernel.resource import Query
 
 xgboost = pytest.importorskip("xgboost")
@@ -203,8 +204,8 @@ def test_the_module_serves_the_last_session(session):
 
 
 def test_rollouts_are_written_as_documents():
-    assert deployments.policy({}) is None
-    canary = deployments.policy({"canary": 10, "bake_s": 5, "alarms": ["errors"]})
+    assert policy({}) is None
+    canary = policy({"canary": 10, "bake_s": 5, "alarms": ["errors"]})
     routing = canary["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
     assert routing == {
         "Type": "CANARY",
@@ -212,10 +213,10 @@ def test_rollouts_are_written_as_documents():
         "WaitIntervalInSeconds": 5,
     }
     assert canary["AutoRollbackConfiguration"] == {"Alarms": [{"AlarmName": "errors"}]}
-    rolling = deployments.policy({"rolling": 50})["RollingUpdatePolicy"]
+    rolling = policy({"rolling": 50})["RollingUpdatePolicy"]
     assert rolling["MaximumBatchSize"]["Value"] == 50
     with pytest.raises(clary.InvalidInput, match="canary and linear"):
-        deployments.policy({"canary": 1, "linear": 2})
+        policy({"canary": 1, "linear": 2})
 
 
 @pytest.mark.parametrize(

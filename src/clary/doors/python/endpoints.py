@@ -10,7 +10,7 @@ from clary.doors.python.session import session
 if TYPE_CHECKING:
     import builtins
 
-    from clary.doors.python.deployments import Options
+    from clary.endpoints.options import Options
 
 __all__ = ["Endpoint", "deploy", "get", "list"]
 

@@ -6,14 +6,13 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from clary.doors.python import artifacts, bodies, deployments
-from clary.doors.python.deployments import ALONE, Options, Rollout
+from clary.doors.python import artifacts, bodies
 from clary.endpoints import body
 from clary.endpoints.invocations import Invocation
-from clary.endpoints.model import CONFIG, ENDPOINT, LOG_GROUP
+from clary.endpoints.model import ENDPOINT, LOG_GROUP
+from clary.endpoints.options import ALONE, Options, Rollout, known
 from clary.endpoints.summaries import measures, variants
-from clary.kernel.clock import now
-from clary.kernel.errors import InvalidInput, JobFailed, NotFound
+from clary.kernel.errors import InvalidInput, JobFailed
 from clary.kernel.resource import Query
 
 if TYPE_CHECKING:
@@ -38,13 +37,12 @@ class Endpoints:
 
     def deploy(self, model: Any, name: str, **options: Unpack[Options]) -> Endpoint:
         """Make a model live; see ``clary.endpoints.deploy``."""
-        deployments.known(options, Options, "deploy")
+        known(options, Options, "deploy")
         session = self._session
-        config = _configured(session, name, _each(model), options)
         ref = session.ref(ENDPOINT, name)
-        request = {"EndpointName": name, "EndpointConfigName": config}
+        containers = _each(model, ALONE, options, session)
+        session.platform.deployments.create(ref, containers, options, actor=session.actor)
         session.work()
-        session.platform.endpoints.create(ref, request, actor=session.actor)
         made = Endpoint(session, ref)
         return made.wait() if options.get("wait", True) else made
 
@@ -150,21 +148,11 @@ class Endpoint:
         Conflict
             It is being updated already.
         """
-        deployments.known(rollout, Rollout, "update")
-        session, found = self._session, self._found()
-        served = body.read(found).served
-        if served is None:
-            raise InvalidInput("update", f"{self.ref} is {found.status}", legal="InService")
-        names = [one.name for one in served.variants if not one.shadow_of]
-        models = _each(model, names[0]) if len(names) == 1 else _each(model)
-        options = _options(served, rollout)
-        document = None if "capture" in rollout else served.document.get("DataCaptureConfig")
-        config = _configured(session, self.name, models, options, document)
-        request: JsonObject = {"EndpointName": self.name, "EndpointConfigName": config}
-        if policy := deployments.policy(rollout):
-            request["DeploymentConfig"] = policy
+        known(rollout, Rollout, "update")
+        session = self._session
+        containers = _each(model, "", rollout, session)
+        session.platform.deployments.update(self.ref, containers, rollout, actor=session.actor)
         session.work()
-        session.platform.endpoints.update(self.ref, request, actor=session.actor)
         return self.wait() if rollout.get("wait", True) else self
 
     def scale(self, count: int, *, variant: str = "", wait: bool = True) -> Endpoint:
@@ -204,14 +192,8 @@ class Endpoint:
     def delete(self, *, wait: bool = True) -> None:
         """Take it out of service, with its configurations and the models made for it."""
         session = self._session
-        prefix = f"{self.name}-"
+        session.platform.deployments.delete(self.ref, actor=session.actor)
         session.work()
-        session.platform.endpoints.delete(self.ref, actor=session.actor)
-        for kind in (CONFIG, "model"):
-            query = Query(kind, self.ref.account, self.ref.region, name_prefix=prefix, limit=1000)
-            for one in session.platform.store.select(query).items:
-                if session.platform.store.tags(one.ref).get(_TAG) == self.name:
-                    _remove(session, one.ref)
         if wait:
             self.wait()
 
@@ -274,86 +256,21 @@ class Endpoint:
         return self.wait() if wait else self
 
 
-_TAG = "clary:endpoint"
-"""Marks the models and configurations that ``deploy`` and ``update`` have made."""
-
-
-def _configured(
-    session: Session,
-    name: str,
-    models: Mapping[str, Any],
-    options: Options,
-    kept: JsonObject | None = None,
-) -> str:
-    """Make models and a configuration of them; returns its name."""
-    platform, tags = session.platform, {_TAG: name}
-    stem = f"{name}-{now():%Y%m%d%H%M%S%f}"[:60]
-    listed: list[JsonObject] = []
-    for variant, model in models.items():
-        made = f"{stem}-{len(listed)}"
-        container = artifacts.container(
-            model,
+def _each(model: Any, alone: str, options: Any, session: Session) -> dict[str, JsonObject]:
+    """Make a container for each variant."""
+    models = model if isinstance(model, Mapping) else {alone: model}
+    if not models:
+        raise InvalidInput("model", "no variant is given", legal="a model, or models by variant")
+    return {
+        name: artifacts.container(
+            one,
             session,
             requirements=options.get("requirements", ()),
             files=str(options.get("files", "")),
             environment=options.get("environment"),
         )
-        request = {
-            "ModelName": made,
-            "PrimaryContainer": container,
-            "ExecutionRoleArn": session.role,
-        }
-        platform.models.create_model(
-            session.ref("model", made), request, actor=session.actor, tags=tags
-        )
-        listed.append(deployments.variant(variant, made, options))
-    document: JsonObject = {"EndpointConfigName": stem, "ProductionVariants": listed}
-    default = f"s3://{session.bucket}/{name}/capture"
-    if wanted := kept or deployments.capture(options.get("capture", False), default):
-        document["DataCaptureConfig"] = wanted
-    platform.endpoints.create_config(
-        session.ref(CONFIG, stem), document, actor=session.actor, tags=tags
-    )
-    return stem
-
-
-def _each(model: Any, alone: str = ALONE) -> Mapping[str, Any]:
-    """Give each model the name of its variant."""
-    if not isinstance(model, Mapping):
-        return {alone: model}
-    if not model:
-        raise InvalidInput("model", "no variant is given", legal="a model, or models by variant")
-    return model
-
-
-def _options(served: body.Generation, rollout: Rollout) -> Options:
-    """Keep what the variants have, but for what an update changes."""
-    first = served.variants[0]
-    kept: Options = {
-        "instances": {one.name: one.count or 1 for one in served.variants},
-        "weights": {one.name: one.weight for one in served.variants},
-        "instance_type": first.instance_type or deployments.DEFAULT_INSTANCE,
+        for name, one in models.items()
     }
-    if first.serverless:
-        kept["serverless"] = {
-            "memory_mib": first.serverless.memory_mib,
-            "max_concurrency": first.serverless.max_concurrency,
-        }
-    for name in ("requirements", "files", "environment", "capture"):
-        if name in rollout:
-            kept[name] = rollout[name]
-    return kept
-
-
-def _remove(session: Session, ref: Ref) -> None:
-    platform = session.platform
-    remove = (
-        platform.models.delete_model if ref.kind == "model" else platform.endpoints.delete_config
-    )
-    try:
-        remove(ref, actor=session.actor)
-    except NotFound:
-        return  # somebody else was faster
 
 
 def _texts(pieces: Iterator[bytes]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What can be asked of an endpoint, as the documents that ask for it."""
+"""What people can ask of an endpoint in one call, as the documents that ask for it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from clary.endpoints.body import Generation
     from clary.kernel.ports import JsonObject
 
 DEFAULT_INSTANCE = "ml.m5.large"
@@ -97,6 +98,24 @@ def capture(wanted: bool | float | str, default: str) -> JsonObject:  # noqa: FB
             "JsonContentTypes": ["application/json"],
         },
     }
+
+
+def kept(served: Generation, rollout: Rollout) -> Options:
+    """Keep what the variants have, but for what an update changes."""
+    first = served.variants[0]
+    found: Options = {
+        "instances": {one.name: one.count or 1 for one in served.variants},
+        "weights": {one.name: one.weight for one in served.variants},
+        "instance_type": first.instance_type or DEFAULT_INSTANCE,
+    }
+    if first.serverless:
+        found["serverless"] = {
+            "memory_mib": first.serverless.memory_mib,
+            "max_concurrency": first.serverless.max_concurrency,
+        }
+    if "capture" in rollout:
+        found["capture"] = rollout["capture"]
+    return found
 
 
 def policy(rollout: Rollout) -> JsonObject | None:
