@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import random
@@ -44,9 +45,32 @@ CHANNEL = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s
 CONTAINER = {"Image": IMAGE, "ModelDataUrl": "s3://bucket/model.tar.gz"}
 SPECIFICATION = {"Containers": [CONTAINER], "SupportedContentTypes": ["text/csv"]}
 EXECUTION = f"{ACCOUNT}:pipeline/a/execution/{'b' * 12}"
+METRIC = {"Namespace": "a", "MetricName": "a"}
 TAGS = [{"Key": "team", "Value": "sea"}]
 # requests that are right, by operation; what is not here is made from the model
 TEMPLATES = {
+    "PutMetricData": {
+        "Namespace": "a",
+        "MetricData": [{"MetricName": "a", "Values": [1, 2], "Unit": "Count"}],
+    },
+    "PutMetricAlarm": {
+        **METRIC,
+        "AlarmName": "a",
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 1,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "Tags": TAGS,
+    },
+    "GetMetricData": {
+        "MetricDataQueries": [
+            {"Id": "a", "MetricStat": {"Metric": METRIC, "Period": 60, "Stat": "Sum"}},
+            {"Id": "b", "Expression": "a / 2"},
+        ],
+        "StartTime": 0,
+        "EndTime": 86400,
+    },
     "CreateModel": {
         "ModelName": "a",
         "PrimaryContainer": CONTAINER,
@@ -145,7 +169,11 @@ SCALARS = {
     "boolean": (True, False),
     "timestamp": (0, 1.7e9, -1, 4e12, "2024-01-01T00:00:00Z"),
 }
-TARGETS = {"sagemaker": "SageMaker", "logs": "Logs_20140328"}
+TARGETS = {
+    "sagemaker": "SageMaker",
+    "logs": "Logs_20140328",
+    "cloudwatch": "GraniteServiceVersion20100801",
+}
 JSON = st.sampled_from(
     [
         *(b"", b"null", b"[]", b"1e999", b'"', b"{", b"NaN", b"{}{}", b'{"a":1,"a":2}', b"\xff"),
@@ -294,12 +322,15 @@ def offered(*services):
 
 
 @fuzzed
-@given(seeds=st.lists(st.integers(0, 2**32), min_size=10, max_size=20))
-def test_json_operations_answer_whatever_they_are_given(gateway, caplog, seeds):
+@given(
+    seeds=st.lists(st.integers(0, 2**32), min_size=10, max_size=20),
+    services=st.sampled_from([("sagemaker", "logs"), ("cloudwatch",)]),
+)
+def test_json_operations_answer_whatever_they_are_given(gateway, caplog, seeds, services):
     seen = ["junk"]
     for seed in seeds:
         rng = random.Random(seed)
-        service, name = rng.choice(offered(*TARGETS))
+        service, name = rng.choice(offered(*services))
         params = Maker(model.service(service).operations[name], rng, seen).params()
         headers = {"x-amz-target": f"{TARGETS[service]}.{name}"}
         request = Request("POST", "/", "", headers, (json.dumps(params).encode(),))
@@ -320,10 +351,27 @@ def test_bodies_that_are_no_request_are_refused(gateway, caplog, body, target):
 
 
 @fuzzed
+@given(body=st.binary(max_size=200), zipped=st.booleans())
+def test_bodies_that_are_no_cbor_are_refused(gateway, caplog, body, zipped):
+    headers = {"smithy-protocol": "rpc-v2-cbor", "content-type": "application/cbor"}
+    headers |= {"content-encoding": "gzip"} if zipped else {}
+    path = "/service/GraniteServiceVersion20100801/operation/PutMetricData"
+    request = Request("POST", path, "", headers, (gzip.compress(body) if zipped else body,))
+    assert answered(gateway, request, caplog)[0] == 400
+
+
+def test_what_unzips_without_end_is_refused(gateway, caplog):
+    headers = {"x-amz-target": f"{TARGETS['cloudwatch']}.PutMetricData", "content-encoding": "gzip"}
+    bomb = gzip.compress(b" " * (17 << 20))
+    assert answered(gateway, Request("POST", "/", "", headers, (bomb,)), caplog)[0] == 413
+    assert answered(gateway, Request("POST", "/", "", headers, (b"no gzip",)), caplog)[0] == 400
+
+
+@fuzzed
 @given(seed=st.integers(0, 2**32))
 def test_forms_are_answered(gateway, caplog, seed):
     rng = random.Random(seed)
-    service, name = rng.choice(offered("sts", "iam"))
+    service, name = rng.choice(offered("sts", "iam", "cloudwatch"))
     params = Maker(model.service(service).operations[name], rng, ["junk"]).params()
     form = {
         key: value if isinstance(value, str) else json.dumps(value) for key, value in params.items()
