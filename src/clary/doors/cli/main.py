@@ -30,6 +30,7 @@ COMMANDS = {
     "environments": ("environments", "List, show, build and remove environments of jobs."),
     "runs": ("runs", "List, show and compare runs of experiments."),
     "models": ("models", "List, show, scan, approve and reject model versions."),
+    "batch": ("batch", "Predict objects with a registered model version."),
     "lineage": ("lineage", "Show what a model version, a job or a file was made from."),
     "reproduce": (
         "reproduce",
