@@ -90,7 +90,7 @@ def test_every_objective_answers_as_natively(tmp_path, objective, booster):
 
 PARAMETERS = st.fixed_dictionaries(
     {
-        "max_depth": st.integers(0, 7),
+        "max_depth": st.integers(1, 7),
         "eta": st.floats(0.01, 3),
         "subsample": st.floats(0.2, 1),
         "gamma": st.sampled_from([0, 0.1, 1.5]),
@@ -111,8 +111,8 @@ PARAMETERS = st.fixed_dictionaries(
 )
 def test_random_boosters_answer_as_natively(tmp_path_factory, objective, given_, features, seeds):
     parameters = {name: value for name, value in given_.items() if value is not None}
-    if parameters["grow_policy"] == "lossguide" and parameters["max_depth"] == 0:
-        parameters["max_leaves"] = 12
+    if parameters["tree_method"] == "exact":
+        parameters["grow_policy"] = "depthwise"
     if objective.endswith("quantileerror") or objective == "reg:absoluteerror":
         parameters["tree_method"] = "hist"
     boosters = [trained(objective, features, 4, seed, **parameters) for seed in seeds]
