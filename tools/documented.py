@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PLAIN = {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
-_SERVICES = ("sagemaker", "s3", "sts", "iam", "logs")
+_SERVICES = ("sagemaker", "sagemaker-runtime", "s3", "sts", "iam", "logs")
 
 
 def commands() -> Iterator[tuple[str, ...]]:
@@ -98,7 +98,10 @@ def error_page() -> str:
         f"|---|{'---|' * len(_SERVICES)}",
     ]
     for kind in error_kinds():
-        codes = [", ".join(f"`{code}`" for code in wire.WORDS[one][kind]) for one in _SERVICES]
+        words = [
+            wire.WORDS[one].get(kind, ()) for one in _SERVICES
+        ]  # not every service has a model
+        codes = [", ".join(f"`{code}`" for code in some) for some in words]
         lines.append(f"| `{kind.__name__}` | {' | '.join(codes)} |")
     return "\n".join(lines) + "\n"
 
