@@ -31,6 +31,7 @@ COMMANDS = {
     "runs": ("runs", "List, show and compare runs of experiments."),
     "models": ("models", "List, show, scan, approve and reject model versions."),
     "batch": ("batch", "Predict objects with a registered model version."),
+    "metrics": ("metrics", "List metrics, and show how one went."),
     "lineage": ("lineage", "Show what a model version, a job or a file was made from."),
     "reproduce": (
         "reproduce",
