@@ -21,6 +21,7 @@ _COMMANDS = {
     "pipeline": "pipelines",
     "pipeline-execution": "executions",
     "model-package-group": "models",
+    "endpoint": "endpoints",
 }
 
 

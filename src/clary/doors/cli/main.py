@@ -32,6 +32,7 @@ COMMANDS = {
     "models": ("models", "List, show, scan, approve and reject model versions."),
     "batch": ("batch", "Predict objects with a registered model version."),
     "metrics": ("metrics", "List metrics, and show how one went."),
+    "endpoints": ("endpoints", "Deploy models, ask them, replace them, look at them."),
     "lineage": ("lineage", "Show what a model version, a job or a file was made from."),
     "reproduce": (
         "reproduce",
