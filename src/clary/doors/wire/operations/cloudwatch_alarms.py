@@ -34,15 +34,6 @@ def put_metric_alarm(call: Call) -> None:
     call.platform.alarms.put(ref, call.params, actor=call.actor, tags=tags(call))
 
 
-def put_composite_alarm(call: Call) -> None:
-    """Refuse: an alarm watches metrics."""
-    raise NotSupported(
-        f"AlarmName: {call.params['AlarmName']!r} would watch other alarms; clary has no "
-        "composite alarms",
-        hint="watch several metrics with one alarm by an expression in Metrics",
-    )
-
-
 def describe_alarms(call: Call) -> JsonObject:
     """Describe alarms by name."""
     params = call.params
