@@ -43,6 +43,7 @@ class World:
     home: Path
     lease_s: float = 2.0
     beat_s: float = 5.0
+    drain_s: float = 2.0
 
     def __post_init__(self):
         self.store = SqliteStore(self.home / "metadata.db")
@@ -59,6 +60,7 @@ class World:
                 lambda ref, role: {},
                 Environments(self.store, builder),
                 beat_s=self.beat_s,
+                drain_s=self.drain_s,
             )
         )
         self.worker = self.new_worker()

@@ -19,12 +19,12 @@ from tests.endpoints import fleet_world
 from tests.endpoints.endpoint_world import BROKEN, EndpointWorld
 
 from clary.adapters.sqlite import SqliteStore
-from clary.endpoints import fleets
 from clary.endpoints.model import FLEET
 from clary.kernel.clock import now
 from clary.kernel.resource import Bucket
 
-fleets.DRAIN_S = 0.05  # nobody asks, so nobody is waited for
+DRAIN_S = 0.05
+"""Nobody asks, so nobody is waited for."""
 
 
 class Mortal(SqliteStore):
@@ -67,7 +67,7 @@ def live(home, point):
     """Create, update badly, update well, delete: whatever of that has not been asked for yet."""
     Mortal.point = point
     fleet_world.SqliteStore = Mortal
-    world = EndpointWorld(home, lease_s=0.2)
+    world = EndpointWorld(home, lease_s=0.2, drain_s=DRAIN_S)
     world.worker.start()
     for number, ask in enumerate(
         (

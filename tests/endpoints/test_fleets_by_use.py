@@ -13,11 +13,12 @@ from clary.endpoints.model import Serverless, Stage
 from clary.kernel.errors import InvalidInput, LimitExceeded
 
 NAMED = """
-import os, time
+import time, uuid
+LOADED = uuid.uuid4()
 def model_fn(folder): return open(f"{folder}/name").read()
 def transform_fn(model, data, content_type, accept):
     if data == "nap": time.sleep(0.3)
-    return f"{model} {os.getpid()}", "text/plain"
+    return f"{model} {LOADED}", "text/plain"
 """
 
 
@@ -27,7 +28,7 @@ def model(name):
 
 @pytest.fixture
 def world(tmp_path):
-    with opened(tmp_path) as world:
+    with opened(tmp_path, drain_s=0.1) as world:
         yield world
 
 

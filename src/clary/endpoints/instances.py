@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from clary.endpoints.model import FleetSpec
 
-DRAIN_S = 2.0
-"""How long an instance goes on answering, at least, once it is to leave."""
 STEADY_S = 60.0
 """An instance that has lived so long ends a series of failures."""
 _FIRST_DELAY_S = 0.5

@@ -86,12 +86,12 @@ def targets(spec: FleetSpec, state: State, idle_s: Mapping[int, float]) -> dict[
     surplus = len(wanted) - most
     if surplus <= 0:
         return wanted
-    spare = {
-        one.model: idle_s[one.serial]
-        for one in state.instances
-        if one.phase == "ready" and idle_s.get(one.serial, 0.0) > 0
-    }
-    out = set(sorted(spare, key=lambda model: -spare[model])[:surplus])
+    ready = [one for one in state.instances if one.phase == "ready"]
+    spare = {one.model: idle_s.get(one.serial, 0.0) for one in ready}
+    if not all(one.serial in idle_s for one in ready):
+        spare = {}  # nobody knows yet which was not used longest
+    unused = [model for model in spare if spare[model] > 0]
+    out = set(sorted(unused, key=lambda model: -spare[model])[:surplus])
     kept = {model: one for model, one in wanted.items() if model not in out and model in loaded}
     new = [model for model in wanted if model not in loaded][: max(0, most - len(kept))]
     return kept | {model: wanted[model] for model in new}

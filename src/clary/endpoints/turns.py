@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from clary.endpoints import frames, instances
 from clary.endpoints.files import Files
-from clary.endpoints.instances import DRAIN_S
 from clary.endpoints.model import FLEET, FleetSpec
 from clary.endpoints.targets import IDLE_S, TIMEOUT_S, comes_by_use, is_multi_model, targets
 from clary.endpoints.workers import Workers
@@ -131,7 +130,7 @@ class Turn:
     def _leaving(self, one: Instance) -> None:
         waited = time.time() - one.since
         if not one.dead and waited < self._timeout_s + _SLACK_S:
-            if waited < DRAIN_S:
+            if waited < self._fleets.tools.drain_s:
                 return
             try:
                 if any(beat.busy_s > 0 for beat in self._workers.beats(one)):
@@ -182,7 +181,8 @@ class Turn:
             return None
         if state.not_before > time.time():
             return max(FAST_S, state.not_before - time.time())
-        return HEALTH_S if phases else None
+        waiting = is_multi_model(self._spec) and len(state.wanted) > len(state.instances)
+        return LOOK_S if waiting else HEALTH_S if phases else None
 
     def _now(self) -> State | None:
         """Read the notes as they are now; None when the fleet is gone."""

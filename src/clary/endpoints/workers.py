@@ -43,7 +43,8 @@ class Tools:
     """What fleets work with.
 
     ``environment`` gives the variables by which a worker with a network reaches the platform;
-    ``beat_s`` is how long a worker may take to say that it lives.
+    ``beat_s`` is how long a worker may take to say that it lives, ``drain_s`` how long one goes on
+    answering, at least, once it is to leave.
     """
 
     store: MetadataStore
@@ -54,6 +55,7 @@ class Tools:
     environments: Environments
     memory_bytes: int | None = None
     beat_s: float = 5.0
+    drain_s: float = 2.0
 
 
 class Workers:
