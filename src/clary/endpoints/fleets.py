@@ -176,6 +176,8 @@ class Fleets:
         self, transaction: Transaction, found: Resource, spec: FleetSpec, state: State
     ) -> Resource:
         status = found.status
+        if status == "Draining":  # it was retired while somebody looked after it as it had been
+            state = instances.retired(state, time.time())
         if status == "Starting" and state.ready >= _first(spec):
             status = "InService"
         elif status == "Starting" and state.reason:
