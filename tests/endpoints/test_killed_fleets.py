@@ -1,4 +1,4 @@
-"""A server killed anywhere on a fleet's way: the next one goes on, and nothing is doubled or left."""
+"""A server killed on a fleet's way: the next one goes on, nothing is doubled, nothing is left."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 STEADY_S = 60.0
 """An instance that has lived so long ends a series of failures."""
+_MOST_FAILURES = 1000
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 30.0
 
@@ -157,7 +158,10 @@ def demanded(state: State, model: str, wanted: Wanted) -> State:
     known = state.wanted.get(model)
     if known and known.etag == wanted.etag and known.count >= wanted.count:
         return state
-    return msgspec.structs.replace(state, wanted={**state.wanted, model: wanted})
+    others = state.wanted
+    if len(others) > _MOST_FAILURES:
+        others = {name: one for name, one in others.items() if one.count}
+    return msgspec.structs.replace(state, wanted={**others, model: wanted})
 
 
 def retired(state: State, at: float) -> State:

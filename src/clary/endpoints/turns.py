@@ -181,8 +181,10 @@ class Turn:
             return None
         if state.not_before > time.time():
             return max(FAST_S, state.not_before - time.time())
-        waiting = is_multi_model(self._spec) and len(state.wanted) > len(state.instances)
-        return LOOK_S if waiting else HEALTH_S if phases else None
+        there = {one.model for one in state.instances}
+        if any(one.count and model not in there for model, one in state.wanted.items()):
+            return LOOK_S  # for another model to make room
+        return HEALTH_S if phases else None
 
     def _now(self) -> State | None:
         """Read the notes as they are now; None when the fleet is gone."""
