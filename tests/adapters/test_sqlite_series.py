@@ -40,6 +40,20 @@ def test_a_killed_process_loses_nothing_that_was_added(tmp_path) -> None:
     assert found.tally.count == 2
 
 
+def test_what_is_no_longer_kept_goes_while_values_come(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sqlite_series, "_PRUNE_FIRST_S", 0)
+    path = tmp_path / "series.db"
+    store = SqliteSeries(path)
+    store.add([slot(hour(), 1.0)])
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE slot SET at = at - 1000000")
+    file.close()
+    again = SqliteSeries(path)
+    again.add([slot(hour(), 2.0, metric=replace(METRIC, name="other"))])
+    assert not again.read(METRIC, length_s=10, start=0, end=EVER)
+    assert again.read(METRIC, length_s=60, start=0, end=EVER)
+
+
 def test_too_many_metrics_are_refused_whole(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sqlite_series, "MOST_METRICS", 2)
     store = SqliteSeries(tmp_path / "series.db")

@@ -143,6 +143,13 @@ def test_queries_that_are_refused(world, documents, problem) -> None:
         world.metrics.data(documents, start=now() - timedelta(hours=1), end=now(), near=NEAR)
 
 
+def test_queries_that_ask_for_too_much_are_refused(world) -> None:
+    stat = {"Metric": {"Namespace": "Mine", "MetricName": "loss"}, "Period": 60, "Stat": "Sum"}
+    queries = [{"Id": f"m{n}", "MetricStat": stat} for n in range(500)]
+    with pytest.raises(InvalidInput, match="at most 100800"):
+        world.metrics.data(queries, start=now() - timedelta(days=1), end=now(), near=NEAR)
+
+
 @pytest.mark.parametrize(
     "datum",
     [

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MOST_METRICS = 100_000
 """So many metrics a home may have."""
 _VERSION = 1
+_PRUNE_FIRST_S, _PRUNE_EVERY_S = 300, 3600
 _PATIENCE_S = 30.0
 _TABLES = """
 CREATE TABLE series (
@@ -92,6 +93,7 @@ class SqliteSeries:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._prune_at = now().timestamp() + _PRUNE_FIRST_S
         with _unavailable():
             path.touch(mode=0o600)
             self._writer = self._connect()
@@ -131,6 +133,9 @@ class SqliteSeries:
                     if begins > at - kept_s:
                         key = (ids[slot.metric], length_s, begins)
                         connection.execute(_ADD, (*key, *known, buckets))
+            if at >= self._prune_at:
+                _prune(connection, at)
+                self._prune_at = at + _PRUNE_EVERY_S
             (count,) = connection.execute("SELECT count(*) FROM series").fetchone()
             if count > MOST_METRICS:
                 raise LimitExceeded(f"a home may have {MOST_METRICS} metrics, not more")
@@ -170,9 +175,7 @@ class SqliteSeries:
     def prune(self, at: int) -> None:
         """Remove the slots that are no longer kept at a moment, and metrics without any."""
         with self._writing() as connection:
-            for length_s, kept_s in KEPT_S.items():
-                connection.execute(_PRUNE, (length_s, at - kept_s))
-            connection.execute(_PRUNE_SERIES, (at - min(KEPT_S.values()),))
+            _prune(connection, at)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -196,6 +199,12 @@ class SqliteSeries:
                 self._writer.execute("ROLLBACK")
                 raise
             self._writer.execute("COMMIT")
+
+
+def _prune(connection: sqlite3.Connection, at: float) -> None:
+    for length_s, kept_s in KEPT_S.items():
+        connection.execute(_PRUNE, (length_s, at - kept_s))
+    connection.execute(_PRUNE_SERIES, (at - min(KEPT_S.values()),))
 
 
 def _key(metric: Metric) -> tuple[Any, ...]:

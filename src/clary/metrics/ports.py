@@ -35,6 +35,8 @@ class SeriesStore(Protocol):
     def add(self, slots: Sequence[Slot]) -> None:
         """Add to what is there, in one transaction, at every length that is still kept.
 
+        Once in a while it prunes, too.
+
         Raises
         ------
         LimitExceeded

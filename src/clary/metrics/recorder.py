@@ -26,7 +26,6 @@ STALE_S = 2.0
 MOST_SERIES = 20_000
 """So many series a process measures at a time; the values of more are dropped."""
 _MOST_WAITING = 360
-_PRUNE_S = 3600
 _log = logging.getLogger(__name__)
 
 
@@ -208,8 +207,6 @@ class Recorder:
         if (second + 1) % FLUSH_S == 0:
             with self._lock:
                 self._write()
-        if (second + 1) % _PRUNE_S == 0:
-            self._store.prune(second + 1)
 
     def _ask(self, at: float) -> None:
         for source in self._sources:

@@ -15,7 +15,7 @@ from clary.kernel.errors import InvalidInput
 from clary.metrics.expressions import Expression
 from clary.metrics.model import FINEST_S, LARGEST, Metric, Slot, Tally
 from clary.metrics.queries import DataQuery, Dimension, MetricName, ordered, read_queries
-from clary.metrics.windows import check_statistic, statistic, window
+from clary.metrics.windows import MOST_POINTS, check_statistic, statistic, window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,6 +193,7 @@ class Metrics:
             A query is not legal.
         """
         queries = read_queries(documents)
+        _check_size(queries, start, end)
         known = {
             name: self._points(query, start=start, end=end, near=near)
             for name, query in queries.items()
@@ -218,6 +219,14 @@ class Metrics:
             return {}
         metric = asked.metric.of(near, asked.unit)
         return self.values(metric, asked.stat, start=start, end=end, period_s=asked.period)
+
+
+def _check_size(queries: Mapping[str, DataQuery], start: datetime, end: datetime) -> None:
+    periods = [query.metric_stat.period for query in queries.values() if query.metric_stat]
+    points = sum((end - start).total_seconds() / period_s for period_s in periods)
+    if points > MOST_POINTS:
+        problem = f"ask for {points:.0f} data points"
+        raise InvalidInput("MetricDataQueries", problem, legal=f"at most {MOST_POINTS}")
 
 
 def _window(start: datetime, end: datetime, period_s: int) -> Window:
