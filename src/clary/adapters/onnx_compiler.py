@@ -14,16 +14,16 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from clary.adapters.onnx_answers import FACTS, INPUT, Facts, opened
-from clary.endpoints.trees import Evidence
+from clary.endpoints.trees import Evidence, Tree
 from clary.kernel.codec import to_json
 from clary.kernel.errors import InvalidInput, NotSupported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from clary.endpoints.trees import Ensemble, Sample, Tree
+    from clary.endpoints.trees import Ensemble, Sample
 
 RELATIVE = 1e-5
 ABSOLUTE = 1e-7
@@ -31,11 +31,6 @@ ABSOLUTE = 1e-7
 the largest one in the sample."""
 _OPSETS = {"ai.onnx.ml": 3, "": 17}
 _IR_VERSION = 8
-_NODE = (
-    *("treeids", "nodeids", "featureids", "values", "modes"),
-    *("truenodeids", "falsenodeids", "missing_value_tracks_true"),
-)
-_LEAF = ("treeids", "nodeids", "ids", "weights")
 _SINGLE = {"argmax", "step"}
 _SHOWN = 20
 
@@ -153,32 +148,31 @@ def _node(name: str, ensemble: Ensemble) -> Any:
 
 def _attributes(ensemble: Ensemble) -> dict[str, list[Any]]:
     """List the nodes of all trees, as TreeEnsembleRegressor wants them."""
-    nodes: list[tuple[Any, ...]] = []
-    leaves: list[tuple[Any, ...]] = []
-    for output, base in enumerate(ensemble.base):
-        nodes.append((output, 0, 0, 0.0, "LEAF", 0, 0, 0))
-        leaves.append((output, 0, output, base))
-    for number, tree in enumerate(ensemble.trees, len(ensemble.base)):
-        nodes.extend(_nodes(number, tree))
-        leaves.extend(
-            (number, at, tree.output, tree.values[at])
-            for at, left in enumerate(tree.left)
-            if left < 0
-        )
-    return {**_named("nodes", _NODE, nodes), **_named("target", _LEAF, leaves)}
+    bases = [Tree(output, [-1], [-1], [0], [one], [0]) for output, one in enumerate(ensemble.base)]
+    trees = [*bases, *ensemble.trees]
+    sizes = [len(tree.left) for tree in trees]
+    numbers = np.repeat(np.arange(len(trees)), sizes)
+    places = np.concatenate([np.arange(size) for size in sizes])
+    left = _flat(tree.left for tree in trees)
+    values = _flat(tree.values for tree in trees)
+    leaf = left < 0
+    outputs = np.repeat([tree.output for tree in trees], sizes)
+    nodes = {
+        "treeids": numbers,
+        "nodeids": places,
+        "featureids": _flat(tree.features for tree in trees),
+        "values": np.where(leaf, 0.0, values),
+        "modes": np.where(leaf, "LEAF", "BRANCH_LT"),
+        "truenodeids": np.where(leaf, 0, left),
+        "falsenodeids": np.where(leaf, 0, _flat(tree.right for tree in trees)),
+        "missing_value_tracks_true": _flat(tree.missing_left for tree in trees),
+    }
+    leaves = {"treeids": numbers, "nodeids": places, "ids": outputs, "weights": values}
+    return {
+        **{f"nodes_{name}": column.tolist() for name, column in nodes.items()},
+        **{f"target_{name}": column[leaf].tolist() for name, column in leaves.items()},
+    }
 
 
-def _named(
-    prefix: str, names: Sequence[str], records: Sequence[tuple[Any, ...]]
-) -> dict[str, list[Any]]:
-    columns = zip(*records, strict=True)
-    return {f"{prefix}_{name}": list(column) for name, column in zip(names, columns, strict=True)}
-
-
-def _nodes(number: int, tree: Tree) -> Iterator[tuple[Any, ...]]:
-    for at, left in enumerate(tree.left):
-        if left < 0:
-            yield number, at, 0, 0.0, "LEAF", 0, 0, 0
-        else:
-            way = (left, tree.right[at], tree.missing_left[at])
-            yield number, at, tree.features[at], tree.values[at], "BRANCH_LT", *way
+def _flat(lists: Iterable[list[Any]]) -> NDArray[Any]:
+    return np.concatenate([np.array(one) for one in lists])
