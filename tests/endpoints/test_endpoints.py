@@ -119,6 +119,8 @@ def test_an_alarm_takes_a_canary_back(world):
     world.alarms.put(alarm, watched, actor="ada")
     world.endpoint("one")
     world.settled()
+    with pytest.raises(InvalidInput, match="'missing' does not exist"):
+        world.update("two", DeploymentConfig=canary("missing"))
     world.update("two", DeploymentConfig=canary("errors"))
     while len(world.held().routes) < 2:
         world.store.wait(0.02)
@@ -140,7 +142,6 @@ def test_an_alarm_takes_a_canary_back(world):
     "policy",
     [
         {"BlueGreenUpdatePolicy": {}},
-        canary("missing"),
         {**canary(), "RollingUpdatePolicy": {}},
         canary(wait_s=4000),
     ],

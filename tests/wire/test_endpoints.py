@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
@@ -92,6 +93,7 @@ def variant(model, name="AllTraffic", **more):
 
 
 TYPE = "ml.m5.large"
+ROLE = "arn:aws:iam::123456789012:role/ClaryRole"
 
 
 def refused(call, **params):
@@ -216,8 +218,8 @@ def test_a_bad_version_never_replaces_a_good_one(sagemaker, made, name):
     gone = made.model(f"{name}-3", "good.tar.gz")
     made.config(gone, variant(gone))
     sagemaker.delete_model(ModelName=gone)
-    code, message = refused(sagemaker.update_endpoint, EndpointName=name, EndpointConfigName=gone)
-    assert f"model {gone} does not exist" in message
+    said = refused(sagemaker.update_endpoint, EndpointName=name, EndpointConfigName=gone)
+    assert f"model {gone} does not exist" in said[1]
 
 
 def test_a_model_that_does_not_load_fails_its_endpoint(sagemaker, made, name):
@@ -417,3 +419,72 @@ def test_a_deployment_is_part_of_the_lineage(sagemaker, made, name):
     known = sagemaker.describe_action(ActionName=action.rpartition("/")[2])["Properties"]
     assert known["ModelName-AllTraffic"] == name
     assert known["ServedBy-AllTraffic"].startswith("native")
+
+
+def test_a_pipeline_deploys_its_model_again_and_again(sagemaker, made, name):
+    model = {
+        "Name": "Make",
+        "Type": "Model",
+        "Arguments": {
+            "PrimaryContainer": {"Image": PYTHON, "ModelDataUrl": f"s3://{BUCKET}/good.tar.gz"}
+        },
+    }
+    config = {
+        "Name": "Configure",
+        "Type": "EndpointConfig",
+        "Arguments": {
+            "ProductionVariants": [variant({"Get": "Steps.Make.ModelName"})],
+        },
+    }
+    deploy = {
+        "Name": "Deploy",
+        "Type": "Endpoint",
+        "Arguments": {
+            "EndpointName": name,
+            "EndpointConfigName": {"Get": "Steps.Configure.EndpointConfigName"},
+        },
+    }
+    definition = {"Version": "2020-12-01", "Steps": [deploy, config, model]}
+    sagemaker.create_pipeline(
+        PipelineName=name, PipelineDefinition=json.dumps(definition), RoleArn=ROLE
+    )
+    configs = []
+    for _ in range(2):
+        started = sagemaker.start_pipeline_execution(PipelineName=name)["PipelineExecutionArn"]
+        if not configs:
+            made.endpoints.append(name)
+        steps = ended(sagemaker, started)
+        assert steps["Deploy"]["Metadata"]["Endpoint"]["Arn"].endswith(f":endpoint/{name}")
+        found = made.describe(name)
+        assert found["EndpointStatus"] == "InService"
+        configs.append(found["EndpointConfigName"])
+    assert configs[0] != configs[1]
+
+
+def test_a_pipeline_fails_when_what_it_deploys_is_rolled_back(sagemaker, made, name):
+    made.simple(name)
+    bad = made.config(f"{name}-2", variant(made.model(f"{name}-2", "broken.tar.gz")))
+    deploy = {
+        "Name": "Deploy",
+        "Type": "Endpoint",
+        "Arguments": {"EndpointName": name, "EndpointConfigName": bad},
+    }
+    definition = json.dumps({"Version": "2020-12-01", "Steps": [deploy]})
+    sagemaker.create_pipeline(PipelineName=name, PipelineDefinition=definition, RoleArn=ROLE)
+    started = sagemaker.start_pipeline_execution(PipelineName=name)["PipelineExecutionArn"]
+    step = ended(sagemaker, started, "Failed")["Deploy"]
+    assert "xyzzy" in step["FailureReason"]
+    assert made.describe(name)["EndpointStatus"] == "InService"
+
+
+def ended(sagemaker, arn, status="Succeeded"):
+    """Wait until an execution has ended so; give its steps by name."""
+    while True:
+        found = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        if found["PipelineExecutionStatus"] != "Executing":
+            break
+        time.sleep(0.02)
+    listed = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)
+    steps = {step["StepName"]: step for step in listed["PipelineExecutionSteps"]}
+    assert found["PipelineExecutionStatus"] == status, steps
+    return steps
