@@ -36,8 +36,7 @@ def ask(client, word="on", name=""):
     return client.ask(invocation(word.encode(), "text/plain", model=name)).body.decode()
 
 
-def beat(world):
-    (process,) = world.processes()
+def beat(world, process):
     return frames.beat(world.runner.workspace(process) / "run/beat.sock", 5.0)
 
 
@@ -83,7 +82,7 @@ def test_provisioned_concurrency_is_kept(world):
     assert len(at_once(2, lambda: ask(client, "nap"))) == 2
     world.wait(ref, lambda state: state.ready == 1 and len(world.instances(ref)) == 1)
     before = ask(client)
-    world.wait(ref, lambda _: beat(world).idle_s > 0.5)
+    world.wait(ref, lambda _: beat(world, *world.processes()).idle_s > 0.5)
     assert ask(client) == before
 
 
@@ -120,6 +119,7 @@ def test_models_are_loaded_when_they_are_named(world, many):
     assert ask(client, name="a.tar.gz") == first
     assert ask(client, name="b.tar.gz").startswith("b ")
     assert ask(client, name="a.tar.gz") == first
+    world.wait(ref, lambda _: all(beat(world, one).idle_s for one in world.processes()))
     assert ask(client, name="sub/c.tar.gz").startswith("sub/c ")  # b makes room: longest unused
     loaded = [one["model"] for one in world.instances(ref) if one["phase"] == "ready"]
     assert sorted(loaded) == ["a.tar.gz", "sub/c.tar.gz"]

@@ -55,7 +55,7 @@ class Beat(msgspec.Struct, frozen=True):
     """What a worker is at.
 
     ``served`` counts its answers; ``busy_s`` is how long it has sent nothing for the request it is
-    at, ``idle_s`` how long it has had none.
+    at, ``idle_s`` how long ago the last one came where it is at none.
     """
 
     served: int = 0

@@ -179,12 +179,13 @@ class Turn:
             return LOOK_S
         if self._resource.status == "Failed" or self._spec.compiled:
             return None
+        waits = [HEALTH_S] if phases else []
         if state.not_before > time.time():
-            return max(FAST_S, state.not_before - time.time())
+            waits.append(max(FAST_S, state.not_before - time.time()))
         there = {one.model for one in state.instances}
         if any(one.count and model not in there for model, one in state.wanted.items()):
-            return LOOK_S  # for another model to make room
-        return HEALTH_S if phases else None
+            waits.append(LOOK_S)  # for another model to make room
+        return min(waits, default=None)
 
     def _now(self) -> State | None:
         """Read the notes as they are now; None when the fleet is gone."""

@@ -32,14 +32,15 @@ class Worker:
 
     def __init__(self):
         self.served = 0
-        self.since = time.monotonic()
+        self.since = self.asked_at = time.monotonic()
         self.is_busy = False
         self.is_leaving = False
 
     def beat(self):
-        """Say for how long the present request has got nothing, or since when there is none."""
-        passed = time.monotonic() - self.since
-        busy, idle = (passed, 0.0) if self.is_busy else (0.0, passed)
+        """Say for how long the present request has got nothing, or how old the last one is."""
+        now = time.monotonic()
+        busy = now - self.since if self.is_busy else 0.0
+        idle = 0.0 if self.is_busy else now - self.asked_at
         return {"served": self.served, "busy_s": busy, "idle_s": idle}
 
     def go_on(self):
@@ -54,7 +55,7 @@ class Worker:
 
     def serve(self, listener, handler):
         """Answer until the process is asked to end."""
-        self.since = time.monotonic()
+        self.asked_at = time.monotonic()
         waiting = selectors.DefaultSelector()
         waiting.register(listener, selectors.EVENT_READ)
         while not self.is_leaving:
@@ -69,7 +70,8 @@ class Worker:
 
     def turn(self, connection, handler):
         """Answer the next request of a connection; False when there will be no more of it."""
-        self.is_busy, self.since = True, time.monotonic()
+        self.since = self.asked_at = time.monotonic()
+        self.is_busy = True
         try:
             asked = frames.receive(connection)
             if asked is None:
@@ -80,7 +82,7 @@ class Worker:
             print(f"a connection was lost: {error}", flush=True)
             return False
         finally:
-            self.is_busy, self.since = False, time.monotonic()
+            self.is_busy = False
         return True
 
 
