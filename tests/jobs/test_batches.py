@@ -229,3 +229,45 @@ def test_what_cannot_be_is_refused(bare_world):
     make_model(bare_world, "one", uri, SKLEARN)
     with pytest.raises(InvalidInput, match=r"DataCaptureConfig\.DestinationS3Uri"):
         create(job("transform", "a"), request, actor="tester")
+
+
+def test_onnx_files_transform_too(world):
+    onnx = pytest.importorskip("onnx")
+    world.put("m/onnx.tar.gz", archive({"model.onnx": doubling(onnx)}))
+    make_model(world, "onnx", f"s3://{BUCKET}/m/onnx.tar.gz", "python:3")
+    world.put("rows/a.csv", "7,1,2\n8,3,4\n")
+    only = {"InputFilter": "$[1:]", "JoinSource": "Input", "OutputFilter": "$[0,3:]"}
+    request = transform("onnx", f"s3://{BUCKET}/rows/", DataProcessing=only)
+    ref = job("transform", "onnx")
+    assert world.run(ref, request)["TransformJobStatus"] == "Completed", world.log(ref)
+    assert world.read("scores/a.csv.out") == b"7,2.0,4.0\n8,6.0,8.0\n"
+
+
+@pytest.mark.long
+def test_mlflow_models_transform_too(world, tmp_path):
+    mlflow = pytest.importorskip("mlflow")
+
+    class Total(mlflow.pyfunc.PythonModel):
+        def predict(self, context, model_input, params=None):
+            return model_input.sum(axis=1)
+
+    mlflow.pyfunc.save_model(tmp_path / "saved", python_model=Total(), pip_requirements=["pandas"])
+    saved = [path for path in (tmp_path / "saved").rglob("*") if path.is_file()]
+    files = {str(path.relative_to(tmp_path / "saved")): path.read_bytes() for path in saved}
+    world.put("m/mlflow.tar.gz", archive(files))
+    make_model(world, "mlflow", f"s3://{BUCKET}/m/mlflow.tar.gz", "python:3")
+    world.put("frames/b.csv", "x,y\n1,2\n3,4\n")  # a header: the frame is one payload
+    request = transform("mlflow", f"s3://{BUCKET}/frames/")
+    request["TransformInput"]["SplitType"] = "None"
+    ref = job("transform", "mlflow")
+    assert world.run(ref, request)["TransformJobStatus"] == "Completed", world.log(ref)
+    assert json.loads(world.read("scores/b.csv.out")) == {"predictions": [3, 7]}
+
+
+def doubling(onnx):
+    """Write a model that doubles two numbers."""
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    given, made = (helper.make_tensor_value_info(name, number, [None, 2]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "g", [given], [made])
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
