@@ -36,6 +36,7 @@ from clary.endpoints.scaling import Scaling
 from clary.endpoints.scaling_requests import TARGET
 from clary.endpoints.service import Endpoints
 from clary.endpoints.serving import Serving
+from clary.endpoints.shadow_tests import EXPERIMENT, ShadowTests
 from clary.endpoints.shadows import Shadows
 from clary.endpoints.sources import Sources
 from clary.endpoints.steps import EndpointConfigStep, EndpointStep
@@ -142,6 +143,7 @@ class Platform:
     serving: Serving
     async_invocations: AsyncInvocations
     scaling: Scaling
+    shadow_tests: ShadowTests
     worker: Worker
 
 
@@ -158,6 +160,7 @@ class _Serving:
     async_invocations: AsyncInvocations
     controller: Controller
     autoscaler: Autoscaler
+    shadow_tests: ShadowTests
 
 
 def _open_serving(
@@ -195,6 +198,7 @@ def _open_serving(
         ),
         controller=Controller(tools.store, tools.objects, fleets, compilations, alarms),
         autoscaler=Autoscaler(tools.store, endpoints, Loads(metrics)),
+        shadow_tests=ShadowTests(tools.store, endpoints),
     )
 
 
@@ -298,6 +302,7 @@ def open_platform(config: Config) -> Platform:
             ENDPOINT: serving.controller.run,
             COMPILATION: serving.compilations.run,
             TARGET: serving.autoscaler.run,
+            EXPERIMENT: serving.shadow_tests.run,
             ASYNC_QUEUE: serving.async_invocations.run,
             **dict.fromkeys(KINDS, jobs.run),
         },
@@ -348,6 +353,7 @@ def open_platform(config: Config) -> Platform:
         serving=serving.serving,
         async_invocations=serving.async_invocations,
         scaling=Scaling(store),
+        shadow_tests=serving.shadow_tests,
         worker=worker,
     )
 

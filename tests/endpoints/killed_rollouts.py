@@ -73,7 +73,7 @@ def live(home, point):
     for number, (ask, config) in enumerate(steps):
         if len(asked_of(world)) <= number:
             ask()
-        if number == 3:
+        if len(asked_of(world)) == 4:
             ring(world)
         status = world.settled()
         if config and len(asked_of(world)) == number + 1:
