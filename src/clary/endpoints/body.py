@@ -41,7 +41,7 @@ class Variant(Struct, frozen=True):
     compiled
         The key of the compiled model that answers for it; empty: workers.
     choice
-        ``compiled``, or ``native: <why>``; empty until that is known.
+        ``compiled: <how verified>``, or ``native: <why>``; empty until that is known.
     limits
         See ``FleetSpec``.
     """

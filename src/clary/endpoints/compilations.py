@@ -75,6 +75,25 @@ class Compilation(Struct, frozen=True):
     reason: str = ""
     evidence: Evidence | None = None
 
+    @property
+    def choice(self) -> str:
+        """Who answers for the model, and why, in words; empty while that is not known.
+
+        Examples
+        --------
+        >>> Compilation("Native", reason="splits on categories are not compiled").choice
+        'native: splits on categories are not compiled'
+        """
+        if self.evidence is None:
+            return f"native: {self.reason}" if self.status == "Native" else ""
+        found = self.evidence
+        own = f", {found.real} of them of its training data" if found.real else ""
+        versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
+        return (
+            f"compiled: verified on {found.rows} rows{own}; "
+            f"largest difference {found.difference:.2g}; {versions}"
+        )
+
 
 class _Body(Struct, frozen=True):
     """The body of a ``compilation``.

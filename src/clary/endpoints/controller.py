@@ -130,10 +130,8 @@ class Controller:
         if self._compilations is None:
             return structs.replace(variant, choice="native: nothing is compiled here")
         made = self._compilations.ensure(variant.stages[0], ref, waiter=ref, transaction=change)
-        if made.status == "Compiled":
-            return structs.replace(variant, compiled=made.key, choice="compiled")
-        reason = f"native: {made.reason}" if made.status == "Native" else ""
-        return structs.replace(variant, choice=reason)
+        key = made.key if made.status == "Compiled" else ""
+        return structs.replace(variant, compiled=key, choice=made.choice)
 
     def _apply(self, resource: Resource, made: Change) -> datetime | None:
         ref, endpoint = resource.ref, body.read(resource)

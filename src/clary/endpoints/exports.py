@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clary.endpoints.model import Stage
     from clary.kernel.ports import ObjectStore
 
-LIMIT_S = 300.0
+LIMIT_S = 120.0
 LARGEST_ARTIFACT = 1 << 30
 _OUTPUT = "output/export"
 _HOST = "algo-1"
