@@ -28,12 +28,12 @@ def demand(series):
     """Ask what a policy measures now, with two instances."""
     loads = Loads(Metrics(series, Recorder(series)))
 
-    def ask(at, **specification):
+    def ask(at, count=2, **specification):
         policy = {
             "PolicyType": "TargetTrackingScaling",
             "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 10.0, **specification},
         }
-        return loads.demand("p", tracking(policy), 2, WHERE, at)
+        return loads.demand("p", tracking(policy), count, WHERE, at)
 
     return ask
 
@@ -90,6 +90,7 @@ def test_a_metric_of_ones_own(series, demand):
     assert list(found.recent) == [6.0] * 3
     assert list(found.long) == [6.0] * 15
     assert (found.is_exact, found.scale_out_cooldown_s) == (False, 60)
+    assert list(demand(at, 0, CustomizedMetricSpecification=own).recent) == [3.0] * 3
 
 
 def test_a_metric_without_values_decides_nothing(series, demand):

@@ -112,8 +112,9 @@ class Loads:
             end=start + timedelta(seconds=LONG_S),
             period_s=_MINUTE_S,
         )
-        loads = [found[begin] * capacity for begin in begins if begin in found]
-        last = [found[x] * capacity for x in begins[-_RECENT_CUSTOMIZED:] if x in found]
+        share = max(1, capacity)  # where there is none yet, the value is for the first
+        loads = [found[begin] * share for begin in begins if begin in found]
+        last = [found[x] * share for x in begins[-_RECENT_CUSTOMIZED:] if x in found]
         is_known = len(last) == _RECENT_CUSTOMIZED
         return (last if is_known else []), (loads if len(loads) == len(begins) else [])
 
