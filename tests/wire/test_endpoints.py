@@ -9,6 +9,8 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 from tests.endpoints.fleet_world import PYTHON, archive
 
+from clary.kernel.names import Ref
+
 BUCKET = "endpoints-of-tests"
 LEAVING: list[str] = []
 """Endpoints that are being deleted: nobody waits for one alone."""
@@ -400,8 +402,17 @@ def test_rules_hear_of_endpoints(server, made, name):
     assert heard[0]["EndpointConfigName"] == name
 
 
-def test_a_deployment_is_part_of_the_lineage(sagemaker, made, name):
+def test_a_deployment_is_part_of_the_lineage(sagemaker, made, name, platform):
     arn = made.simple(name)
+    near = Ref("123456789012", "us-east-1", "", "")
+    file = platform.lineage.newest(near, f"s3://{BUCKET}/good.tar.gz")
+    nodes = [platform.lineage.tree(file, down=True)]
+    found = {}
+    while nodes:
+        node = nodes.pop()
+        nodes.extend(node.children)
+        found[node.ref.kind, node.ref.name] = node.role
+    assert found["endpoint", name] == "AllTraffic"
 
     def contexts():
         return sagemaker.list_contexts(SourceUri=arn)["ContextSummaries"]
