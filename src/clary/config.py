@@ -51,6 +51,9 @@ class Config:
     openlineage
         Where OpenLineage events go: ``file:///…`` (JSON lines), ``http://…`` or ``https://…``;
         empty: nowhere.
+    traces
+        Where spans of requests to endpoints go: an OpenTelemetry collector's
+        ``http://…:4318/v1/traces``; empty: nowhere.
     """
 
     home: Path = field(default_factory=default_home)
@@ -66,3 +69,4 @@ class Config:
     job_memory_bytes: int | None = None
     strict_versions: bool = False
     openlineage: str = ""
+    traces: str = ""

@@ -12,6 +12,7 @@ from clary.adapters.logfiles import LogFiles
 from clary.adapters.onnx_models import OnnxModels
 from clary.adapters.openlineage import OpenLineage
 from clary.adapters.optuna_studies import OptunaStudies
+from clary.adapters.otlp import OtlpSpans
 from clary.adapters.process.runner import ProcessRunner
 from clary.adapters.property_shapes import check_property
 from clary.adapters.sqlite import SqliteStore
@@ -165,7 +166,7 @@ class _Serving:
 
 def _open_serving(
     tools: WorkerTools,
-    home: Path,
+    config: Config,
     recorder: Recorder,
     metrics: Metrics,
     alarms: Alarms,
@@ -173,6 +174,7 @@ def _open_serving(
 ) -> _Serving:
     fleets = Fleets(tools)
     endpoints = Endpoints(tools.store, fleets, alarms)
+    home = config.home
     compiled = OnnxModels(home / "compiled")
     compilations = Compilations(tools, compiled, Lineage(tools.store))
     captures, shadows = Captures(home / "captures", tools.objects, recorder), Shadows(tools.store)
@@ -184,6 +186,7 @@ def _open_serving(
             captures,
             Meters(recorder),
             shadows,
+            OtlpSpans(config.traces) if config.traces else None,
         ),
     )
     return _Serving(
@@ -251,7 +254,7 @@ def open_platform(config: Config) -> Platform:
             environments,
             memory_bytes=config.job_memory_bytes,
         ),
-        home,
+        config,
         recorder,
         metrics,
         alarms,

@@ -41,6 +41,8 @@ class Invocation:
         At most 1024 characters that are handed to the model and kept in captures.
     timeout_s
         How long the model may take; 0: as long as its fleet says.
+    trace
+        The request's ``traceparent``, if it is part of a trace.
     """
 
     endpoint: Ref
@@ -53,6 +55,7 @@ class Invocation:
     inference_id: str = ""
     custom_attributes: str = ""
     timeout_s: float = 0.0
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clary.endpoints.meters import Meter, Meters
     from clary.endpoints.ports import CompiledModel, CompiledModels
     from clary.endpoints.shadows import Shadows
+    from clary.endpoints.tracing import Spans
     from clary.kernel.names import Ref
     from clary.kernel.ports import MetadataStore
     from clary.kernel.resource import Resource
@@ -66,6 +67,7 @@ class Tools:
     captures: Captures
     meters: Meters
     shadows: Shadows
+    spans: Spans | None = None
 
 
 class Target:

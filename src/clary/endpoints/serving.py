@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from clary.endpoints.invocations import LARGEST_BODY, Refused
 from clary.endpoints.live import Live
 from clary.endpoints.model import LOG_GROUP
+from clary.endpoints.tracing import Took
 from clary.kernel.errors import InvalidInput, LimitExceeded, ModelFailed, Unavailable
 from clary.kernel.names import arn
 
 if TYPE_CHECKING:
     from clary.endpoints.invocations import Invocation, Reply
     from clary.endpoints.live import Target, Tools
+    from clary.endpoints.tracing import Spans
     from clary.kernel.names import Ref
     from clary.kernel.ports import MetadataStore
 
@@ -97,6 +99,27 @@ class Serving:
 
     def answer(self, target: Target, invocation: Invocation, began: float) -> Reply:
         """Have ``target`` answer; ``began`` is when the request came, on ``perf_counter``."""
+        if self._tools.spans is None:
+            return self._ask(target, invocation, began)
+        return self._traced(self._tools.spans, target, invocation, began)
+
+    def _traced(self, spans: Spans, target: Target, invocation: Invocation, began: float) -> Reply:
+        asked, status = time.perf_counter(), 500
+        try:
+            reply = self._ask(target, invocation, began)
+            status = reply.status
+        except ModelFailed as failed:
+            status = failed.status
+            raise
+        except (Unavailable, LimitExceeded) as failed:
+            status = 429 if isinstance(failed, LimitExceeded) else 503
+            raise
+        finally:
+            took = Took(began, asked, time.perf_counter())
+            spans.take(took.traced(invocation, target.variant, status))
+        return reply
+
+    def _ask(self, target: Target, invocation: Invocation, began: float) -> Reply:
         asked = target.enter()
         try:
             reply = target.ask(invocation)
@@ -122,6 +145,8 @@ class Serving:
     def close(self) -> None:
         """Let go of every worker."""
         self._stopping.set()
+        if self._tools.spans is not None:
+            self._tools.spans.close()
         if self._watch is not None:
             self._watch.join()
         with self._lock:

@@ -58,6 +58,9 @@ def up(  # noqa: PLR0917 - each is a named option on the command line
     openlineage: Annotated[
         str, typer.Option(help="Send OpenLineage events to file:///… or http://….", metavar="URL")
     ] = _DEFAULTS.openlineage,
+    traces: Annotated[
+        str, typer.Option(help="Send spans of requests to a collector's http://….", metavar="URL")
+    ] = _DEFAULTS.traces,
     attached: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Serve a home until it is told to stop."""
@@ -74,6 +77,7 @@ def up(  # noqa: PLR0917 - each is a named option on the command line
         allow_reset=allow_reset,
         parallel_jobs=parallel_jobs,
         openlineage=openlineage,
+        traces=traces,
         job_memory_bytes=job_memory_mib and job_memory_mib << 20,
         strict_versions=strict_versions,
     )

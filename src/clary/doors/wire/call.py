@@ -31,6 +31,8 @@ class Call:
         Names the request in answers and in the server's log.
     identity
         The credential behind the request.
+    trace
+        Its ``traceparent``, if it is part of a trace.
     """
 
     platform: Platform
@@ -40,3 +42,4 @@ class Call:
     params: JsonObject
     request_id: str
     identity: Identity
+    trace: str = ""

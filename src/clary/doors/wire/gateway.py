@@ -102,6 +102,7 @@ class Gateway:
             params=self._decode(request, route, spoken),
             request_id=request_id,
             identity=identity,
+            trace=request.headers.get("traceparent", ""),
         )
         return spoken.encode(route.operation, function(call) or {}, request_id)
 

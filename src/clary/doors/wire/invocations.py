@@ -35,6 +35,7 @@ _HEADERS = {
     b"x-amzn-sagemaker-target-variant": "variant",
     b"x-amzn-sagemaker-inference-id": "inference_id",
     b"x-amzn-sagemaker-custom-attributes": "custom_attributes",
+    b"traceparent": "trace",
 }
 _ELSEWHERE = (b"x-amzn-sagemaker-", b"x-amz-decoded")
 """Headers that begin so and are none of the above make a request special."""

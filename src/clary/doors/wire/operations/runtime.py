@@ -62,4 +62,5 @@ def _invocation(call: Call) -> Invocation:
         container=params.get("TargetContainerHostname", ""),
         inference_id=params.get("InferenceId", ""),
         custom_attributes=params.get("CustomAttributes", ""),
+        trace=call.trace,
     )
