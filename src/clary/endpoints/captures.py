@@ -37,8 +37,8 @@ Taken = tuple["Sampler", "Invocation", bytes, str, str, float]
 """What ``Sampler.take`` was given, behind the sampler."""
 _log = logging.getLogger(__name__)
 
-_BATCH = 64
-"""Records that are encoded before other threads get a turn."""
+_BATCH = 128
+"""Records that are encoded before a write, in which other threads get their turn."""
 LOST = "CapturesLost"
 """The metric of requests that should have been captured and were not."""
 _SWEEP_S = 10.0
@@ -287,7 +287,6 @@ class Captures:
                     found[where] = [line]
             for where, lines in found.items():
                 self._append(where, lines)
-            time.sleep(0)
 
     def _append(self, where: tuple[Sampler, int], lines: list[bytes]) -> None:
         sampler, hour = where
