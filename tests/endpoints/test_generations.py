@@ -163,3 +163,11 @@ def test_asynchronous_endpoints_may_have_no_instance():
 def test_documents_that_cannot_be(members, error):
     with pytest.raises(error):
         requests.config(document(variant("A"), **members))
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", "-a", "a\n", "a" * 64, ".."])
+def test_names_that_could_be_paths_are_refused(name):
+    with pytest.raises(InvalidInput):
+        requests.config(document(variant(name)))
+    with pytest.raises(InvalidInput):
+        build(requests.EndpointRequest, {"EndpointName": name, "EndpointConfigName": "c"})

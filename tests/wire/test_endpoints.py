@@ -306,8 +306,23 @@ def test_a_package_is_deployed_once_it_is_approved(sagemaker, made, name):
     made.config(name, variant(name))
     said = refused(sagemaker.create_endpoint, EndpointName=name, EndpointConfigName=name)
     assert "its approval status is PendingManualApproval" in said[1]
-    sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
+    other = {"Name": "other", "Containers": [{**container, "ContainerHostname": "other"}]}
+    sagemaker.update_model_package(
+        ModelPackageArn=package,
+        ModelApprovalStatus="Approved",
+        AdditionalInferenceSpecificationsToAdd=[other],
+    )
     made.endpoint(name, name)
+    for asked in ("other", "missing"):
+        by_name = {"ModelPackageName": package, "InferenceSpecificationName": asked}
+        model = f"{name}-{asked}"
+        sagemaker.create_model(ModelName=model, Containers=[by_name])
+        made.config(model, variant(model))
+    made.endpoint(f"{name}-other", f"{name}-other")
+    said = refused(
+        sagemaker.create_endpoint, EndpointName="x", EndpointConfigName=f"{name}-missing"
+    )
+    assert "no 'missing'; legal: other" in said[1]
 
 
 @pytest.mark.parametrize(

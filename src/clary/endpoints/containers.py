@@ -131,8 +131,23 @@ def _of_package(get: Get, model: Ref, container: Mapping[str, Any]) -> list[Mapp
         problem = f"{ref} cannot be deployed: its approval status is {approval}"
         raise InvalidInput("ModelPackageName", problem, legal="an approved model package")
     ours = container.get("Environment") or {}
-    listed = (package.get("InferenceSpecification") or {}).get("Containers") or []
+    listed = _specification(package, container).get("Containers") or []
     return [one | {"Environment": (one.get("Environment") or {}) | ours} for one in listed]
+
+
+def _specification(package: JsonObject, container: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Find the way of serving that a container asks for; a package has one, and may have others."""
+    name = container.get("InferenceSpecificationName")
+    if not name:
+        return package.get("InferenceSpecification") or {}
+    others = {
+        one.get("Name"): one for one in package.get("AdditionalInferenceSpecifications") or ()
+    }
+    if name not in others:
+        legal = ", ".join(map(str, others)) or "none"
+        raise InvalidInput("InferenceSpecificationName", f"no {name!r}", legal=legal)
+    found: Mapping[str, Any] = others[name]
+    return found
 
 
 def _request(get: Get, ref: Ref) -> JsonObject:

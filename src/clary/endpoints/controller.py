@@ -200,11 +200,13 @@ class Controller:
         left = self._store.select(query).items
         if left:
             return now() + _GONE
+        endpoint, detail = body.read(resource), {"status": "Deleted"}
         with self._store.begin() as change:
             change.delete(ref)
             shadows.forget(self._store, ref, change)
-            actor = body.read(resource).actor
-            change.append(Event(now(), actor, f"{ENDPOINT}.deleted", ref, {"status": "Deleted"}))
+            change.append(Event(now(), endpoint.actor, f"{ENDPOINT}.deleted", ref, detail))
+            if endpoint.waiter:
+                change.wake(endpoint.waiter)
         return None
 
     def _states(self, resource: Resource, names: Iterable[str]) -> dict[str, FleetState]:

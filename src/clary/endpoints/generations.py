@@ -52,8 +52,11 @@ def retained(new: Generation, old: Generation, update: UpdateRequest) -> Generat
         return new
     excluded = {one.variant_property_type for one in update.exclude_retained_variant_properties}
     variants = tuple(_keeping(one, old.variant(one.name), excluded) for one in new.variants)
-    capture = new.capture if CAPTURE in excluded else old.capture
-    return replace(new, variants=variants, capture=capture)
+    if CAPTURE in excluded:
+        return replace(new, variants=variants)
+    document = {name: value for name, value in new.document.items() if name != CAPTURE}
+    document |= {CAPTURE: old.document[CAPTURE]} if CAPTURE in old.document else {}
+    return replace(new, variants=variants, capture=old.capture, document=document)
 
 
 def renamed(one: Generation, uid: str, number: int) -> Generation:

@@ -33,6 +33,8 @@ _ELSEWHERE = {
 }
 """Members of a variant that ask for what is not here."""
 
+Name = Annotated[str, Meta(pattern=r"\A[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}\Z", max_length=63)]
+"""Becomes a part of the names of logs and processes."""
 Weight = Annotated[float, Meta(ge=0, le=1e9)]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 
@@ -64,7 +66,7 @@ class Scaling(View, frozen=True):
 class VariantRequest(View, frozen=True):
     """A production or shadow variant of an endpoint configuration."""
 
-    variant_name: str
+    variant_name: Name
     model_name: str = ""
     initial_instance_count: Annotated[int, Meta(ge=1)] | None = None
     instance_type: str = ""
@@ -103,8 +105,8 @@ class DataCapture(View, frozen=True):
 class ConfigRequest(View, frozen=True):
     """What CreateEndpointConfig carries."""
 
-    endpoint_config_name: str
-    production_variants: tuple[VariantRequest, ...]
+    endpoint_config_name: Name
+    production_variants: Annotated[tuple[VariantRequest, ...], Meta(min_length=1, max_length=10)]
     shadow_production_variants: tuple[VariantRequest, ...] = ()
     data_capture_config: DataCapture | None = None
     async_inference_config: dict[str, Any] | None = None
@@ -114,7 +116,7 @@ class ConfigRequest(View, frozen=True):
 class EndpointRequest(View, frozen=True):
     """What CreateEndpoint carries."""
 
-    endpoint_name: str
+    endpoint_name: Name
     endpoint_config_name: str
     deployment_config: dict[str, Any] | None = None
 

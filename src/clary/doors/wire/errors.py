@@ -242,6 +242,8 @@ _PHRASES: dict[tuple[str, type[ClaryError]], str] = {
     ("CreateEndpointConfig", AlreadyExists): (
         "Cannot create already existing endpoint configuration"
     ),
+    ("CreateEndpointConfig", NotFound): "Could not find model",
+    ("CreateEndpoint", NotFound): "Could not find",
     ("CreateEndpoint", AlreadyExists): "Cannot create already existing endpoint",
     ("DescribeEndpoint", NotFound): "Could not find endpoint",
     ("DescribeEndpointConfig", NotFound): "Could not find endpoint configuration",
