@@ -57,7 +57,7 @@ class World:
                 self.objects,
                 self.runner,
                 self.logs,
-                lambda ref, role: {},
+                lambda ref, role: {"GIVEN_ROLE": role},
                 Environments(self.store, builder),
                 beat_s=self.beat_s,
                 drain_s=self.drain_s,

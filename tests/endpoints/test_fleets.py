@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import textwrap
@@ -306,6 +307,27 @@ def predict_fn(data, model): return data
     ref = world.create("link", {"code/inference.py": code}, limits={"timeout_s": 0.5})
     with pytest.raises(Unavailable):
         world.client(ref).ask(text("on"))
+
+
+AROUND = """
+import json, os, socket
+def model_fn(folder): return None
+def transform_fn(model, data, content_type, accept):
+    names = [name for _, name in socket.if_nameindex()]
+    return json.dumps([names, os.environ.get("GIVEN_ROLE"), os.getuid()]), "application/json"
+"""
+
+
+@pytest.mark.parametrize("network", [True, False])
+def test_a_worker_is_alone(world, network):
+    uri = "s3://models/around.tar.gz"
+    world.put("around.tar.gz", {"code/inference.py": AROUND})
+    stage = Stage("python:3", uri, role="arn:aws:iam::123456789012:role/team/Server")
+    ref = world.create("around", stages=(stage,), network=network)
+    interfaces, role, user = json.loads(world.client(ref).ask(text("")).body)
+    assert user != 0
+    assert role == ("Server" if network else None)
+    assert network or interfaces == ["lo"]
 
 
 FIRST = "def model_fn(f): pass\ndef transform_fn(m, d, c, a): return d + '+first', 'text/first'"

@@ -46,6 +46,9 @@ class Files:
     ) -> None:
         """Give a worker's workspace the files of a source, as links to the one copy.
 
+        As root, that is: a link's owner does not change, so that no worker can write to it.
+        Workers of other users are the server's own user, and get copies.
+
         Parameters
         ----------
         ml
@@ -65,11 +68,12 @@ class Files:
         if not (keep and kept.exists()):
             shutil.rmtree(kept, ignore_errors=True)
             self._fetch(source, kept, check, sha256)
+        give = os.link if os.geteuid() == 0 else shutil.copyfile
         for folder, _, names in os.walk(kept):
             place = ml / Path(folder).relative_to(kept)
             place.mkdir(parents=True, exist_ok=True)
             for file in names:
-                os.link(Path(folder) / file, place / file)
+                give(Path(folder) / file, place / file)
         if not keep:
             shutil.rmtree(kept)
 
@@ -91,6 +95,8 @@ class Files:
         try:
             require_space([found], 1, draft)
             fetch(self._tools.objects, found.items, source, draft, check)
+            for file in draft.rglob("*"):
+                file.chmod(0o755 if file.is_dir() else 0o644)  # whatever the server's umask is
             draft.replace(kept)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
