@@ -51,10 +51,10 @@ predictor = model.deploy(
     wait=False,  # it would sleep for 30 seconds first
 )
 session.wait_for_endpoint("later", poll=0.05)
-soon = WaiterConfig(max_attempts=6, delay=1)  # it goes on to look for the other object
+soon = WaiterConfig(max_attempts=3, delay=1)  # it goes on to look for the other object
 assert predictor.predict([[1, 2], [3, 4]], waiter_config=soon) == [3, 7]
-promised = [predictor.predict_async([[n, 1]]) for n in range(5)]
-assert [one.get_result(soon) for one in promised] == [[n + 1] for n in range(5)]
+promised = [predictor.predict_async([[n, 1]]) for n in range(2)]
+assert [one.get_result(soon) for one in promised] == [[n + 1] for n in range(2)]
 predictor.deserializer = StringDeserializer()  # the SDK reads what went wrong with it too
 try:
     answer = predictor.predict("bad", waiter_config=soon)
