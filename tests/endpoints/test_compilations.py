@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from datetime import timedelta
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from clary.endpoints import compilations
 from clary.kernel.clock import now
 from clary.kernel.names import Ref
 from clary.kernel.resource import Event, Resource
-from clary.lineage.model import of_object
+from clary.lineage.model import FileEntry, of_object, of_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = np.array([[0.5, -1, np.nan, 2], [0, 0, 0, 0]], np.float32)
@@ -261,3 +262,41 @@ def test_another_server_goes_on_with_what_a_killed_one_left(quiet, point):
         time.sleep(0.01)
     assert worker.stop()
     assert actions(world) == ["compilation.compiled"]
+
+
+def test_without_the_extra_everything_is_native_and_says_so(quiet, monkeypatch):
+    stage = quiet.put({"m": saved(booster())})
+    true = metadata.version
+
+    def version(name):
+        if name == "onnxruntime":
+            raise metadata.PackageNotFoundError(name)
+        return true(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    found = quiet.ensure(stage)
+    assert (found.status, found.choice) == ("Native", "native: clary[serving] is not installed")
+
+
+@pytest.mark.parametrize("form", ["csv", "libsvm", "too many columns", "no numbers"])
+def test_rows_of_training_data_in_any_format_help_or_do_no_harm(world, form):
+    model = booster()
+    content = {
+        "csv": "1,2,,4,5\n" * 3,
+        "libsvm": "1 0:2 3:5\n" * 3,
+        "too many columns": "1 7:2\n",
+        "no numbers": "a,b\n",
+    }[form]
+    stage = world.put({"m": saved(model)}, form.replace(" ", "-"))
+    data = world.objects.put(BUCKET, "d/train/part", [content.encode()])
+    job = Ref(ACCOUNT, REGION, "training-job", "t")
+    made = world.objects.stat(BUCKET, stage.model_data.partition(BUCKET + "/")[2])
+    tree = of_tree(f"s3://{BUCKET}/d/train", [FileEntry("part", data.sha256, data.size_bytes)])
+    with world.store.begin() as change:
+        used = [("model", of_object(made))]
+        world.lineage.record(change, job, inputs=[("train", tree)], outputs=used)
+    found = world.ended(stage)
+    assert found.status == "Compiled", found.reason
+    assert found.evidence.real == (3 if form in {"csv", "libsvm"} else 0)
+    assert found.choice.startswith("compiled: verified on 200")
+    assert ("of its training data" in found.choice) == bool(found.evidence.real)
