@@ -218,7 +218,10 @@ def shop(server):
     shop.version("broken", BROKEN, count=1)
     shop.sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName="one")
     assert shop.settled()[-1]["EndpointStatus"] == "InService"
-    return shop
+    yield shop
+    shop.sagemaker.delete_endpoint(EndpointName=NAME)
+    gone = shop.sagemaker.get_waiter("endpoint_deleted")
+    gone.wait(EndpointName=NAME, WaiterConfig=QUICK)
 
 
 @pytest.fixture

@@ -50,6 +50,8 @@ def endpoint(server):
     waiter.wait(EndpointName="scaled", WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
     yield "scaled"
     sagemaker.delete_endpoint(EndpointName="scaled")
+    gone = sagemaker.get_waiter("endpoint_deleted")
+    gone.wait(EndpointName="scaled", WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ def endpoint(server):
     waiter.wait(EndpointName="tried", WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
     yield "tried"
     sagemaker.delete_endpoint(EndpointName="tried")
+    gone = sagemaker.get_waiter("endpoint_deleted")
+    gone.wait(EndpointName="tried", WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
 
 
 def model_variant(name):
