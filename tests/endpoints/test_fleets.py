@@ -70,7 +70,9 @@ def inside(world, process):
 
 
 def kill(world, process):
-    world.runner.stop(process, grace_s=0.0)
+    for pid in inside(world, process):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 class Load:
@@ -332,6 +334,23 @@ def test_a_worker_is_alone(world, network):
 
 FIRST = "def model_fn(f): pass\ndef transform_fn(m, d, c, a): return d + '+first', 'text/first'"
 THEN = "def model_fn(f): pass\ndef transform_fn(m, d, c, a): return f'{d}|{c}', 'text/plain'"
+
+
+def test_a_stream_without_end_is_no_request_for_the_next(world):
+    endless = """
+def model_fn(f): pass
+def transform_fn(m, d, c, a):
+    if d == "on": return d, c
+    return (b"x" * 2**20 for _ in iter(int, 1)), "text/plain"
+"""
+    stages = []
+    for name, code in (("endless", endless), ("then", THEN)):
+        world.put(f"row/{name}.tar.gz", {"code/inference.py": code})
+        stages.append(Stage("python:3", f"s3://models/row/{name}.tar.gz"))
+    client = world.client(world.create("endless", stages=tuple(stages)))
+    with pytest.raises(Refused, match="more than 6291456 bytes"):
+        client.ask(text("go"))
+    assert client.ask(text("on")).body == b"on|text/plain"
 
 
 @pytest.mark.parametrize("direct", [False, True])

@@ -9,7 +9,7 @@ from clary.endpoints import instances
 from clary.endpoints.artifacts import Artifacts
 from clary.endpoints.frames import Late, Vanished
 from clary.endpoints.instances import Wanted
-from clary.endpoints.invocations import LARGEST_BODY, Refused, Reply
+from clary.endpoints.invocations import Refused, Reply
 from clary.endpoints.lines import Lines
 from clary.endpoints.model import FleetSpec
 from clary.endpoints.targets import TIMEOUT_S, comes_by_use, most_of_one_model
@@ -187,7 +187,11 @@ class FleetClient:
         for place in stages[:-1]:
             channel = line.channels[place]
             frame = _asked(channel, header, body, deadline)
-            body = _whole(channel, frame, deadline)
+            try:
+                body = _whole(channel, frame, deadline, self._workers.largest)
+            except Refused:
+                line.disconnect()  # in the middle of a stream
+                raise
             header |= {"type": frame.header.type}
         channel = line.channels[stages[-1]]
         frame = _asked(channel, header | {"accept": invocation.accept}, body, deadline)
@@ -269,14 +273,13 @@ def _is_plain(text: str) -> bool:
     return len(text) <= _LONGEST_WORD and text.isascii() and (not text or text.isprintable())
 
 
-def _whole(channel: Channel, first: Frame, deadline: float) -> bytes:
-    """Put a streamed answer together, which the next container is to read."""
-    parts, frame = [first.body], first
+def _whole(channel: Channel, first: Frame, deadline: float, largest: int) -> bytes:
+    """Put a streamed answer together, which the next container is to read. Raises Refused."""
+    body, frame = bytearray(first.body), first
     while frame.header.more:
         frame = channel.receive(deadline)
         _check(frame.header)
-        parts.append(frame.body)
-    body = b"".join(parts)
-    if len(body) > LARGEST_BODY:
-        raise Refused(500, f"a container answered the next with {len(body)} bytes, over 6 MiB")
-    return body
+        body += frame.body
+        if len(body) > largest:
+            raise Refused(500, f"a container answered the next with more than {largest} bytes")
+    return bytes(body)

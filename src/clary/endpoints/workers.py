@@ -120,7 +120,7 @@ class Workers:
         channels = []
         try:
             for process in self.processes(one):
-                channel = frames.Channel(self._run(process) / "serve.sock", largest=self._largest)
+                channel = frames.Channel(self._run(process) / "serve.sock", largest=self.largest)
                 channels.append(channel)
         except frames.Vanished:
             for channel in channels:
@@ -179,7 +179,8 @@ class Workers:
         return min((limit for limit in limits if limit is not None), default=None)
 
     @property
-    def _largest(self) -> int:
+    def largest(self) -> int:
+        """How many bytes a request and an answer may have."""
         return int(self._spec.limits.get("body_bytes", LARGEST_BODY))
 
     def _run(self, process: str) -> Path:
@@ -229,7 +230,7 @@ class Workers:
                 **stage.environment,
                 "CLARY_FRAMEWORK": image.framework,
                 "SAGEMAKER_MULTI_MODEL": str(stage.multi_model).lower(),
-                "CLARY_LARGEST_BODY": str(self._largest),
+                "CLARY_LARGEST_BODY": str(self.largest),
             },
             hosts=("algo-1",),
             sources=_sources(one, stage),
