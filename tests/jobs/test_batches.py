@@ -22,6 +22,10 @@ from tests.jobs.conftest import (
     transform,
 )
 
+from clary.jobs import dependencies, images, recipes
+from clary.jobs import transform as transforms
+from clary.jobs.dependencies import Needs
+from clary.jobs.model import Job
 from clary.kernel.clock import now
 from clary.kernel.errors import InvalidInput, NotSupported
 from clary.kernel.names import Ref
@@ -203,6 +207,24 @@ def test_a_package_stands_for_its_containers(bare_world):
     found = made.body["containers"]
     assert [one["ModelDataUrl"][-1] for one in found] == ["a", "b", "c"]
     assert found[0]["Environment"] == {"A": "a", "B": "1"}
+
+
+def test_a_row_runs_in_one_environment_that_has_all_its_images_hold(tmp_path):
+    row = tuple({"Image": image} for image in (SKLEARN, XGBOOST.format("1.7-1"), SKLEARN))
+    job_of = Job(request=transform("row", "s3://b/x"), actor="", uid="", containers=row)
+    plan = transforms.plan(job("transform", "t"), job_of)
+    assert [one.framework for one in plan.beside] == ["xgboost"]
+    exact = recipes.wanted(plan, Needs(), None, strict=True)
+    assert {"scikit-learn==1.2.1", "xgboost==1.7.4"} <= set(exact.requirements)
+    assert recipes.wanted(plan, Needs(), None, strict=False) is None
+    used = images.ran(plan.runtime, plan.beside)
+    assert used["image"] == "sagemaker-scikit-learn 1.2-1-cpu-py3, sagemaker-xgboost 1.7-1"
+    assert {"scikit-learn", "xgboost"} <= used.keys()
+    for folder, text in (("", "regex"), ("containers/3/", "rich>=1")):
+        place = tmp_path / folder / "input/code"
+        place.mkdir(parents=True)
+        (place / "sourcedir.tar.gz").write_bytes(archive({"requirements.txt": text}))
+    assert dependencies.needs(plan, tmp_path).requirements == ("regex", "rich>=1")
 
 
 def test_what_cannot_be_is_refused(bare_world):

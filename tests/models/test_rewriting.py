@@ -147,6 +147,27 @@ def test_a_transform_gets_a_model_of_its_own():
     assert scores["S3Input"]["S3Uri"] == "s3://b/again/score/batch.out"
 
 
+def test_containers_in_a_row_and_captures_move_too():
+    request = {
+        "TransformJobName": "score",
+        "ModelName": "row",
+        "TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": "s3://b/batch"}}},
+        "TransformOutput": {"S3OutputPath": "s3://b/scores"},
+        "TransformResources": {"InstanceCount": 1},
+        "DataCaptureConfig": {"DestinationS3Uri": "s3://b/seen", "GenerateInferenceId": False},
+    }
+    row = [{"Image": SKLEARN, "ModelDataUrl": f"s3://b/{name}.tar.gz"} for name in ("a", "b")]
+    job = Job(request=request, actor="ada", uid="1", containers=tuple(row))
+    name = ref("transform-job", "score")
+    found = steps(Recorded(name, job, plan(name, job), "score"))
+    assert found["score-Model"]["Arguments"] == {"Containers": row}
+    capture = found["score"]["Arguments"]["DataCaptureConfig"]
+    assert capture == {
+        "DestinationS3Uri": "s3://b/again/score-capture",
+        "GenerateInferenceId": False,
+    }
+
+
 @given(st.lists(st.sampled_from(["a_b", "a-b", "é", "pipelines-4r83jejmhorv-A-6fdee99b00"])))
 def test_step_names_differ_and_are_legal(names):
     taken = []
