@@ -96,7 +96,7 @@ class Shadows:
                 self._bytes + size > MOST_WAITING_BYTES
             )
             if is_full or self._stopping:
-                self._count(shadow.endpoint, shadow.route, Comparison(dropped=1))
+                self._kept(shadow.endpoint, shadow.route).dropped += 1
                 return
             self._waiting.append((shadow, invocation, reply, latency_s))
             self._bytes += size
@@ -130,7 +130,7 @@ class Shadows:
                     self._write(endpoint, route, comparison)
                 except BaseException:
                     with self._changed:
-                        self._count(endpoint, route, comparison)
+                        self._kept(endpoint, route).merge(comparison)
                     raise
 
     def settle(self, timeout_s: float) -> bool:
@@ -169,7 +169,7 @@ class Shadows:
             one = Comparison()
             one.add(reply, latency_s, answer, took_s)
             with self._changed:
-                self._count(shadow.endpoint, shadow.route, one)
+                self._kept(shadow.endpoint, shadow.route).merge(one)
                 self._under_way -= 1
                 self._changed.notify_all()
 
@@ -186,10 +186,12 @@ class Shadows:
                 _log.exception("comparisons of shadows could not be stored; trying again")
             due = time.monotonic() + WRITE_S
 
-    def _count(self, endpoint: Ref, route: Route, comparison: Comparison) -> None:
-        """Add to what is kept of a shadow; the caller holds the lock."""
-        _, kept = self._found.setdefault((endpoint, route.fleet), (route, Comparison()))
-        kept.merge(comparison)
+    def _kept(self, endpoint: Ref, route: Route) -> Comparison:
+        """Give what is counted for a shadow; the caller holds the lock."""
+        found = self._found.get((endpoint, route.fleet))
+        if found is None:
+            found = self._found[endpoint, route.fleet] = (route, Comparison())
+        return found[1]
 
     def _write(self, endpoint: Ref, route: Route, comparison: Comparison) -> None:
         ref = endpoint.sibling(COMPARISON, route.fleet)
