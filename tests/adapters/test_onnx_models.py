@@ -249,6 +249,19 @@ def test_large_requests_are_answered_like_small_ones(beside):
     )
 
 
+def test_what_is_too_wide_or_answers_too_much_is_refused(beside):
+    model, boosters = beside["reg:squarederror"]
+    wide = b"," * 100_000
+    refusal = 400, "the request has 100001 features a row, the model 2"
+    assert outcome(model.answer, wide, "text/csv", "") == refusal
+    assert outcome(model.answer, wide, "text/csv", "") == outcome(
+        lambda *x: xgboost_serving.answer(boosters, *x), wide, "text/csv", ""
+    )
+    with pytest.raises(Refused, match="bytes, more than 6 MiB") as refused:
+        model.answer(b"1\n" * 400_000, "text/libsvm")
+    assert refused.value.status == 500
+
+
 def test_a_model_that_answers_otherwise_is_not_kept(tmp_path):
     booster = trained("reg:squarederror")
     ensemble = read(bytes(booster.save_raw("json")))

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from msgspec import Struct
 
-from clary.endpoints.invocations import CSV, Refused, Reply
+from clary.endpoints.invocations import CSV, LARGEST_BODY, Refused, Reply
 from clary.endpoints.trees import Link
 from clary.jobs.containers.tabular import Sparse, Unreadable, accepted, encoded, request
 from clary.kernel.codec import build, from_json
@@ -69,7 +69,7 @@ class OnnxModel:
         ------
         Refused
             406 for an Accept that there is no writer for, 415 for a payload that cannot be read,
-            400 for one that does not fit the model.
+            400 for one that does not fit the model, 500 for an answer of more than 6 MiB.
         """
         if accept in _CSV_ACCEPTS and content_type in _CSV_TYPES:
             rows = _plain_rows(body, self._features)
@@ -88,12 +88,12 @@ class OnnxModel:
             answers = np.mean(each, axis=0)
         return answers[:, 0] if self._single else answers
 
-    def _carefully(self, body: bytes, content_type: str, accept: str) -> Reply:
+    def _carefully(self, content: bytes, content_type: str, accept: str) -> Reply:
         try:
             kind = accepted(accept)
-            if not body.strip():
+            if not content.strip():
                 return Reply(b"", status=204)
-            rows = request(body, content_type, self._features)
+            rows = request(content, content_type, self._features)
         except Unreadable as error:
             raise Refused(error.status, error.message) from None
         if isinstance(rows, Sparse):
@@ -104,7 +104,10 @@ class OnnxModel:
             ]
         else:
             predictions = self.predict(rows).tolist()
-        return Reply(encoded(predictions, kind), kind)
+        body = encoded(predictions, kind)
+        if len(body) > LARGEST_BODY:
+            raise Refused(500, f"the answer has {len(body)} bytes, more than 6 MiB")
+        return Reply(body, kind)
 
 
 def _plain_rows(body: bytes, features: int) -> NDArray[np.float32] | None:

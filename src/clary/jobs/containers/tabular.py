@@ -23,6 +23,7 @@ _CSV = {"csv", "text/csv"}
 _LIBSVM = {"libsvm", "text/libsvm", "text/x-libsvm"}
 _PARQUET = {"parquet", "application/x-parquet"}
 _ACCEPTED = {CSV: CSV, "csv": CSV, ANY: CSV, "": CSV, JSON: JSON, JSON_LINES: JSON_LINES}
+_SURPLUS = 1000
 _BLOCK = 1024
 """Lines that are read without a pause, in which other threads wait."""
 
@@ -109,27 +110,34 @@ def request(
     except UnicodeDecodeError as error:
         raise Unreadable(415, str(error)) from None
     if kind == "csv":
-        rows = csv_rows(text, "the request")
+        rows = csv_rows(text, "the request", features)
         width, values = rows.shape[1], rows
     else:
         sparse = libsvm_rows(text, "the request")
         width, values = sparse.width, _float32(sparse.values)
     if features is not None and (width > features or (kind == "csv" and width < features)):
-        raise Unreadable(400, f"the request has {width} features a row, the model {features}")
+        raise _misfit(width, features)
     if np.isinf(values).any():
-        raise Unreadable(
-            400, "the prediction failed: a value is infinite or too large"
-        )
+        raise Unreadable(400, "the prediction failed: a value is infinite or too large")
     return rows if kind == "csv" else sparse
 
 
-def csv_rows(text: str, name: str) -> NDArray[np.float32]:
-    """Read CSV text as a float32 matrix, an empty field as missing."""
+def _misfit(width: int, features: int) -> Unreadable:
+    return Unreadable(400, f"the request has {width} features a row, the model {features}")
+
+
+def csv_rows(text: str, name: str, features: int | None = None) -> NDArray[np.float32]:
+    """Read CSV text as a float32 matrix, an empty field as missing.
+
+    Rows that are far wider than ``features`` are refused before they are read.
+    """
     lines = [line for line in text.splitlines() if line.strip(" ")]
     if not lines:
         raise Unreadable(415, f"{name} has no rows")
     delimiter = next((one for one in DELIMITERS if one in lines[0]), ",")
     width = lines[0].count(delimiter) + 1
+    if features is not None and width > features + _SURPLUS:
+        raise _misfit(width, features)
     blocks = []
     for start in range(0, len(lines), _BLOCK):
         block = lines[start : start + _BLOCK]
