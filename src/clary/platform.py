@@ -210,18 +210,14 @@ def open_platform(config: Config) -> Platform:
 
     Any number of processes may have one home open; each worker takes what no other holds.
     """
-    home = config.home
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name in ("buckets", "logs"):  # private even in a home that is not
-        (home / name).mkdir(exist_ok=True, mode=0o700)
+    home = _folders(config.home)
     store = SqliteStore(home / "metadata.db")
     objects = FileObjects(home / "buckets")
     logs = LogFiles(home / "logs")
     runner = ProcessRunner(home / "processes")
     governance = Governance(store, home, account=config.account)
     lineage = Lineage(store)
-    recorder, metrics = _measures(home)
-    alarms = Alarms(store, metrics)
+    recorder, metrics, alarms = _measures(home, store)
     environments = Environments(
         store, UvEnvironments(home / "environments"), strict=config.strict_versions
     )
@@ -361,10 +357,18 @@ def open_platform(config: Config) -> Platform:
     )
 
 
-def _measures(home: Path) -> tuple[Recorder, Metrics]:
+def _folders(home: Path) -> Path:
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in ("buckets", "logs"):  # private even in a home that is not
+        (home / name).mkdir(exist_ok=True, mode=0o700)
+    return home
+
+
+def _measures(home: Path, store: SqliteStore) -> tuple[Recorder, Metrics, Alarms]:
     series = SqliteSeries(home / "series.db")
     recorder = Recorder(series)
-    return recorder, Metrics(series, recorder)
+    metrics = Metrics(series, recorder)
+    return recorder, metrics, Alarms(store, metrics)
 
 
 def emptied(platform: Platform) -> Platform:
