@@ -9,11 +9,16 @@ SEXES = ["F", "I", "M"]  # female, infant, male
 SETTINGS = {"eta": 0.2, "gamma": 4, "min_child_weight": 6, "subsample": 0.7, "seed": 17}
 
 
-def matrix(animals: pd.DataFrame) -> xgboost.DMatrix:
-    """Write the sex as three columns; the rings are the label, where they are known."""
+def features(animals: pd.DataFrame) -> pd.DataFrame:
+    """Write the sex as three columns."""
     sexes = pd.get_dummies(pd.Categorical(animals["sex"], SEXES), dtype=float)
-    features = animals.drop(columns=["sex", "rings"], errors="ignore").reset_index(drop=True)
-    return xgboost.DMatrix(features.join(sexes).to_numpy(), animals.get("rings"))
+    others = animals.drop(columns=["sex", "rings"], errors="ignore").reset_index(drop=True)
+    return others.join(sexes)
+
+
+def matrix(animals: pd.DataFrame) -> xgboost.DMatrix:
+    """Make a matrix for XGBoost; the rings are the label, where they are known."""
+    return xgboost.DMatrix(features(animals).to_numpy(), animals.get("rings"))
 
 
 @clary.step(cache=True)

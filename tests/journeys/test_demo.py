@@ -45,10 +45,14 @@ def test_it_says_what_came_of_it(demo, home):
 def test_what_it_proposes_next_works(demo, home):
     lines = re.findall(r"^  .*?clary (.+?) --home \S+  # ", demo.stdout, re.MULTILINE)
     proposed = [line.split() for line in lines]
-    assert [words[0] for words in proposed] == ["lineage", "models", "logs", "up"]
-    for words in proposed[:3]:
+    assert [words[0] for words in proposed] == ["lineage", "models", "endpoints", "logs", "up"]
+    for words in proposed[:4]:
         done = clary(home, *words)
         assert done.returncode == 0, done.stderr
+    row = "0.5,0.4,0.1,0.5,0.2,0.1,0.2,0,1,0"
+    rings = clary(home, "endpoints", "invoke", "abalone", row)
+    assert 1 < float(rings.stdout) < 30, rings.stderr
+    assert clary(home, "endpoints", "delete", "abalone").returncode == 0
     tree = clary(home, "lineage", VERSION).stdout
     assert "known.csv" in tree
     listed = json.loads(clary(home, "models", "list", "--json").stdout)

@@ -9,12 +9,12 @@ ends the walk and is told, so that nothing hides behind it.
 from __future__ import annotations
 
 import _compat_pickle
-import codecs
 import pickletools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from clary.models.joblib_arrays import WRAPPER, array_bytes, holds_objects
+from clary.models.pickle_constants import constant
 from clary.models.stand_ins import UNKNOWN, Global, Made, Stack
 
 if TYPE_CHECKING:
@@ -180,7 +180,14 @@ class _Machine:
             self._stack.push(kept[-1])
             return
         for _ in after:
-            self._stack.push(_value(opcode.name, argument))
+            self._stack.push(self._constant(opcode.name, argument))
+
+    @staticmethod
+    def _constant(opcode: str, argument: Any) -> Any:
+        try:
+            return constant(opcode, argument)
+        except ValueError:
+            raise _Malformed(f"the constant of {opcode} cannot be read") from None
 
     def protocol(self, argument: bytes) -> None:
         """PROTO: later names are not translated from Python 2."""
@@ -345,53 +352,6 @@ def _translated(module: str, name: str) -> tuple[str, str]:
     return _compat_pickle.IMPORT_MAPPING.get(module, module), name
 
 
-def _value(opcode: str, argument: Any) -> Any:
-    """Give the constant an opcode pushes; UNKNOWN for what no name or array needs."""
-    read = _CONSTANTS.get(opcode)
-    if read is None or argument is UNKNOWN:
-        return UNKNOWN
-    try:
-        return read(argument)
-    except ValueError:
-        raise _Malformed(f"the constant of {opcode} cannot be read") from None
-
-
-def _quoted(argument: bytes) -> str:
-    line = argument.strip(b" \t\r\n")
-    if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
-        raise _Malformed("the argument of STRING has no quotes")
-    return codecs.escape_decode(line[1:-1])[0].decode("latin-1")
-
-
-def _signed(argument: bytes) -> int:
-    return int.from_bytes(argument, "little", signed=True)
-
-
-def _number(argument: bytes) -> int | bool:
-    special = {b"00": False, b"01": True}
-    return special[argument] if argument in special else int(argument, 0)
-
-
-_CONSTANTS: dict[str, Callable[[bytes], Any]] = {
-    "NONE": lambda _: None,
-    "NEWTRUE": lambda _: True,
-    "NEWFALSE": lambda _: False,
-    "INT": _number,
-    "BININT": _signed,
-    "BININT1": _index,
-    "BININT2": _index,
-    "LONG": lambda argument: int(argument.rstrip(b"L") or b"0", 0),
-    "LONG1": _signed,
-    "LONG4": _signed,
-    "STRING": _quoted,
-    **dict.fromkeys(("BINSTRING", "SHORT_BINSTRING"), lambda data: data.decode("latin-1")),
-    "UNICODE": lambda data: data.decode("raw-unicode-escape"),
-    **dict.fromkeys(
-        ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
-        lambda data: data.decode("utf-8", "surrogatepass"),
-    ),
-    "EMPTY_TUPLE": lambda _: (),
-}
 _ACTS: dict[str, Callable[[_Machine, Any], None]] = {
     "PROTO": _Machine.protocol,
     "MARK": _Machine.mark,

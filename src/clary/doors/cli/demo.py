@@ -142,6 +142,7 @@ def _say_what_next(config: Config, run: Any) -> None:
     for words, what in (
         (f"lineage {_version(run)}", "what it was made from, down to the digests"),
         (f"models approve {_version(run)}", "let it go into use"),
+        (f"endpoints deploy {_version(run)} abalone", "make it live; then `endpoints invoke`"),
         (f"logs {_made(run, 'train')}", "what a job printed"),
         ("up", "serve this home to your own programs: `run -- python your_pipeline.py`"),
     ):
