@@ -16,14 +16,17 @@ from tests.endpoints.fleet_world import (
     archive,
 )
 
+from clary.adapters.onnx_models import OnnxModels
 from clary.adapters.sqlite_series import SqliteSeries
 from clary.endpoints import body
 from clary.endpoints import model as kinds
+from clary.endpoints.compilations import Compilations
 from clary.endpoints.controller import Controller
 from clary.endpoints.service import Endpoints
 from clary.kernel.clock import now
 from clary.kernel.resource import Bucket, Query, Resource
 from clary.kernel.work import Worker
+from clary.lineage.service import Lineage
 from clary.metrics.alarms import Alarms
 from clary.metrics.recorder import Recorder
 from clary.metrics.service import Metrics
@@ -47,7 +50,12 @@ class EndpointWorld(World):
     def new_worker(self):
         series = SqliteSeries(self.home / "series.db")
         self.alarms = Alarms(self.store, Metrics(series, Recorder(series)))
-        self.controller = Controller(self.store, self.objects, self.fleets, None, self.alarms)
+        compilations = Compilations(
+            self.fleets.tools, OnnxModels(self.home / "compiled"), Lineage(self.store)
+        )
+        self.controller = Controller(
+            self.store, self.objects, self.fleets, compilations, self.alarms
+        )
         handlers = {kinds.FLEET: self.fleets.run, kinds.ENDPOINT: self.controller.run}
         slots = {kinds.FLEET: 8, kinds.ENDPOINT: 2}
         return Worker(self.store, handlers, slots, lease_s=self.lease_s, poll_s=0.02)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clary.endpoints.body import Endpoint, Variant
     from clary.endpoints.compilations import Compilations
     from clary.endpoints.fleets import Fleets, FleetState
+    from clary.endpoints.model import Route
     from clary.endpoints.rollouts import Change, Deployment
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore, Transaction
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _LOOK = timedelta(seconds=5)
 """What wakes an endpoint may have been lost with the process that was to do it."""
 _GONE = timedelta(seconds=0.5)
+_SEEN = timedelta(seconds=0.3)
+"""By then every process that serves an endpoint goes by its new routes."""
 _MOST_FLEETS = 1000
 _ENDS = {
     "Succeeded": ("InService", "in-service"),
@@ -52,7 +55,7 @@ class Controller:
     fleets
         The workers.
     compilations
-        Makes what answers without workers; None: everything has workers.
+        Makes what answers without workers.
     alarms
         What rolls deployments back.
     """
@@ -62,7 +65,7 @@ class Controller:
         store: MetadataStore,
         objects: ObjectStore,
         fleets: Fleets,
-        compilations: Compilations | None,
+        compilations: Compilations,
         alarms: Alarms,
     ) -> None:
         self._store = store
@@ -127,14 +130,14 @@ class Controller:
             return variant
         if len(variant.stages) > 1 or variant.stages[0].multi_model:
             return structs.replace(variant, choice="native: it is not one model")
-        if self._compilations is None:
-            return structs.replace(variant, choice="native: nothing is compiled here")
         made = self._compilations.ensure(variant.stages[0], ref, waiter=ref, transaction=change)
         key = made.key if made.status == "Compiled" else ""
         return structs.replace(variant, compiled=key, choice=made.choice)
 
     def _apply(self, resource: Resource, made: Change) -> datetime | None:
         ref, endpoint = resource.ref, body.read(resource)
+        if made.outcome and (due_at := self._move(resource, endpoint, made.routes)):
+            return due_at
         after = _after(endpoint, made)
         status, action = _status(endpoint, made)
         with self._store.begin() as change:
@@ -151,6 +154,25 @@ class Controller:
             if made.outcome and endpoint.waiter:
                 change.wake(endpoint.waiter)
         return None if made.outcome else made.due_at
+
+    def _move(
+        self, resource: Resource, endpoint: Endpoint, routes: tuple[Route, ...]
+    ) -> datetime | None:
+        """Change the routes of a live endpoint before it says that it is done.
+
+        Returns
+        -------
+        datetime or None
+            When all requests will go by them; None: they do.
+        """
+        if not endpoint.routes or not routes:
+            return None
+        if routes != endpoint.routes:
+            after = structs.replace(endpoint, routes=routes)
+            with self._store.begin() as change:
+                resource = change.update(replace(resource, body=body.write(after)))
+        seen_at = resource.modified_at + _SEEN
+        return seen_at if now() < seen_at else None
 
     def _set_counts(
         self, resource: Resource, endpoint: Endpoint, made: Change, change: Transaction
@@ -184,7 +206,9 @@ class Controller:
             for name, count in counts.items()
         ):
             return now() + _LOOK
-        after = structs.replace(endpoint, routes=endpoint.served.routes, reason=broken)
+        if due_at := self._move(resource, endpoint, endpoint.served.routes):
+            return due_at
+        after = structs.replace(endpoint, reason=broken)
         with self._store.begin() as change:
             change.update(replace(resource, status="InService", body=body.write(after)))
             detail = {"status": "InService"}
