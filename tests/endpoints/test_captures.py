@@ -347,6 +347,18 @@ def test_too_much_that_waits_to_be_published_is_lost(world):
     assert len(world.ids()) + world.lost() == number
 
 
+def test_what_has_been_published_waits_no_longer(world):
+    captures = world.captures(Limits(every_s=0.01, file_bytes=1000, spooled_bytes=20_000))
+    sampler = captures.sampler(ENDPOINT, "blue", CONFIG)
+    for first in range(0, 300, 30):
+        for number in range(first, first + 30):
+            take(sampler, str(number))
+        until(lambda last=first + 30: len(world.ids()) + 5 > last)
+    captures.close()
+    assert len(world.ids()) == 300
+    assert world.lost() == 0
+
+
 FULL = """
 import resource, sys, pathlib
 from tests.endpoints.test_captures import World, ENDPOINT, CONFIG, take, until

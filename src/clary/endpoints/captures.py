@@ -312,6 +312,7 @@ class Captures:
             if everything or is_full or is_old:
                 del self._files[where]
                 self._spool.publish(file)
+                self._spooled_bytes -= file.size_bytes
 
     def _sweep(self) -> None:
         self._swept_at = time.monotonic()
