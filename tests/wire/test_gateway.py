@@ -229,6 +229,7 @@ KINDS = [
     kernel.NotSupported("no"),
     kernel.Unavailable("later", retry_after_s=7),
     kernel.JobFailed(REF, "why"),
+    kernel.ModelFailed(500, "why"),
 ]
 
 
