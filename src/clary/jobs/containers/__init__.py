@@ -1,0 +1,1 @@
+"""Programs that run inside a job; what of them the server reads with is typed."""
