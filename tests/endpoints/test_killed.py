@@ -38,7 +38,7 @@ def check(found):
 
 def test_killed_at_some_moments(tmp_path):
     luck = random.Random(20261122)
-    for found in lives(tmp_path, ["999.0", *luck.sample(POINTS[: 3 * 40], 4)]):
+    for found in lives(tmp_path, ["999.0", *luck.sample(POINTS[: 3 * 40], 2)]):
         assert found["killed"] == (found["point"] != "999.0")
         check(found)
 

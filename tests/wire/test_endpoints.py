@@ -402,19 +402,26 @@ def test_rules_hear_of_endpoints(server, made, name):
         "detail-type": ["SageMaker Endpoint State Change"],
         "detail": {"EndpointName": [name], "EndpointStatus": ["IN_SERVICE", "DELETED"]},
     }
-    events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    moved = {**pattern, "detail-type": ["SageMaker Endpoint Deployment State Change"]}
+    moved["detail"] = {"EndpointName": [name], "EndpointStatus": ["UPDATING"]}
     arn = f"arn:aws:sqs:us-east-1:123456789012:{name}"
-    events.put_targets(Rule=name, Targets=[{"Id": "t", "Arn": arn}])
+    for rule, wanted in ((name, pattern), (f"{name}-moved", moved)):
+        events.put_rule(Name=rule, EventPattern=json.dumps(wanted))
+        events.put_targets(Rule=rule, Targets=[{"Id": "t", "Arn": arn}])
     made.simple(name)
-    heard = []
-    made.client.delete_endpoint(EndpointName=name)
+    sagemaker = made.client
+    sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=name)
+    made.in_service(name)
+    sagemaker.delete_endpoint(EndpointName=name)
     made.endpoints.remove(name)
-    while len(heard) < 2:
+    heard = []
+    while len(heard) < 4:
         for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]:
             heard.append(json.loads(message["Body"])["detail"])
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-    assert [one["EndpointStatus"] for one in heard] == ["IN_SERVICE", "DELETED"]
-    assert heard[0]["EndpointConfigName"] == name
+    statuses = sorted(one["EndpointStatus"] for one in heard)
+    assert statuses == ["DELETED", "IN_SERVICE", "IN_SERVICE", "UPDATING"]
+    assert {one["EndpointName"] for one in heard} == {name}
 
 
 def test_a_deployment_is_part_of_the_lineage(sagemaker, made, name, platform):

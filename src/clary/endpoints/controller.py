@@ -136,8 +136,10 @@ class Controller:
 
     def _apply(self, resource: Resource, made: Change) -> datetime | None:
         ref, endpoint = resource.ref, body.read(resource)
-        if made.outcome and (due_at := self._move(resource, endpoint, made.routes)):
-            return due_at
+        if made.outcome:
+            detail = {"status": resource.status, **_progress(made.deployment)}
+            if due_at := self._move(resource, made.routes, detail):
+                return due_at
         after = _after(endpoint, made)
         status, action = _status(endpoint, made)
         with self._store.begin() as change:
@@ -156,21 +158,31 @@ class Controller:
         return None if made.outcome else made.due_at
 
     def _move(
-        self, resource: Resource, endpoint: Endpoint, routes: tuple[Route, ...]
+        self, resource: Resource, routes: tuple[Route, ...], detail: JsonObject
     ) -> datetime | None:
         """Change the routes of a live endpoint before it says that it is done.
+
+        Parameters
+        ----------
+        resource, routes
+            The endpoint, and where its requests are to go.
+        detail
+            What the journal says of it.
 
         Returns
         -------
         datetime or None
             When all requests will go by them; None: they do.
         """
+        endpoint = body.read(resource)
         if not endpoint.routes or not routes:
             return None
         if routes != endpoint.routes:
             after = structs.replace(endpoint, routes=routes)
             with self._store.begin() as change:
                 resource = change.update(replace(resource, body=body.write(after)))
+                moved = Event(now(), endpoint.actor, f"{ENDPOINT}.advanced", resource.ref, detail)
+                change.append(moved)
         seen_at = resource.modified_at + _SEEN
         return seen_at if now() < seen_at else None
 
@@ -206,7 +218,7 @@ class Controller:
             for name, count in counts.items()
         ):
             return now() + _LOOK
-        if due_at := self._move(resource, endpoint, endpoint.served.routes):
+        if due_at := self._move(resource, endpoint.served.routes, {"status": resource.status}):
             return due_at
         after = structs.replace(endpoint, reason=broken)
         with self._store.begin() as change:
