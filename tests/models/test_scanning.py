@@ -207,6 +207,15 @@ def test_nesting_and_sizes_are_bounded(monkeypatch):
     assert "cut off" in scanned(huge).problems["model.pkl"]
 
 
+def test_a_file_of_two_kinds_is_seen_as_both():
+    member = tarfile.TarInfo("cposix\nsystem\n(S'true'\ntR.")
+    archive = member.tobuf() + bytes(1024)
+    assert pickle.loads(archive) == 0
+    report = scanned(archive, "model.tar")
+    assert report.files["model.tar"] == "tar and pickle"
+    assert report.verdict == "dangerous"
+
+
 def test_arrays_of_objects_are_pickles():
     file = io.BytesIO()
     np.save(file, np.array([Runs()], dtype=object))

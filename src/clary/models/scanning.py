@@ -123,8 +123,10 @@ class Scan:
             if told(head, PurePosixPath(path.rstrip("!")), file):
                 file.seek(0)
                 look(self, path, file, depth)
-                return
-        self._maybe_pickle(path, file)
+                break
+        if self.report.files.get(path) != "pickle":
+            file.seek(0)
+            self._hidden(path, file)
 
     def tar(self, path: str, file: BinaryIO, depth: int) -> None:
         """Look at every file of a tar archive."""
@@ -168,15 +170,20 @@ class Scan:
         if found.problem:
             self.report.problems[path] = f"not a whole pickle: {found.problem}"
 
-    def _maybe_pickle(self, path: str, file: BinaryIO) -> None:
-        """Take what nothing tells for data, unless it is a pickle that imports something."""
+    def _hidden(self, path: str, file: BinaryIO) -> None:
+        """Find a pickle in what is also a file of another kind, or of none that is known.
+
+        Whatever else the bytes may be: it is one where it ends as one and imports something, and
+        where it would have imported something dangerous before it fails.
+        """
         found = opcodes.walk(file)
         names = [
             (module, name, called)
             for (module, name), called in found.globals.items()
             if _NAMES.fullmatch(module) and (found.pickles or judge(module, name)[0] != "unknown")
         ]
-        self.report.files[path] = "pickle" if names else "data"
+        kind = self.report.files.get(path, "pickle" if names else "data")
+        self.report.files[path] = f"{kind} and pickle" if names and kind != "pickle" else kind
         for module, name, called in names:
             self._use(path, module, name, called=called)
 
@@ -186,12 +193,9 @@ class Scan:
         file.seek(0, 2)
         with self._kept(_from_start(file)) as whole:
             whole.flush()
-            with mmap.mmap(whole.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                view = memoryview(data)
-                try:
-                    found = onnx_files.read(view)
-                finally:
-                    _release(view)
+            found = onnx_files.read(
+                memoryview(mmap.mmap(whole.fileno(), 0, access=mmap.ACCESS_READ))
+            )
         for operator in sorted(found.operators):
             why = "an operator that some library must be loaded for"
             self.report.uses.append(Use(path, operator, "unknown", why))
@@ -304,14 +308,6 @@ def _pieces(file: Any) -> Iterator[bytes]:
 def _from_start(file: BinaryIO) -> Iterator[bytes]:
     file.seek(0)
     return _pieces(file)
-
-
-def _release(view: memoryview) -> None:
-    """Let go of a mapped file, unless an error still holds a part of it."""
-    try:
-        view.release()
-    except BufferError:
-        return
 
 
 def _document(file: BinaryIO) -> bytes:
