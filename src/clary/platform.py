@@ -105,6 +105,7 @@ _DESCRIBED = {
 """The describe documents that events have as detail."""
 _PARALLEL_TUNING_JOBS = 8
 _PARALLEL_FLEETS = 16
+_PARALLEL_QUEUES = 64
 _PARALLEL_ENDPOINTS = 4
 
 
@@ -313,7 +314,7 @@ def open_platform(config: Config) -> Platform:
             TUNING: _PARALLEL_TUNING_JOBS,
             FLEET: _PARALLEL_FLEETS,
             ENDPOINT: _PARALLEL_ENDPOINTS,
-            ASYNC_QUEUE: _PARALLEL_ENDPOINTS,
+            ASYNC_QUEUE: _PARALLEL_QUEUES,
             COMPILATION: _PARALLEL_COMPILATIONS,
             **dict.fromkeys(KINDS, config.parallel_jobs),
         },

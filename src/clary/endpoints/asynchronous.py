@@ -206,22 +206,32 @@ class AsyncInvocations:
         """Have one request answered. Raises Unavailable: then it is asked again later."""
         one = build(Waiting, resource.body)
         endpoint = resource.ref.sibling("endpoint", resource.ref.name.partition("/")[0])
+        reply, failure = self._reply(endpoint, one)
+        if stopping.is_set():
+            return  # somebody else may have it in hand, and what failed may have been the end
         try:
-            reply = self._earlier(one) or self._asked(endpoint, one)
-            if stopping.is_set():
-                return  # somebody else may have it in hand
-            self._keep(one.places.output, one, reply)
+            if reply is not None:
+                self._keep(one.places.output, one, reply)
+        except ClaryError as error:
+            reply, failure = None, error.message
+        if reply is None:
+            self._fail(resource, endpoint, one, failure)
+        else:
+            self._end(resource, endpoint, one, reply, None)
+
+    def _reply(self, endpoint: Ref, one: Waiting) -> tuple[Reply | None, str]:
+        """Find or make the answer of a request; else say why there is none."""
+        try:
+            return self._earlier(one) or self._asked(endpoint, one), ""
         except Unavailable:
             if self._seconds_left(one) > 0:
                 raise
-            self._fail(resource, endpoint, one, "no worker has answered before its time was over")
+            return None, "no worker has answered before its time was over"
         except ClaryError as error:
-            self._fail(resource, endpoint, one, error.message)
+            return None, error.message
         except Exception as error:
-            _log.exception("%s failed", resource.ref)
-            self._fail(resource, endpoint, one, f"internal failure: {type(error).__name__}")
-        else:
-            self._end(resource, endpoint, one, reply, None)
+            _log.exception("a request of %s failed", endpoint)
+            return None, f"internal failure: {type(error).__name__}"
 
     def _earlier(self, one: Waiting) -> Reply | None:
         """Find the answer that somebody wrote who died before he could say so."""
