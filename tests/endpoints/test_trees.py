@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.endpoints.compile_world import booster
 
-from clary.endpoints import trees
+from clary.endpoints import exports, trees
 from clary.kernel.errors import ClaryError, InvalidInput, NotSupported
 
 DOCUMENT = json.loads(booster(rounds=2).save_raw("json"))
@@ -145,3 +145,44 @@ def test_whatever_is_changed_is_refused_or_a_tree(changes):
         children = sorted(child for at in inner for child in (one.left[at], one.right[at]))
         assert children == list(range(1, len(one.left)))
         assert all(0 <= one.features[at] < found.features for at in inner)
+
+
+def left(ml, **files):
+    """Write what a program left in its workspace."""
+    folder = ml / "output/export"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name.replace("_", "-", 1)).write_bytes(content)
+    return ml
+
+
+GOOD = {"trees_0.json": json.dumps(DOCUMENT).encode(), "rows": b"", "answers": b""}
+
+
+@pytest.mark.parametrize(
+    ("note", "files", "words"),
+    [
+        (b"", GOOD, "export: not valid JSON"),
+        (b"[]", GOOD, "Expected `object`"),
+        (b'{"boosters": 0}', GOOD, "it has 0 boosters"),
+        (b'{"boosters": 1000000000}', GOOD, "it has 1000000000 boosters"),
+        (b'{"boosters": 2}', GOOD, "there is no trees-1.json"),
+        (b'{"boosters": 1}', {"trees_0.json": b"{}"}, "not XGBoost's JSON"),
+        (b'{"boosters": 1}', {**GOOD, "trees_0.json": b"[" * 9999}, "not XGBoost's JSON"),
+        (b" " * (1 << 17), GOOD, "export.json is larger than 65536 bytes"),
+        (b'{"unfit": "because"}', {}, "because"),
+    ],
+)
+def test_what_a_program_left_is_checked_before_it_is_used(tmp_path, note, files, words):
+    ml = left(tmp_path, **{"export.json": note}, **files)
+    with pytest.raises((InvalidInput, NotSupported)) as refused:
+        exports.exported(ml)
+    assert words in refused.value.message
+
+
+def test_what_a_program_says_of_itself_is_cut(tmp_path):
+    note = {"boosters": 1, "real": -5, "versions": {"xgboost": "3" * 999, "more": "x"}}
+    ml = left(tmp_path, **{"export.json": json.dumps(note).encode()}, **GOOD)
+    _, sample = exports.exported(ml)
+    assert sample.versions == {"xgboost": "3" * 40, "python": ""}
+    assert sample.real == 0

@@ -28,6 +28,8 @@ _HOST = "algo-1"
 _MOST_BOOSTERS = 100
 _LARGEST_ROWS = 256 << 20
 _LARGEST_NOTE = 1 << 16
+_VERSIONS = ("xgboost", "python")
+_LONGEST_VERSION = 40
 
 
 class _Note(Struct, frozen=True):
@@ -105,7 +107,8 @@ def exported(ml: Path) -> tuple[list[Ensemble], Sample]:
         left -= len(document)
         ensembles.append(read(document))
     rows, answers = (found.read(name, _LARGEST_ROWS) for name in ("rows", "answers"))
-    return ensembles, Sample(rows, answers, note.outputs, note.versions, note.real)
+    versions = {name: note.versions.get(name, "")[:_LONGEST_VERSION] for name in _VERSIONS}
+    return ensembles, Sample(rows, answers, note.outputs, versions, max(0, note.real))
 
 
 class _Files:
