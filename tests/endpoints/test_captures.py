@@ -280,22 +280,54 @@ def test_memory_is_bounded_and_the_rest_is_counted(world):
     waiting = Waiting(Limits(waiting=8, waiting_bytes=100), woken.set)
     captures = world.captures()
     sampler = captures.sampler(ENDPOINT, "blue", CONFIG)
-    small = (sampler, Invocation(ENDPOINT, b"12"), b"3", "", "", 0.0)
-    waiting.put(small)
+    where = (sampler, 7)
+    waiting.put(where, b"1\n", 2)
     assert not woken.is_set()
     for _ in range(10):
-        waiting.put(small)
+        waiting.put(where, b"2\n", 2)
     assert woken.is_set()
     taken, lost = waiting.take_all()
-    assert (len(taken), lost) == (8, {sampler: 3})
-    large = (sampler, Invocation(ENDPOINT, bytes(60)), b"", "", "", 0.0)
+    assert (taken, lost) == ({where: [b"1\n", *[b"2\n"] * 7]}, {sampler: 3})
     for _ in range(3):
-        waiting.put(large)
+        waiting.put(where, bytes(60), 60)
     taken, lost = waiting.take_all(close=True)
-    assert (len(taken), lost) == (1, {sampler: 2})
-    waiting.put(small)
-    assert waiting.take_all() == ([], {sampler: 1})
+    assert (taken, lost) == ({where: [bytes(60)]}, {sampler: 2})
+    waiting.put(where, b"1\n", 2)
+    assert waiting.take_all() == ({}, {sampler: 1})
     captures.close()
+
+
+def test_large_bodies_are_kept_whole(world):
+    captures = world.captures()
+    sampler = captures.sampler(ENDPOINT, "blue", CONFIG)
+    bodies = {"text": b"1,2\n" * 500_000, "bytes": bytes(range(256)) * 1000, "small": b"1"}
+    for name, body in bodies.items():
+        take(sampler, name, body)
+    odd = Invocation(ENDPOINT, bytes(1 << 20), "text/csv", custom_attributes="\ud800")
+    sampler.take(odd, b"", "", "odd", time.time())
+    captures.close()
+    found = {one["eventMetadata"]["eventId"]: one["captureData"] for one in world.lines()}
+    assert found.keys() == bodies.keys()
+    assert found["text"]["endpointInput"]["data"].encode() == bodies["text"]
+    assert base64.b64decode(found["bytes"]["endpointInput"]["data"]) == bodies["bytes"]
+    assert world.lost() == 1
+
+
+def test_threads_take_without_losing(world):
+    captures = world.captures()
+    sampler = captures.sampler(ENDPOINT, "blue", CONFIG)
+
+    def work():
+        for _ in range(500):
+            take(sampler, "")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    captures.close()
+    assert len(set(world.ids())) == len(world.ids()) == 2000
 
 
 def test_a_bucket_that_is_gone_or_anothers_loses_records_and_says_so(world, caplog):

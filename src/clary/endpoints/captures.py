@@ -1,7 +1,7 @@
 """Data capture: sampled requests and answers become JSONL objects, and no request waits for it.
 
-``Sampler.take`` puts a request into a bounded buffer. A thread of its own writes what it finds
-there every quarter of a second to files of the home, and these become objects a few seconds later.
+``Sampler.take`` puts a request's line into a bounded buffer. A thread of its own writes what it
+finds there every quarter of a second to files of the home, which become objects seconds later.
 What cannot be kept, because the buffer or a disk is full or a bucket is gone, is counted.
 """
 
@@ -33,12 +33,16 @@ if TYPE_CHECKING:
     from clary.kernel.ports import ObjectStore
     from clary.metrics.recorder import Recorder, Series
 
-Taken = tuple["Sampler", "Invocation", bytes, str, str, float]
-"""What ``Sampler.take`` was given, behind the sampler."""
+Taken = tuple["Invocation", bytes, str, str, float]
+"""What ``Sampler.take`` was given."""
+Where = tuple["Sampler", int]
+"""Whose a line is, and of which hour since 1970."""
 _log = logging.getLogger(__name__)
 
-_BATCH = 128
-"""Records that are encoded before a write, in which other threads get their turn."""
+_BATCH = 256
+"""Lines of a write, in which other threads get their turn."""
+_SMALL = 64 << 10
+"""Bytes of bodies that are encoded faster than they would be handed over."""
 LOST = "CapturesLost"
 """The metric of requests that should have been captured and were not."""
 _SWEEP_S = 10.0
@@ -97,29 +101,41 @@ class Waiting:
         self._limits = limits
         self._wake = wake
         self._lock = threading.Lock()
-        self._taken: list[Taken] = []
+        self._taken: dict[Where, list[bytes | Taken]] = {}
         self._lost: Counter[Sampler] = Counter()
-        self._size = 0
+        self._size = self._count = 0
         self._is_open = True
 
-    def put(self, taken: Taken) -> None:
-        """Keep a request, or count it as lost."""
-        limits, size = self._limits, len(taken[1].body) + len(taken[2])
+    def put(self, where: Where, one: bytes | Taken, size: int) -> None:
+        """Keep a line, or what it is made of, of ``size`` bytes; or count it as lost."""
+        limits = self._limits
         with self._lock:
             size += self._size
-            count = len(self._taken)
+            count = self._count
             if size > limits.waiting_bytes or count >= limits.waiting or not self._is_open:
-                self._lost[taken[0]] += 1
+                self._lost[where[0]] += 1
                 return
             self._size = size
-            self._taken.append(taken)
+            self._count = count + 1
+            found = self._taken.get(where)
+            if found is None:
+                self._taken[where] = [one]
+            else:
+                found.append(one)
         if size > limits.waiting_bytes >> 3 or count > limits.waiting >> 3:
             self._wake()
 
-    def take_all(self, *, close: bool = False) -> tuple[list[Taken], Mapping[Sampler, int]]:
+    def lose(self, sampler: Sampler) -> None:
+        """Count a request that cannot be kept."""
+        with self._lock:
+            self._lost[sampler] += 1
+
+    def take_all(
+        self, *, close: bool = False
+    ) -> tuple[Mapping[Where, list[bytes | Taken]], Mapping[Sampler, int]]:
         """Hand out what has been kept, and how much was lost; after ``close`` nothing is kept."""
         with self._lock:
-            found, self._taken, self._size = self._taken, [], 0
+            found, self._taken, self._size, self._count = self._taken, {}, 0, 0
             lost, self._lost = self._lost, Counter()
             self._is_open = self._is_open and not close
         return found, lost
@@ -128,7 +144,7 @@ class Waiting:
 class Sampler:
     """Takes its share of one variant's requests."""
 
-    __slots__ = ("_draw", "_put", "_share", "format", "place")
+    __slots__ = ("_draw", "_share", "_waiting", "format", "place")
 
     def __init__(
         self, place: Place, config: CaptureConfig, waiting: Waiting, draw: Callable[[], float]
@@ -136,7 +152,7 @@ class Sampler:
         self.place = place
         self.format = Format(config)
         self._share = config.percentage / 100
-        self._put = waiting.put
+        self._waiting = waiting
         self._draw = draw
 
     def take(
@@ -153,8 +169,19 @@ class Sampler:
         at
             When it was answered, in Unix seconds.
         """
-        if self._draw() < self._share:
-            self._put((self, invocation, reply_body, reply_type, event_id, at))
+        if self._draw() >= self._share:
+            return
+        where = (self, int(at) // _HOUR_S)
+        size = len(invocation.body) + len(reply_body)
+        if size > _SMALL:
+            self._waiting.put(where, (invocation, reply_body, reply_type, event_id, at), size)
+            return
+        try:
+            line = self.format.line(invocation, reply_body, reply_type, event_id, at)
+        except ValueError:
+            self._waiting.lose(self)
+        else:
+            self._waiting.put(where, line, len(line))
 
 
 class Losses:
@@ -213,7 +240,7 @@ class Captures:
         self._wake = threading.Event()
         self._waiting = Waiting(self._limits, self._wake.set)
         self._spool = Spool(folder, objects, self._lose_lines)
-        self._files: dict[tuple[Sampler, int], CaptureFile] = {}
+        self._files: dict[Where, CaptureFile] = {}
         self._spooled_bytes = 0
         self._swept_at = float("-inf")
         self._is_failing = False
@@ -261,7 +288,8 @@ class Captures:
         taken, lost = self._waiting.take_all(close=last)
         try:
             for sampler, count in lost.items():
-                self._lose(sampler, count, "they came faster than they could be written")
+                reason = "they came too fast, or their attributes are no Unicode"
+                self._lose(sampler, count, reason)
             self._write(taken)
             self._publish(everything=last)
             if time.monotonic() - self._swept_at >= _SWEEP_S:
@@ -271,24 +299,23 @@ class Captures:
                 _log.warning("captures cannot be published now, trying again: %s", error)
             self._is_failing = True
 
-    def _write(self, taken: list[Taken]) -> None:
-        for start in range(0, len(taken), _BATCH):
-            found: dict[tuple[Sampler, int], list[bytes]] = {}
-            for sampler, invocation, body, kind, event_id, at in taken[start : start + _BATCH]:
-                try:
-                    line = sampler.format.line(invocation, body, kind, event_id, at)
-                    where = (sampler, int(at) // _HOUR_S)
-                except ValueError as error:  # text that is no Unicode
-                    self._lose(sampler, 1, str(error))
-                    continue
-                if where in found:
-                    found[where].append(line)
-                else:
-                    found[where] = [line]
-            for where, lines in found.items():
-                self._append(where, lines)
+    def _write(self, taken: Mapping[Where, list[bytes | Taken]]) -> None:
+        for where, found in taken.items():
+            for start in range(0, len(found), _BATCH):
+                lines = [self._line(where[0], one) for one in found[start : start + _BATCH]]
+                self._append(where, [line for line in lines if line])
 
-    def _append(self, where: tuple[Sampler, int], lines: list[bytes]) -> None:
+    def _line(self, sampler: Sampler, one: bytes | Taken) -> bytes:
+        """Write the line of a large request; empty where it cannot be."""
+        if isinstance(one, bytes):
+            return one
+        try:
+            return sampler.format.line(*one)
+        except ValueError as error:
+            self._lose(sampler, 1, str(error))
+            return b""
+
+    def _append(self, where: Where, lines: list[bytes]) -> None:
         sampler, hour = where
         if self._spooled_bytes > self._limits.spooled_bytes:
             self._lose(sampler, len(lines), "too many wait to be published")
