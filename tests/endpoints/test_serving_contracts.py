@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from scipy import sparse
 from tests.endpoints.fleet_world import XGBOOST, invocation, opened
 
 from clary.endpoints.invocations import Refused
@@ -127,6 +128,11 @@ def test_the_defaults_of_scripts(world):
     assert refusal(ask, b"[1,", "application/json")[0] == 415
     assert refusal(ask, b"x", "image/png")[0] == 415
     assert refusal(ask, b"[1]", "application/json", "image/png")[0] == 406
+    data = io.BytesIO()
+    sparse.save_npz(data, sparse.csr_matrix([[1.0, 0.0], [0.0, 5.0]]))
+    assert ask(data.getvalue(), "application/x-npz", "application/json")[2] == b"[[1.0], [5.0]]"
+    assert refusal(ask, data.getvalue()[:50], "application/x-npz")[0] == 415
+    assert refusal(ask, b"", "application/x-npy")[0] == 415
     bad = io.BytesIO()
     np.save(bad, np.array([{}], dtype=object), allow_pickle=True)
     assert refusal(ask, bad.getvalue(), "application/x-npy")[0] == 415

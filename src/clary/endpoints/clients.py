@@ -92,12 +92,13 @@ class FleetClient:
             Too many wait already, or nobody is there.
         """
         timeout_s = invocation.timeout_s or self.timeout_s
-        deadline = time.monotonic() + timeout_s
+        patient = time.monotonic() + timeout_s
         stages = self._stages(invocation)
         key = self._artifacts.key(invocation.model)
         sent = 0
         while True:
-            line = self._lines.take(key, deadline, lambda: self._look(key))
+            line = self._lines.take(key, patient, lambda: self._look(key))
+            deadline = time.monotonic() + timeout_s  # it is not the model's fault who waited
             try:
                 return self._through(line, stages, invocation, deadline)
             except Vanished as lost:

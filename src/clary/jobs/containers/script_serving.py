@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from job_files import MODEL, JobError
@@ -84,9 +85,13 @@ def decode(body, content_type):
             return np.array(json.loads(data))
         if content_type == CSV:
             return np.genfromtxt(io.BytesIO(data), delimiter=",", ndmin=2)
-        if content_type in {NPY, _NPZ}:
+        if content_type == NPY:
             return np.load(io.BytesIO(data), allow_pickle=False)
-    except ValueError as error:
+        if content_type == _NPZ:
+            from scipy import sparse  # noqa: PLC0415 - few requests are sparse
+
+            return sparse.load_npz(io.BytesIO(data))
+    except (ValueError, OSError, EOFError, KeyError, BadZipFile) as error:
         raise Refused(415, f"the payload is not {content_type}: {error}") from None
     raise Refused(415, f"the content type {content_type} has no decoder here; define input_fn")
 
