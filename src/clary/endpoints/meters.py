@@ -71,8 +71,7 @@ class Meter:
         with self._lock:
             ended, self._ended = self._ended, []
             most, self._most = self._most, self._under_way
-        if most:
-            self._concurrent.add(float(most))
+        self._concurrent.add(float(most))
         if not ended:
             return
         total = len(ended)
