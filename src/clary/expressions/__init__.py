@@ -1,0 +1,1 @@
+"""One language for transformations: SQL expressions that mean the same on every engine."""

@@ -1,0 +1,1 @@
+"""Features and facts: groups of records online and offline, views, training sets, the proof."""

@@ -1,0 +1,59 @@
+"""What the feature store needs of its own: latest records by key, and all records for ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clary.features.model import Record, Schema
+
+
+class OnlineStore(Protocol):
+    """The latest record of every entity, by table; a table is named by a text of at most 200 bytes.
+
+    Of two records of a key, that with the later ``(event_us, write_us)`` stays, whatever the order
+    they come in. A tombstone is a record.
+    """
+
+    def write(self, table: str, records: Sequence[Record]) -> None:
+        """Write records, durable when this returns. Raises LimitExceeded, Unavailable."""
+
+    def read(self, keys: Sequence[tuple[str, str]]) -> Sequence[Record | None]:
+        """Read the records of ``(table, key)`` pairs, tombstones and expired ones included."""
+
+    def remove(self, table: str, keys: Sequence[str]) -> None:
+        """Forget keys, as if nothing had ever been written for them."""
+
+    def drop(self, table: str) -> None:
+        """Forget a table."""
+
+    def count(self, table: str) -> int:
+        """Count the keys of a table, tombstones included."""
+
+
+class OfflineStore(Protocol):
+    """All records that there ever were, by table: append-only rows with their times.
+
+    Columns: the features, then ``event_us``, ``write_us`` (int64), ``is_deleted`` (bool), and
+    ``row`` (int64, increasing in the order of appending).
+    """
+
+    def append(self, table: str, schema: Schema, records: Sequence[Record]) -> None:
+        """Keep records, durable when this returns; they become part of the table by ``flush``."""
+
+    def flush(self, table: str) -> int:
+        """Commit what was appended as one version of the table; return the newest version."""
+
+    def files(self, table: str, version: int | None = None) -> Sequence[str]:
+        """Name the Parquet files of a version, the newest unless it is said; flushed rows only."""
+
+    def compact(self, table: str) -> int:
+        """Rewrite the table sorted by (entity, event, write); return the new version."""
+
+    def erase(self, table: str, keys: Sequence[str]) -> int:
+        """Remove every row of entities, from old versions' files too; return the new version."""
+
+    def drop(self, table: str) -> None:
+        """Remove a table."""
