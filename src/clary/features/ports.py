@@ -23,14 +23,23 @@ class OnlineStore(Protocol):
     def read(self, keys: Sequence[tuple[str, str]]) -> Sequence[Record | None]:
         """Read the records of ``(table, key)`` pairs, tombstones and expired ones included."""
 
+    def list(self, table: str, *, after: str = "", limit: int = 100) -> Sequence[Record]:
+        """List the records of a table in the store's own order, after that of a key."""
+
     def remove(self, table: str, keys: Sequence[str]) -> None:
         """Forget keys, as if nothing had ever been written for them."""
+
+    def sweep(self, table: str, before_us: int) -> int:
+        """Forget the records that expired before a time; return how many there were."""
 
     def drop(self, table: str) -> None:
         """Forget a table."""
 
     def count(self, table: str) -> int:
         """Count the keys of a table, tombstones included."""
+
+    def close(self) -> None:
+        """Give back what it holds open; it may be used again."""
 
 
 class OfflineStore(Protocol):
