@@ -7,6 +7,8 @@ from typing import Literal
 from msgspec import Struct
 
 FEATURE_GROUP = "feature-group"
+FEATURE = "feature"
+"""A feature's own description and parameters; named ``<group>/<feature>``."""
 LARGEST_RECORD = 350_000
 """Bytes of a record."""
 

@@ -23,6 +23,8 @@ _SORTS: Mapping[str, SortKey] = {
     "Name": "name",
     "PipelineExecutionArn": "name",
     "Status": "status",
+    "FeatureGroupStatus": "status",
+    "OfflineStoreStatus": "name",
 }
 _PAGE = 100
 _RESERVED = "aws:"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from clary.doors.wire import model
 from clary.experiments import documents as experiments
 from clary.experiments.model import COMPONENT, EXPERIMENT, TRIAL
+from clary.features import documents as features
+from clary.features.model import FEATURE, FEATURE_GROUP
 from clary.jobs import describe
 from clary.jobs.model import PROCESSING, TRAINING, TRANSFORM
 from clary.kernel.errors import NotSupported
@@ -267,7 +269,16 @@ KINDS: Mapping[str, Kind] = {
         status="HyperParameterTuningJobStatus",
         shape="HyperParameterTuningJobSearchEntity",
     ),
-    "FeatureGroup": Kind("feature-group", "FeatureGroup", lambda found: dict(found.body)),
+    "FeatureGroup": Kind(
+        FEATURE_GROUP,
+        "FeatureGroup",
+        features.group,
+        name="FeatureGroupName",
+        status="FeatureGroupStatus",
+        request="CreateFeatureGroupRequest",
+        own=frozenset({"Tags", "OfflineStoreConfig", "ThroughputConfig"}),
+    ),
+    "FeatureMetadata": Kind(FEATURE, "FeatureMetadata", features.feature),
 }
 
 

@@ -1,0 +1,107 @@
+"""What a feature group consists of in metadata: its resource, and one for each of its features."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from clary.features import requests
+from clary.features.model import FEATURE
+from clary.kernel.clock import now
+from clary.kernel.errors import Conflict, NotFound
+from clary.kernel.resource import Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from clary.kernel.names import Ref
+    from clary.kernel.ports import JsonObject, Transaction
+
+_DATABASE = {"Catalog": "AwsDataCatalog", "Database": "sagemaker_featurestore"}
+
+
+def group(ref: Ref, request: JsonObject, *, actor: str) -> Resource:
+    """Make the resource of a CreateFeatureGroup document. Raises InvalidInput."""
+    view, at, uid = requests.group(request), now(), secrets.token_hex(8)
+    body = {
+        "request": {key: value for key, value in request.items() if key != "Tags"},
+        "uid": uid,
+        "version": 1,
+        "updated": False,
+        "offline": "Active" if view.offline_store_config else "Disabled",
+        "output": _output(ref, view, at),
+        "table": _table(ref, view, uid),
+        "created_by": actor,
+    }
+    return Resource(ref, body, at, at, "Created")
+
+
+def existing(change: Transaction, ref: Ref) -> Resource:
+    """Read within a change. Raises NotFound."""
+    found = change.get(ref)
+    if found is None:
+        raise NotFound(ref)
+    return found
+
+
+def created(change: Transaction, ref: Ref) -> Resource:
+    """Read a group that may be changed. Raises NotFound, Conflict."""
+    found = existing(change, ref)
+    if found.status != "Created":
+        raise Conflict(f"{ref} is {found.status}")
+    return found
+
+
+def feature_ref(group: Ref, name: str) -> Ref:
+    """Name what is kept of a feature."""
+    return group.sibling(FEATURE, f"{group.name}/{name}")
+
+
+def feature_names(found: Resource) -> list[str]:
+    """Name the features of a group."""
+    return [one["FeatureName"] for one in found.body["request"]["FeatureDefinitions"]]
+
+
+def add_features(
+    change: Transaction, group: Resource, added: Sequence[requests.Definition]
+) -> None:
+    """Keep what will be said of features."""
+    at = now()
+    for one in added:
+        body: JsonObject = {"type": one.feature_type, "description": "", "parameters": {}}
+        ref = feature_ref(group.ref, one.feature_name)
+        change.insert(Resource(ref, body, at, at, parent=group.ref))
+
+
+def changed(before: JsonObject, request: JsonObject) -> JsonObject:
+    """Say what a group's document becomes by an UpdateFeatureGroup document."""
+    definitions = [*before["FeatureDefinitions"], *request.get("FeatureAdditions", ())]
+    after = {**before, "FeatureDefinitions": definitions}
+    if ttl := request.get("OnlineStoreConfig"):
+        after["OnlineStoreConfig"] = {**before.get("OnlineStoreConfig", {}), **ttl}
+    if throughput := request.get("ThroughputConfig"):
+        after["ThroughputConfig"] = {**before.get("ThroughputConfig", {}), **throughput}
+    return after
+
+
+def _output(ref: Ref, view: requests.GroupRequest, at: datetime) -> str:
+    if view.offline_store_config is None:
+        return ""
+    start = view.offline_store_config.s3_storage_config.s3_uri.rstrip("/")
+    place = f"{ref.account}/sagemaker/{ref.region}/offline-store/{ref.name}-{at.timestamp():.0f}"
+    return f"{start}/{place}/data"
+
+
+def _table(ref: Ref, view: requests.GroupRequest, uid: str) -> dict[str, str]:
+    """Say what SQL calls the offline table, by the members of DataCatalogConfig."""
+    offline = view.offline_store_config
+    if offline is None or offline.disable_glue_table_creation:
+        return {}
+    if named := offline.data_catalog_config:
+        return {
+            "TableName": named.table_name,
+            "Catalog": named.catalog,
+            "Database": named.database,
+        }
+    return {"TableName": f"{ref.name.replace('-', '_')}_{uid}".lower(), **_DATABASE}
