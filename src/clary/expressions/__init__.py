@@ -1,1 +1,37 @@
-"""One language for transformations: SQL expressions that mean the same on every engine."""
+"""One expression language: DuckDB's SQL, checked once, run as SQL, as Spark SQL and by row."""
+
+from __future__ import annotations
+
+from clary.expressions.builder import Term, col, fn, lit, when
+from clary.expressions.expression import Expression, compile_all, parse
+from clary.expressions.types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    VARCHAR,
+    Type,
+    type_named,
+)
+
+__all__ = [
+    "BIGINT",
+    "BOOLEAN",
+    "DATE",
+    "DOUBLE",
+    "TIMESTAMP",
+    "TIMESTAMPTZ",
+    "VARCHAR",
+    "Expression",
+    "Term",
+    "Type",
+    "col",
+    "compile_all",
+    "fn",
+    "lit",
+    "parse",
+    "type_named",
+    "when",
+]

@@ -1,0 +1,85 @@
+"""Calls that are written in a form of their own, made of the functions of the registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clary.expressions.functions.logic import case as case_of
+from clary.expressions.registry import apply, call_of, converted, nearest
+from clary.expressions.tree import Constant, Node
+from clary.expressions.types import BIGINT, LARGEST, VARCHAR, Type, shared, type_named
+from clary.kernel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PARTS = (
+    "year", "month", "day", "hour", "minute", "second", "millisecond", "microsecond", "quarter",
+    "week", "dayofweek", "isodow", "dayofyear", "epoch",
+)  # fmt: skip
+_SHORT = {"dow": "dayofweek", "doy": "dayofyear", "milliseconds": "millisecond"}
+
+
+def whole_number(value: int) -> Constant:
+    """Make a constant of a whole number. Raises InvalidInput over 64 bits."""
+    if value > LARGEST:
+        raise InvalidInput("expression", f"{value} does not fit into 64 bits")
+    return Constant(value, BIGINT)
+
+
+def target(node: Any) -> Type:
+    """Read the type that a CAST names."""
+    return type_named(str(node.args["to"].sql(dialect="duckdb")))
+
+
+def cast(value: Node, kind: Type, *, tries: bool) -> Node:
+    """Convert explicitly; constants at once. Raises InvalidInput where there is no such way."""
+    if value.type == kind or (isinstance(value, Constant) and value.value is None):
+        return converted(value, kind)
+    return converted(value, kind, name="try_cast" if tries else "cast")
+
+
+def case(arguments: Sequence[Node]) -> Node:
+    """Make a CASE of conditions and values in turn, and a default. Raises InvalidInput."""
+    values = [*arguments[1::2], arguments[-1]]
+    kind = shared(one.type for one in values)
+    if kind is None:
+        raise InvalidInput(
+            "expression",
+            f"the values of a CASE are of the types {', '.join(str(one.type) for one in values)}",
+            hint="convert them with CAST",
+        )
+    return apply(case_of(len(arguments) // 2), arguments)
+
+
+def called(name: str, arguments: Sequence[Node]) -> Node:
+    """Call a function by the name it is written with. Raises InvalidInput."""
+    if name in ("date_part", "datepart") and len(arguments) == 2:
+        return part(_word(arguments[0], name), arguments[1])
+    return call_of(name, arguments)
+
+
+def _word(node: Node, name: str) -> str:
+    if isinstance(node, Constant) and node.type == VARCHAR and node.value is not None:
+        return str(node.value).lower()
+    raise InvalidInput("expression", f"the first argument of {name} must be a constant text")
+
+
+def part(name: str, value: Node) -> Node:
+    """Take a part of a date or timestamp. Raises InvalidInput for unknown ones."""
+    word = _SHORT.get(name, name)
+    if word not in _PARTS:
+        raise InvalidInput("expression", f"{name} is not a part of a date; {nearest(name, _PARTS)}")
+    return call_of(word, [value])
+
+
+def shifted(sign: str, value: Node, interval: Any) -> Node:
+    """Add an interval of a constant length to a date or timestamp. Raises InvalidInput."""
+    unit = str(interval.args.get("unit") or "").lower().removesuffix("s")
+    count = str(getattr(interval.this, "this", ""))
+    if sign not in ("+", "-") or not count.removeprefix("-").isdigit() or len(count) > 9:
+        raise InvalidInput(
+            "expression", f"{interval.sql(dialect='duckdb')}: not a whole number of units"
+        )
+    signed = int(count) if sign == "+" else -int(count)
+    return call_of("add interval", [value, Constant(unit, VARCHAR), Constant(signed, BIGINT)])
