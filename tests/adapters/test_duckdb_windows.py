@@ -1,0 +1,118 @@
+"""Windows by DuckDB give the bits of tiles."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.features.test_windows import AGGREGATES, LENGTH_US, TIMES, bits, moments
+
+from clary.adapters.duckdb_session import DuckDB
+from clary.adapters.duckdb_windows import DuckWindows
+from clary.features import windows
+from clary.features.model import Feature, Schema
+from clary.features.window_batch import Input, Stream
+from clary.features.windows import HOUR_US, Aggregate
+
+SCHEMA = Schema(
+    (
+        Feature("id", "Integral"),
+        Feature("at", "String"),
+        Feature("x", "Fractional"),
+        Feature("n", "Integral"),
+        Feature("s", "String"),
+        Feature("added", "Integral"),
+    ),
+    "id",
+    "at",
+)
+INPUTS = [Input('"x"', "DOUBLE"), Input('"n"', "BIGINT"), Input('"s"', "VARCHAR")]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    return DuckWindows(DuckDB(tmp_path_factory.mktemp("scratch")))
+
+
+def write(path, rows):
+    padded = [(row, row.inputs or (None,) * 3) for _, row in rows]
+    table = pa.table(
+        {
+            "id": pa.array([key for key, _ in rows], pa.int64()),
+            "at": pa.array(["" for _ in rows], pa.string()),
+            "x": pa.array([inputs[0] for _, inputs in padded], pa.float64()),
+            "n": pa.array([inputs[1] for _, inputs in padded], pa.int64()),
+            "s": pa.array([inputs[2] for _, inputs in padded], pa.string()),
+            "event_us": pa.array([row.event_us for row, _ in padded], pa.int64()),
+            "write_us": pa.array([row.write_us for row, _ in padded], pa.int64()),
+            "is_deleted": pa.array([row.is_deleted for row, _ in padded], pa.bool_()),
+            "row": pa.array(range(len(rows)), pa.int64()),
+        }
+    )
+    pq.write_table(table, path)
+    return [str(path)]
+
+
+def tiles_of(rows, key, known_at_us):
+    made = {}
+    for of, row in rows:
+        if of == key and row.write_us <= known_at_us:
+            made.setdefault(row.event_us // LENGTH_US, []).append(row)
+    return {number: windows.tile(held, AGGREGATES) for number, held in made.items()}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 3), moments()), max_size=30),
+    st.lists(st.tuples(st.integers(1, 4), TIMES), max_size=8),
+    st.none() | st.integers(0, 5),
+)
+def test_batch_equals_tiles(engine, tmp_path_factory, rows, asked, known_at_us):
+    files = write(tmp_path_factory.mktemp("rows") / "a.parquet", rows)
+    table = pa.table(
+        {
+            "key": pa.array([str(key) for key, _ in asked], pa.string()),
+            "at_us": pa.array([at_us for _, at_us in asked], pa.int64()),
+        }
+    )
+    stream = Stream(SCHEMA, files, INPUTS, AGGREGATES)
+    found = engine.aggregate(table, stream, known_at_us=known_at_us).to_pylist()
+    assert len(found) == len(asked)
+    for (key, at_us), cells in zip(asked, found, strict=True):
+        tiles = tiles_of(rows, key, 9 if known_at_us is None else known_at_us)
+        expected = windows.evaluate(tiles, AGGREGATES, LENGTH_US, at_us)
+        for aggregate, cell in zip(AGGREGATES, expected, strict=True):
+            assert bits(cells[aggregate.name]) == bits(cell), aggregate.name
+
+
+def test_columns_that_no_file_has_and_no_files_at_all(engine):
+    stream = Stream(
+        SCHEMA, [], [Input('"added" * 2', "BIGINT")], [Aggregate("n", "count", 0, HOUR_US)]
+    )
+    asked = pa.table({"key": ["1"], "at_us": [0]})
+    assert engine.aggregate(asked, stream).to_pylist() == [{"n": 0}]
+
+
+def test_more_times_than_are_answered_together(engine, tmp_path):
+    rows = [
+        (key, windows.Moment(at * HOUR_US, 0, False, (0.1, key, "a")))
+        for key in (1, 2)
+        for at in range(50)
+    ]
+    files = write(tmp_path / "a.parquet", rows)
+    count = 45_000
+    asked = pa.table(
+        {
+            "key": [str(1 + at % 2) for at in range(count)],
+            "at_us": [(at % 50) * HOUR_US for at in range(count)],
+        }
+    )
+    stream = Stream(SCHEMA, files, INPUTS, [Aggregate("n", "sum", 1, 2 * HOUR_US)])
+    found = engine.aggregate(asked, stream).column("n").to_pylist()
+    assert found == [(1 + at % 2) * (1 if at % 50 == 0 else 2) for at in range(count)]
+
+
+def test_keys_are_those_with_rows_in_a_span(engine, tmp_path):
+    rows = [(key, windows.Moment(key, 0, False, (None, None, None))) for key in (3, 1, 2)]
+    files = write(tmp_path / "a.parquet", rows)
+    assert engine.keys(SCHEMA, files, 1, 3) == ["2", "3"]
