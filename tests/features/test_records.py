@@ -168,7 +168,7 @@ def test_an_empty_identifier_is_missing():
 )
 def test_other_event_times_are_refused(text):
     row = group().read({"id": "1", "at": text}, is_text=True)
-    with pytest.raises(InvalidInput, match="^at: ") as error:
+    with pytest.raises(InvalidInput, match=r"^at: ") as error:
         group().record(row, NOW_US)
     assert "yyyy-MM-dd'T'HH:mm:ssZ" in error.value.legal
 
@@ -176,7 +176,7 @@ def test_other_event_times_are_refused(text):
 @pytest.mark.parametrize("text", ["NaN", "inf", "-1e12", "1e12"])
 def test_seconds_that_are_no_moment_are_refused(text):
     seconds = group(*BY_SECONDS)
-    with pytest.raises(InvalidInput, match="^at: .*seconds since 1970"):
+    with pytest.raises(InvalidInput, match=r"^at: .*seconds since 1970"):
         seconds.record(seconds.read({"id": "1", "at": text}, is_text=True), NOW_US)
 
 
@@ -186,7 +186,7 @@ def test_the_future_is_refused_beyond_what_clocks_differ():
     row = seconds.read({"id": "1", "at": str(edge)}, is_text=True)
     assert seconds.record(row, NOW_US).event_us == edge * 1_000_000
     row = seconds.read({"id": "1", "at": str(edge + 1)}, is_text=True)
-    with pytest.raises(InvalidInput, match="at: .* lies in the future; legal: at most 300 s"):
+    with pytest.raises(InvalidInput, match=r"at: .* lies in the future; legal: at most 300 s"):
         seconds.record(row, NOW_US)
 
 
@@ -194,7 +194,7 @@ def test_a_record_is_at_most_350_000_bytes():
     fits = {"id": "1", "at": "2023-11-14T22:13:20Z", "city": "x" * 349_900}
     group().read(fits, is_text=True)
     for city in ("x" * 350_000, "é" * 175_000):
-        with pytest.raises(InvalidInput, match="Record: .* legal: at most 350000"):
+        with pytest.raises(InvalidInput, match=r"Record: .* legal: at most 350000"):
             group().read({**fits, "city": city}, is_text=True)
 
 
@@ -243,4 +243,4 @@ def test_text_of_a_value_reads_back_as_the_same(value):
         assert kind == "String"
         assert any("\ud800" <= c <= "\udfff" for c in value)
         return
-    assert row[2] == value or (row[2] != row[2] and value != value)
+    assert repr(row[2]) == repr(value)

@@ -142,7 +142,9 @@ def test_results_say_everything(sagemaker, components, name):
     expression = {"Filters": [asks("ExperimentName", "Equals", name)]}
     (one,) = sagemaker.search(Resource="Experiment", SearchExpression=expression)["Results"]
     assert one["Experiment"]["ExperimentArn"].endswith(f":experiment/{name}")
-    assert sagemaker.search(Resource="FeatureGroup")["Results"] == []
+    nothing = {"Filters": [{"Name": "FeatureGroupName", "Operator": "Equals", "Value": "no"}]}
+    found = sagemaker.search(Resource="FeatureGroup", SearchExpression=nothing)
+    assert found["Results"] == []
 
 
 @pytest.mark.parametrize("by", ["CreationTime", "Parameters.rate", "TrialComponentName"])

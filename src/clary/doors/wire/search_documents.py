@@ -58,12 +58,14 @@ class Document:
         return self._written.get(name)
 
     def whole(self) -> JsonObject:
-        """Read everything; tags become the list that the public documents have."""
+        """Read everything; tags and their like become the lists of the public documents."""
         read = {name: self[name] for name in self._batch.later}
-        tags = read.pop("Tags") or {}
+        pairs = {name: read.pop(name) or {} for name in self._batch.pairs}
         some = {name: value for name, value in read.items() if value is not None}
-        written = self._batch.kind.write(self._resource)
-        return {**written, **some, "Tags": [{"Key": key, "Value": tags[key]} for key in tags]}
+        lists = {
+            name: [{"Key": key, "Value": held[key]} for key in held] for name, held in pairs.items()
+        }
+        return {**self._batch.kind.write(self._resource), **some, **lists}
 
 
 class Batch:
@@ -73,7 +75,8 @@ class Batch:
         self._platform = platform
         self.kind = kind
         self.resources = resources
-        self.later = {**kind.later, "Tags": Batch.tags}
+        self.pairs = {**kind.pairs, "Tags": Batch.tags}
+        self.later = {**kind.later, **self.pairs}
         self.repeated = repeated(kind)
 
     def document(self, resource: Resource) -> Document:
@@ -166,6 +169,8 @@ class Kind:
         The member of a result that holds the document, and its shape unless ``shape`` differs.
     write
         Writes the document, without what ``later`` reads when it is needed.
+    pairs
+        Those of its maps that are lists of keys and values in the document, beside the tags.
     name, status
         The properties that the store lists by.
     request
@@ -180,6 +185,9 @@ class Kind:
     record: str
     write: Callable[[Resource], JsonObject]
     later: Mapping[str, Callable[[Batch, Resource], Any]] = field(default_factory=dict)
+    pairs: Mapping[str, Callable[[Batch, Resource], Mapping[str, str]]] = field(
+        default_factory=dict
+    )
     name: str = ""
     status: str = ""
     request: str = ""
@@ -278,7 +286,12 @@ KINDS: Mapping[str, Kind] = {
         request="CreateFeatureGroupRequest",
         own=frozenset({"Tags", "OfflineStoreConfig", "ThroughputConfig"}),
     ),
-    "FeatureMetadata": Kind(FEATURE, "FeatureMetadata", features.feature),
+    "FeatureMetadata": Kind(
+        FEATURE,
+        "FeatureMetadata",
+        features.feature,
+        pairs={"Parameters": lambda _, found: found.body["parameters"]},
+    ),
 }
 
 

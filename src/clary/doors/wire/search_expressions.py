@@ -30,6 +30,8 @@ _ORDER = {
     "LessThan": operator.lt,
     "LessThanOrEqualTo": operator.le,
 }
+_PAIRS = frozenset({"TagList", "FeatureParameters"})
+"""Lists of ``Key`` and ``Value``."""
 _TEXT: Mapping[str, Callable[[Any, Any], bool]] = {
     **_SAME,
     "Contains": operator.contains,
@@ -96,7 +98,7 @@ def _comparable(kind: str, value: Any) -> Any:
 class Search:
     """Reads expressions about documents of one shape.
 
-    The shape's ``Tags`` are a map in the documents, so that ``Tags.team`` is a property.
+    Lists of keys and values are maps in the documents, so that ``Tags.team`` is a property.
     ``Metrics.<name>`` is a metric's last value, ``Metrics.<name>.Max`` another statistic of it.
     """
 
@@ -149,7 +151,7 @@ class Search:
         return next((name for name in members if name.lower() == part), None)
 
     def _inside(self, reference: ShapeDocument) -> ShapeDocument:
-        if reference["shape"] == "TagList":
+        if reference["shape"] in _PAIRS:
             return {"type": "map", "value": {"shape": "TagValue"}}
         shape = self._shapes[reference["shape"]]
         while shape["type"] == "list":

@@ -131,28 +131,28 @@ def _names(group: Group, names: Sequence[str]) -> Sequence[str]:
 
 def _batch(call: Call, asked: JsonObject) -> tuple[list[JsonObject], list[JsonObject]]:
     """Read what is asked of one group: the records found, and an error for each key refused."""
-    name, keys = asked["FeatureGroupName"], asked["RecordIdentifiersValueAsString"]
-    features, ref = call.platform.features, named_group(call, name)
-    records: list[JsonObject] = []
-    try:
-        names = _names(features.group(ref), asked.get("FeatureNames", ()))
-        found = features.get_records([(ref, key) for key in keys])
-    except ClaryError as error:
-        return [], [
-            {"FeatureGroupName": name, "RecordIdentifierValueAsString": key, **_said(error)}
-            for key in keys
-        ]
-    for key, (group, record) in zip(keys, found, strict=True):
-        if record is not None:
-            document = _found(call, group, record, names)
-            records.append(
-                {
-                    "FeatureGroupName": name,
-                    "RecordIdentifierValueAsString": key,
-                    **document,
-                }
-            )
-    return records, []
+    name, ref = asked["FeatureGroupName"], named_group(call, asked["FeatureGroupName"])
+    keys, wrong = [], []
+    for key in asked["RecordIdentifiersValueAsString"]:
+        try:
+            group = call.platform.features.group(ref)
+            names = _names(group, asked.get("FeatureNames", ()))
+            group.key(key)
+            keys.append(key)
+        except ClaryError as error:
+            place = {"FeatureGroupName": name, "RecordIdentifierValueAsString": key}
+            wrong.append({**place, **_said(error)})
+    found = call.platform.features.get_records([(ref, key) for key in keys])
+    records = [
+        {
+            "FeatureGroupName": name,
+            "RecordIdentifierValueAsString": key,
+            **_found(call, group, record, names),
+        }
+        for key, (group, record) in zip(keys, found, strict=True)
+        if record is not None
+    ]
+    return records, wrong
 
 
 def _found(call: Call, group: Group, record: Record, names: Sequence[str]) -> JsonObject:
