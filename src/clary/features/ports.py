@@ -1,13 +1,15 @@
-"""What the feature store needs of its own: latest records by key, and all records for ever."""
+"""What the feature store needs of its own: latest records by key, all records for ever, facts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from clary.features.model import Record, Schema
+    from clary.features.fact_queries import Wanted
+    from clary.features.facts import Fact
+    from clary.features.model import Backlog, Record, Schema, Snapshot
 
 
 class OnlineStore(Protocol):
@@ -53,16 +55,47 @@ class OfflineStore(Protocol):
         """Keep records, durable when this returns; they become part of the table by ``flush``."""
 
     def flush(self, table: str) -> int:
-        """Commit what was appended as one version of the table; return the newest version."""
+        """Commit what was appended as one version of the table; return the newest version.
+
+        0 when nothing was ever appended: the version without rows.
+        """
+
+    def snapshot(self, table: str) -> Snapshot:
+        """Give the newest version with what is not yet part of it, as of one moment."""
 
     def files(self, table: str, version: int | None = None) -> Sequence[str]:
-        """Name the Parquet files of a version, the newest unless it is said; flushed rows only."""
+        """Name the Parquet files of a version, the newest unless it is said; flushed rows only.
 
-    def compact(self, table: str) -> int:
-        """Rewrite the table sorted by (entity, event, write); return the new version."""
+        Files of before a schema change lack the added features. Raises NotFound when there is no
+        such version, or its files are gone.
+        """
+
+    def hold(self, table: str, name: str, version: int | None) -> None:
+        """Keep the files of a version until the same name holds another, or (None) none.
+
+        Without it, they stay for a time after they are no part of the newest version.
+        """
+
+    def compact(self, table: str, *, is_whole: bool = True, before_us: int | None = None) -> int:
+        """Rewrite a table's files sorted by (entity, event, write); return the new version.
+
+        Parameters
+        ----------
+        is_whole
+            Rewrite all; else those that are small beside the others.
+        before_us
+            Leave out rows whose event time is earlier; older versions keep them.
+        """
 
     def erase(self, table: str, keys: Sequence[str]) -> int:
         """Remove every row of entities, from old versions' files too; return the new version."""
 
     def drop(self, table: str) -> None:
-        """Remove a table."""
+        """Remove a table with all that is held of it."""
+
+
+class OfflineBacklogs(Protocol):
+    """What waits in an offline store."""
+
+    def backlogs(self) -> Iterable[Backlog]:
+        """Say of every table what waits to become part of it, and how many files it has."""
