@@ -1,9 +1,10 @@
 """Facts in files of the home: frames that are only ever appended, found by an index in memory.
 
 A table is a folder. Each process appends to a file of its own, and begins a new one after an hour
-or 64 MiB. A file is 16 random bytes, its own name whatever it holds, and frames. A frame is its length, its CRC-32 and an encoded fact; what a crash tore off at the end
-of a file is no frame, and is not read. The lock of the folder (``flock``) is shared by who appends
-and held alone by who removes, so that nothing is written to a file that is being replaced.
+or 64 MiB. A file begins with 16 random bytes, which tell it from one that took its name; frames
+follow: the length, the CRC-32 and the bytes of an encoded fact. What a crash tore off at the end is
+no frame, and is not read. The lock of the folder (``flock``) is shared by who appends and held
+alone by who removes, so that nothing is written to a file that is being replaced.
 """
 
 from __future__ import annotations

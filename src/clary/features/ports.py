@@ -99,3 +99,22 @@ class OfflineBacklogs(Protocol):
 
     def backlogs(self) -> Iterable[Backlog]:
         """Say of every table what waits to become part of it, and how many files it has."""
+
+
+class FactStore(Protocol):
+    """Facts by table, in the order in which they were written; see ``facts.Fact``."""
+
+    def append(self, table: str, lines: Sequence[bytes]) -> None:
+        """Keep encoded facts, all or none, durable when this returns. Raises OSError."""
+
+    def find(self, table: str, wanted: Wanted) -> Iterator[Fact]:
+        """Yield the facts of a table that are wanted."""
+
+    def forget(self, table: str, before_us: int) -> int:
+        """Remove what was written before a time, in whole files; return how many facts."""
+
+    def erase(self, table: str, entity: str) -> int:
+        """Remove every fact of an entity; return how many there were."""
+
+    def close(self) -> None:
+        """Give back what it holds open; it may be used again."""
