@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -86,3 +87,38 @@ class Record(Struct, frozen=True, gc=False):
     schema: int = 1
     is_deleted: bool = False
     expires_us: int | None = None
+
+
+class Snapshot(Struct, frozen=True):
+    """An offline table as of one moment: a version's files, and what is not yet part of it.
+
+    Parameters
+    ----------
+    version
+        0 when nothing was ever flushed.
+    files
+        Its Parquet files.
+    unflushed
+        The further records with their row numbers, in the order they came.
+    """
+
+    version: int
+    files: Sequence[str]
+    unflushed: Sequence[tuple[int, Record]]
+
+
+class Backlog(Struct, frozen=True):
+    """What waits to become part of an offline table.
+
+    Parameters
+    ----------
+    oldest_us
+        When the first of it came, in microseconds since 1970; None: nothing waits.
+    files
+        How many files the table has.
+    """
+
+    table: str
+    size_bytes: int
+    oldest_us: int | None
+    files: int
