@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from clary.adapters import arrow_frames
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from clary.adapters.duckdb_session import DuckDB
-    from clary.features.model import FeatureType
+    from clary.features.model import FeatureType, Schema
     from clary.features.point_in_time import Encoded, Form, Question, Source
 
 _TYPES: dict[FeatureType, str] = {
@@ -68,6 +69,10 @@ class DuckDBPointInTime:
     def table(self, frame: Any) -> Any:
         """Take a frame, see ``PointInTime``."""
         return arrow_frames.table(frame)
+
+    def version(self) -> dict[str, str]:
+        """Say which libraries answer, see ``PointInTime``."""
+        return {one: metadata.version(one) for one in ("duckdb", "pyarrow")}
 
     def encode(self, table: Any) -> Encoded:
         """Write Parquet, see ``PointInTime``."""
@@ -172,32 +177,46 @@ class _Join:
         raise InvalidInput(f"labels.{column}", f"row {found[0]} holds {value!r}", legal=legal)
 
     def _key(self, source: Source) -> str:
-        identifier = source.schema.identifier
-        kind = next(one.kind for one in source.schema.features if one.name == identifier)
-        found = self._types[source.key]
-        if kind == "String" and found not in ("VARCHAR", *_WHOLE_NUMBERS):
-            raise InvalidInput(
-                f"labels.{source.key}", f"is {found}", legal=f"texts, as {identifier!r} has"
-            )
-        return f"TRY_CAST({name(source.key)} AS {_TYPES[kind]})"
+        return key(source.schema, source.key, self._types[source.key])
 
     def _moment(self, column: str) -> str:
-        found, quoted = self._types[column], name(column)
-        if found in _NUMBERS:
-            return f"TRY_CAST(round({quoted}::DECIMAL(38, 9) * 1000000) AS BIGINT)"
-        if found in _MOMENTS or found.startswith("TIMESTAMP_"):
-            return f"epoch_us({quoted}::TIMESTAMP WITH TIME ZONE)"
-        if found == "VARCHAR":
-            return f"epoch_us(TRY_CAST({quoted} AS TIMESTAMP WITH TIME ZONE))"
-        raise InvalidInput(
-            f"labels.{column}", f"is {found}", legal="timestamps, ISO-8601 texts, or seconds"
-        )
+        return moment(column, self._types[column])
 
     def _fan_out(self) -> float:
         counted = self._connection.execute(
             "SELECT sum(n * n) / sum(n) FROM (SELECT count(*)::DOUBLE AS n FROM asked GROUP BY id)"
         ).fetchone()
         return float(counted[0]) if counted and counted[0] else 1.0
+
+
+def key(schema: Schema, column: str, found: str) -> str:
+    """Write the labels' column of a type as the identifier of a group; NULL where it is none.
+
+    Raises InvalidInput when no value of the type can be one.
+    """
+    kind = next(one.kind for one in schema.features if one.name == schema.identifier)
+    if kind == "String" and found not in ("VARCHAR", *_WHOLE_NUMBERS):
+        raise InvalidInput(
+            f"labels.{column}", f"is {found}", legal=f"texts, as {schema.identifier!r} has"
+        )
+    return f"TRY_CAST({name(column)} AS {_TYPES[kind]})"
+
+
+def moment(column: str, found: str) -> str:
+    """Write the labels' column of a type as microseconds since 1970; NULL where it is no time.
+
+    Raises InvalidInput when no value of the type can be one.
+    """
+    quoted = name(column)
+    if found in _NUMBERS:
+        return f"TRY_CAST(round({quoted}::DECIMAL(38, 9) * 1000000) AS BIGINT)"
+    if found in _MOMENTS or found.startswith("TIMESTAMP_"):
+        return f"epoch_us({quoted}::TIMESTAMP WITH TIME ZONE)"
+    if found == "VARCHAR":
+        return f"epoch_us(TRY_CAST({quoted} AS TIMESTAMP WITH TIME ZONE))"
+    raise InvalidInput(
+        f"labels.{column}", f"is {found}", legal="timestamps, ISO-8601 texts, or seconds"
+    )
 
 
 def column_type(kind: FeatureType, collection: str | None) -> str:

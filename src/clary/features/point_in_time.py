@@ -98,6 +98,9 @@ class PointInTime(Protocol):
             The engine's memory does not do, even with its scratch files.
         """
 
+    def version(self) -> dict[str, str]:
+        """Say which libraries, at which versions, answer."""
+
     def encode(self, table: Any) -> Encoded:
         """Write a table as Parquet, the same bytes for the same cells."""
 
