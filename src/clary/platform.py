@@ -44,6 +44,7 @@ from clary.endpoints.steps import EndpointConfigStep, EndpointStep
 from clary.endpoints.workers import Tools as WorkerTools
 from clary.experiments.jobs import JobComponents, JobMetrics
 from clary.experiments.service import Experiments
+from clary.feature_store import FeatureStore, open_feature_store
 from clary.functions.invocations import Invocations
 from clary.functions.invocations import Tools as FunctionTools
 from clary.functions.model import INVOCATION
@@ -86,16 +87,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clary.config import Config
+    from clary.features.service import Features
     from clary.jobs.ports import JobRunner, LogStore
     from clary.kernel.journal import Follower, Sender
     from clary.kernel.ports import MetadataStore, ObjectStore
     from clary.kernel.steps import StepKind
     from clary.queues.messages import Messages
 
-_PARALLEL_EXECUTIONS = 8
-_PARALLEL_COMPILATIONS = 2
-_PARALLEL_INVOCATIONS = 16
-_PARALLEL_DELIVERIES = 4
 _DESCRIBED = {
     **dict.fromkeys(KINDS, describe),
     TUNING: lambda found: tuning_documents.describe(found, None),
@@ -103,10 +101,17 @@ _DESCRIBED = {
     "model-package": model_documents.package,
 }
 """The describe documents that events have as detail."""
-_PARALLEL_TUNING_JOBS = 8
-_PARALLEL_FLEETS = 16
-_PARALLEL_QUEUES = 64
-_PARALLEL_ENDPOINTS = 4
+_PARALLEL = {
+    "pipeline-execution": 8,
+    INVOCATION: 16,
+    DELIVERY: 4,
+    TUNING: 8,
+    FLEET: 16,
+    ENDPOINT: 4,
+    ASYNC_QUEUE: 64,
+    COMPILATION: 2,
+}
+"""How many resources of a kind are worked on at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,8 @@ class Platform:
     rules: Rules
     experiments: Experiments
     tuning: Tuning
+    features: Features
+    feature_store: FeatureStore
     fleets: Fleets
     endpoints: Endpoints
     sources: Sources
@@ -232,8 +239,8 @@ def open_platform(config: Config) -> Platform:
         environments=environments,
         memory_bytes=config.job_memory_bytes,
     )
-    models = Models(store, objects, lineage)
-    queues = Queues(store, store)
+    models, queues = Models(store, objects, lineage), Queues(store, store)
+    schedules, rules = Schedules(store), Rules(store)
     callbacks = Callbacks(store, queues.messages)
     functions = Functions(store, objects)
     invocations = Invocations(
@@ -241,6 +248,7 @@ def open_platform(config: Config) -> Platform:
     )
     experiments = Experiments(store, objects, SqliteMetrics(home / "metrics.db"))
     tuning = Tuning(store, logs, jobs, OptunaStudies())
+    feature_store = open_feature_store(home, store, objects)
     serving = _open_serving(
         WorkerTools(
             store,
@@ -276,7 +284,6 @@ def open_platform(config: Config) -> Platform:
     run_events = RunEvents(store, lineage)
     senders: list[Sender] = [JobMetrics(store, logs, experiments.metrics)]
     senders += [OpenLineage(run_events, config.openlineage)] if config.openlineage else []
-    schedules, rules = Schedules(store), Rules(store)
     followers: list[Follower] = [
         Registrations(store),
         JobComponents(experiments),
@@ -305,17 +312,11 @@ def open_platform(config: Config) -> Platform:
             EXPERIMENT: serving.shadow_tests.run,
             ASYNC_QUEUE: serving.async_invocations.run,
             **dict.fromkeys(KINDS, jobs.run),
+            **feature_store.handlers,
         },
         {
-            "pipeline-execution": _PARALLEL_EXECUTIONS,
+            **_PARALLEL,
             FOLLOWER: max(1, journal.readers),
-            INVOCATION: _PARALLEL_INVOCATIONS,
-            DELIVERY: _PARALLEL_DELIVERIES,
-            TUNING: _PARALLEL_TUNING_JOBS,
-            FLEET: _PARALLEL_FLEETS,
-            ENDPOINT: _PARALLEL_ENDPOINTS,
-            ASYNC_QUEUE: _PARALLEL_QUEUES,
-            COMPILATION: _PARALLEL_COMPILATIONS,
             **dict.fromkeys(KINDS, config.parallel_jobs),
         },
         lease_s=config.lease_s,
@@ -345,6 +346,8 @@ def open_platform(config: Config) -> Platform:
         rules=rules,
         experiments=experiments,
         tuning=tuning,
+        features=feature_store.features,
+        feature_store=feature_store,
         fleets=serving.fleets,
         endpoints=serving.endpoints,
         sources=Sources(store, objects),
@@ -382,6 +385,7 @@ def emptied(platform: Platform) -> Platform:
     platform.worker.stop()
     platform.shadows.close()
     platform.serving.close()
+    platform.feature_store.close()
     platform.captures.close()
     platform.recorder.close()
     for process in [path.name for path in (home / "processes").iterdir()]:

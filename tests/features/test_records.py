@@ -29,7 +29,7 @@ FEATURES = (
 def group(*features, identifier="id", event_time="at", ttl_us=None, version=1):
     schema = Schema(features or FEATURES, identifier, event_time, version)
     return Group(
-        REF, "u1", schema, is_online=True, is_offline=True, ttl_us=ttl_us, catalog_table="t"
+        REF, "u1", schema, is_online=True, offline_table="b/t", ttl_us=ttl_us, catalog_table="t"
     )
 
 

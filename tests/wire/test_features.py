@@ -63,6 +63,11 @@ def refused(call, **params):
     return said["Code"], said["Message"]
 
 
+@pytest.fixture(autouse=True)
+def bucket(s3):
+    s3.create_bucket(Bucket="features")
+
+
 @pytest.fixture
 def runtime(server):
     return server.client("sagemaker-featurestore-runtime")

@@ -94,7 +94,7 @@ def compiled(found: Resource) -> Group:
         found.body["uid"],
         requests.schema(view, found.body["version"]),
         is_online=view.is_online,
-        is_offline=view.offline_store_config is not None,
         ttl_us=view.ttl_us,
+        offline_table=found.body["output"].removeprefix("s3://"),
         catalog_table=found.body["table"].get("TableName", ""),
     )

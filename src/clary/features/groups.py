@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from clary.features import requests
 from clary.features.model import FEATURE
 from clary.kernel.clock import now
-from clary.kernel.errors import Conflict, NotFound
+from clary.kernel.errors import Conflict, InvalidInput, LimitExceeded, NotFound
 from clary.kernel.resource import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from clary.kernel.names import Ref
-    from clary.kernel.ports import JsonObject, Transaction
+    from clary.kernel.ports import JsonObject, ObjectStore, Transaction
 
+_MOST_PARAMETERS = 25
 _DATABASE = {"Catalog": "AwsDataCatalog", "Database": "sagemaker_featurestore"}
 
 
@@ -30,7 +30,7 @@ def group(ref: Ref, request: JsonObject, *, actor: str) -> Resource:
         "version": 1,
         "updated": False,
         "offline": "Active" if view.offline_store_config else "Disabled",
-        "output": _output(ref, view, at),
+        "output": _output(ref, view, uid),
         "table": _table(ref, view, uid),
         "created_by": actor,
     }
@@ -85,11 +85,11 @@ def changed(before: JsonObject, request: JsonObject) -> JsonObject:
     return after
 
 
-def _output(ref: Ref, view: requests.GroupRequest, at: datetime) -> str:
+def _output(ref: Ref, view: requests.GroupRequest, uid: str) -> str:
     if view.offline_store_config is None:
         return ""
     start = view.offline_store_config.s3_storage_config.s3_uri.rstrip("/")
-    place = f"{ref.account}/sagemaker/{ref.region}/offline-store/{ref.name}-{at.timestamp():.0f}"
+    place = f"{ref.account}/sagemaker/{ref.region}/offline-store/{ref.name}-{uid}"
     return f"{start}/{place}/data"
 
 
@@ -105,3 +105,29 @@ def _table(ref: Ref, view: requests.GroupRequest, uid: str) -> dict[str, str]:
             "Database": named.database,
         }
     return {"TableName": f"{ref.name.replace('-', '_')}_{uid}".lower(), **_DATABASE}
+
+
+def said(found: Resource, asked: requests.FeatureChange) -> JsonObject:
+    """Say what a feature's body becomes. Raises LimitExceeded beyond 25 parameters."""
+    kept = found.body["parameters"].items()
+    parameters = {key: value for key, value in kept if key not in asked.parameter_removals}
+    parameters |= {one.key: one.value for one in asked.parameter_additions}
+    if len(parameters) > _MOST_PARAMETERS:
+        raise LimitExceeded(
+            f"{found.ref} would have {len(parameters)} parameters; "
+            f"legal: at most {_MOST_PARAMETERS}"
+        )
+    described = {} if asked.description is None else {"description": asked.description}
+    return {**found.body, **described, "parameters": parameters}
+
+
+def refuse_absent(objects: ObjectStore, made: Resource) -> None:
+    """Refuse a group whose offline table would lie in no bucket of its account."""
+    bucket = made.body["output"].removeprefix("s3://").partition("/")[0]
+    owners = {one.name: one.account for one in objects.buckets()} if bucket else {}
+    if bucket and owners.get(bucket) != made.ref.account:
+        raise InvalidInput(
+            "OfflineStoreConfig.S3StorageConfig.S3Uri",
+            f"there is no bucket {bucket!r} in account {made.ref.account}",
+            legal="s3:// and a bucket of the account",
+        )

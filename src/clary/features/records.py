@@ -52,8 +52,10 @@ class Group:
         Differs from that of every other group, of the same name too.
     schema
         Its features.
-    is_online, is_offline
-        Which stores it has.
+    is_online
+        Whether its latest records are kept.
+    offline_table
+        What its table is called in the offline store: ``bucket/prefix``; empty without one.
     ttl_us
         How long records count online that do not say so themselves; None: for ever.
     catalog_table
@@ -67,8 +69,8 @@ class Group:
     uid: str
     schema: Schema
     is_online: bool
-    is_offline: bool
     ttl_us: int | None
+    offline_table: str
     catalog_table: str
     readers: Mapping[str, tuple[int, Read]] = field(init=False, repr=False, compare=False)
     text_readers: Mapping[str, tuple[int, Read]] = field(init=False, repr=False, compare=False)
@@ -84,8 +86,13 @@ class Group:
         object.__setattr__(self, "text_readers", texts)
 
     @property
-    def table(self) -> str:
-        """What its tables are called in both stores."""
+    def is_offline(self) -> bool:
+        """Whether all of its records are kept."""
+        return bool(self.offline_table)
+
+    @property
+    def online_table(self) -> str:
+        """What its table is called in the online store."""
         return f"{self.ref.name}-{self.uid}"
 
     def place(self, name: str) -> int:

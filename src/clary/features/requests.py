@@ -6,6 +6,7 @@ What only says with which key or on which machine records are kept (``SecurityCo
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -31,6 +32,7 @@ _MICROSECONDS = {
 _LONGEST_TTL_US = 36_525 * _MICROSECONDS["Days"]
 _RESERVED = frozenset({"is_deleted", "write_time", "api_invocation_time", "event_us", "write_us"})
 """Columns that the offline store adds to every table."""
+_PLAIN = re.compile(r"[A-Za-z0-9!_.*'()=@ +-]{1,255}")
 
 Name = Annotated[str, Meta(pattern=r"\A[a-zA-Z0-9]([-_]*[a-zA-Z0-9]){0,63}\Z", max_length=64)]
 Unit = Literal["Seconds", "Minutes", "Hours", "Days", "Weeks"]
@@ -88,9 +90,7 @@ class OnlineStore(View, frozen=True):
 class Storage(View, frozen=True):
     """Where a table is said to be."""
 
-    s3_uri: Annotated[str, Meta(pattern=r"\A(https|s3)://([^/]+)/?(.*)\Z", max_length=1024)] = (
-        msgspec.field(name="S3Uri")
-    )
+    s3_uri: Annotated[str, Meta(max_length=1024)] = msgspec.field(name="S3Uri")
 
 
 class TableName(View, frozen=True):
@@ -185,12 +185,29 @@ def group(document: JsonObject) -> GroupRequest:
             "", "a group without a store", legal="OnlineStoreConfig, OfflineStoreConfig or both"
         )
     throughput(view.throughput_config)
+    if view.offline_store_config:
+        place(view.offline_store_config.s3_storage_config.s3_uri)
     if view.ttl_us is not None and not view.is_online:
         raise InvalidInput(
             "OnlineStoreConfig.TtlDuration", "the online store is off", legal="EnableOnlineStore"
         )
     schema(view)
     return view
+
+
+def place(uri: str) -> None:
+    """Refuse an S3 URI that no table can lie below; names S3Uri."""
+    parts = uri.removesuffix("/").split("/")
+    if parts[:2] != ["s3:", ""] or len(parts) < 3 or not all(map(_is_plain, parts[2:])):
+        raise InvalidInput(
+            "OfflineStoreConfig.S3StorageConfig.S3Uri",
+            f"no table can lie below {uri!r}",
+            legal="s3://bucket/prefix, without empty parts, '.' and '..'",
+        )
+
+
+def _is_plain(part: str) -> bool:
+    return _PLAIN.fullmatch(part) is not None and not part.startswith(".")
 
 
 def throughput(asked: Throughput | None) -> None:

@@ -11,7 +11,7 @@ from clary.features.catalog import Catalog, compiled
 from clary.features.model import FEATURE, FEATURE_GROUP
 from clary.kernel.clock import now, now_us
 from clary.kernel.codec import build
-from clary.kernel.errors import AlreadyExists, InvalidInput, LimitExceeded, NotFound
+from clary.kernel.errors import AlreadyExists, InvalidInput, NotFound
 from clary.kernel.paging import decode_token, encode_token
 from clary.kernel.resource import Event, Page, Query, Resource
 
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
     from clary.features.ports import OfflineStore, OnlineStore
     from clary.features.records import Group
     from clary.kernel.names import Ref
-    from clary.kernel.ports import JsonObject, MetadataStore
+    from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore
 
     Store = Literal["online", "offline"]
-
-_MOST_PARAMETERS = 25
 
 
 class Features:
@@ -38,14 +36,21 @@ class Features:
 
     Parameters
     ----------
-    store
-        Where groups are recorded.
+    store, objects
+        Where groups are recorded, and where the buckets are that offline tables lie in.
     online, offline
         Where records are.
     """
 
-    def __init__(self, store: MetadataStore, online: OnlineStore, offline: OfflineStore) -> None:
+    def __init__(
+        self,
+        store: MetadataStore,
+        objects: ObjectStore,
+        online: OnlineStore,
+        offline: OfflineStore,
+    ) -> None:
         self._store = store
+        self._objects = objects
         self._online = online
         self._offline = offline
         self._catalog = Catalog(store)
@@ -60,11 +65,12 @@ class Features:
         Raises
         ------
         InvalidInput
-            The document is malformed; names the member or the feature.
+            The document is malformed, or there is no such bucket; names the member or the feature.
         AlreadyExists
             There is a group of this name, or another has its table's name.
         """
         made = groups.group(ref, request, actor=actor)
+        groups.refuse_absent(self._objects, made)
         definitions = requests.group(request).feature_definitions
         with self._store.begin() as change:
             self._refuse_taken(ref, made.body["table"].get("TableName", ""))
@@ -129,7 +135,7 @@ class Features:
         if found.status != "Deleting" or stopping.is_set():
             return None
         if compiled(found).is_online:
-            self._online.drop(compiled(found).table)
+            self._online.drop(compiled(found).online_table)
         with self._store.begin() as change:
             for name in groups.feature_names(found):
                 change.delete(groups.feature_ref(found.ref, name))
@@ -151,28 +157,11 @@ class Features:
         LimitExceeded
             It would have more than 25 parameters.
         """
-        asked = build(requests.FeatureChange, request)
-        feature = groups.feature_ref(ref, name)
+        asked, feature = build(requests.FeatureChange, request), groups.feature_ref(ref, name)
         with self._store.begin() as change:
             groups.existing(change, ref)
             found = groups.existing(change, feature)
-            added = {one.key: one.value for one in asked.parameter_additions}
-            kept = found.body["parameters"].items()
-            parameters = {
-                key: value for key, value in kept if key not in asked.parameter_removals
-            } | added
-            if len(parameters) > _MOST_PARAMETERS:
-                raise LimitExceeded(
-                    f"{feature} would have {len(parameters)} parameters; "
-                    f"legal: at most {_MOST_PARAMETERS}"
-                )
-            said = asked.description
-            body = {
-                **found.body,
-                "parameters": parameters,
-                "description": found.body["description"] if said is None else said,
-            }
-            change.update(replace(found, body=body))
+            change.update(replace(found, body=groups.said(found, asked)))
             change.append(Event(now(), actor, f"{FEATURE}.updated", feature))
 
     def group(self, ref: Ref) -> Group:
@@ -271,9 +260,9 @@ class Features:
         """Write records that were checked, durable when this returns."""
         chosen = _chosen(group, stores)
         if "offline" in chosen:
-            self._offline.append(group.table, group.schema, records)
+            self._offline.append(group.offline_table, group.schema, records)
         if "online" in chosen:
-            self._online.write(group.table, records)
+            self._online.write(group.online_table, records)
 
     def delete_record(
         self,
@@ -299,9 +288,9 @@ class Features:
         gone = group.tombstone(group.key(key), event_time, self.stamp())
         self.write(group, [gone], stores)
         if hard and "online" in _chosen(group, stores):
-            held = self._online.read([(group.table, gone.key)])[0]
+            held = self._online.read([(group.online_table, gone.key)])[0]
             if held is not None and held.write_us == gone.write_us:
-                self._online.remove(group.table, [gone.key])
+                self._online.remove(group.online_table, [gone.key])
 
     def get_record(
         self, ref: Ref, key: object, names: Sequence[str] = ()
@@ -330,7 +319,8 @@ class Features:
         """
         groups = [_online(self.group(ref)) for ref, _ in asked]
         pairs = [
-            (group.table, group.key(key)) for group, (_, key) in zip(groups, asked, strict=True)
+            (group.online_table, group.key(key))
+            for group, (_, key) in zip(groups, asked, strict=True)
         ]
         at_us = now_us()
         return [
@@ -352,7 +342,7 @@ class Features:
         after = decode_token(token) if token else ""
         if not isinstance(after, str):
             raise InvalidInput("NextToken", f"{token[:40]!r} is not a token of this list")
-        found = self._online.list(group.table, after=after, limit=limit)
+        found = self._online.list(group.online_table, after=after, limit=limit)
         keys = [
             record.key
             for record in found

@@ -51,7 +51,9 @@ class Vectors:
             for one, stream in zip(tiles, checked.streams, strict=True)
         ]
         wanted = [
-            Wanted(checked.groups[name].table, checked.groups[name].schema, view.columns(name))
+            Wanted(
+                checked.groups[name].online_table, checked.groups[name].schema, view.columns(name)
+            )
             for name in view.sources
         ]
         self._retrieval = Retrieval(online, wanted) if wanted else None

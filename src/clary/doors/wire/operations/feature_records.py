@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from clary.doors.wire.listing import answer
 from clary.doors.wire.operations.features import group_ref, named_group
 from clary.features.records import as_text
 from clary.features.requests import Ttl
@@ -75,7 +74,7 @@ def list_records(call: Call) -> JsonObject:
         limit=params.get("MaxResults", 100),
         token=params.get("NextToken", ""),
     )
-    return answer("RecordIdentifiers", keys, token)
+    return {"RecordIdentifiers": keys, **({"NextToken": token} if token else {})}
 
 
 def delete_record(call: Call) -> JsonObject:
