@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from clary.adapters.duckdb_session import EXTRA
+from clary.adapters.duckdb_session import library
 from clary.features.point_in_time import Encoded
 from clary.kernel.errors import InvalidInput, NotSupported
 
@@ -23,7 +23,7 @@ def table(frame: Any) -> Any:
     InvalidInput
         It is none of them, its columns are no texts or not unique, or a column cannot be Arrow.
     """
-    pa = _arrow()
+    pa = library("pyarrow")
     if isinstance(frame, pa.Table):
         made = frame
     elif hasattr(frame, "iloc"):
@@ -50,7 +50,7 @@ def _read(convert: Any) -> Any:
 
 def numbered(labels: Any, column: str) -> Any:
     """Append the number of each row, from 0."""
-    pa = _arrow()
+    pa = library("pyarrow")
     return labels.append_column(column, pa.arange(0, labels.num_rows))
 
 
@@ -66,37 +66,28 @@ def convert(made: Any, form: Form) -> Any:
     if form == "pandas":
         return made.to_pandas()
     if form == "polars":
-        return _library("polars", "a Polars frame needs Polars: pip install polars").from_arrow(
-            made
-        )
+        return _polars().from_arrow(made)
     return made
 
 
 def encode(made: Any) -> Encoded:
     """Write Parquet whose bytes depend on nothing but the cells, their types and names."""
-    pa = _arrow()
+    pa = library("pyarrow")
     sink = pa.BufferOutputStream()
     whole = made.combine_chunks()
-    _parquet().write_table(whole, sink, compression="zstd", row_group_size=_ROWS_A_GROUP)
+    write = library("pyarrow.parquet").write_table
+    write(whole, sink, compression="zstd", row_group_size=_ROWS_A_GROUP)
     return Encoded(sink.getvalue().to_pybytes(), whole.num_rows)
 
 
 def decode(data: bytes) -> Any:
     """Read Parquet."""
-    pa = _arrow()
-    return _parquet().read_table(pa.BufferReader(data))
+    pa = library("pyarrow")
+    return library("pyarrow.parquet").read_table(pa.BufferReader(data))
 
 
-def _arrow() -> Any:
-    return _library("pyarrow", f"a training set {EXTRA}")
-
-
-def _parquet() -> Any:
-    return _library("pyarrow.parquet", f"a training set {EXTRA}")
-
-
-def _library(module: str, otherwise: str) -> Any:
+def _polars() -> Any:
     try:
-        return import_module(module)
+        return import_module("polars")
     except ImportError as error:
-        raise NotSupported(otherwise) from error
+        raise NotSupported("a Polars frame needs Polars", hint="pip install polars") from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clary.kernel.errors import LimitExceeded, NotSupported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -55,8 +55,17 @@ class DuckDB:
         self._memory_bytes = memory_bytes
 
     @contextmanager
-    def open(self, files: Sequence[str] = ()) -> Iterator[DuckDBPyConnection]:
+    def open(
+        self, files: Sequence[str] = (), options: Mapping[str, Any] | None = None
+    ) -> Iterator[DuckDBPyConnection]:
         """Connect to an empty database that can read ``files`` and nothing else.
+
+        Parameters
+        ----------
+        files
+            Paths.
+        options
+            More of DuckDB's settings.
 
         Raises
         ------
@@ -65,10 +74,9 @@ class DuckDB:
         LimitExceeded
             What is done with it needs more memory than it may have.
         """
-        duckdb = _duckdb()
-        self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix=f"{os.getpid()}-") as spill:
-            connection = duckdb.connect(config=self._limits(spill))
+        duckdb = library("duckdb")
+        with self.folder() as spill:
+            connection = duckdb.connect(config=self._limits(spill) | dict(options or {}))
             try:
                 _confine(connection, files)
                 yield connection
@@ -80,6 +88,13 @@ class DuckDB:
                 raise
             finally:
                 connection.close()
+
+    @contextmanager
+    def folder(self) -> Iterator[str]:
+        """Make a directory that is there for the block."""
+        self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=self._scratch, prefix=f"{os.getpid()}-") as made:
+            yield made
 
     def _exceeded(self) -> LimitExceeded:
         return LimitExceeded(f"the query needs more than {self._memory_bytes >> 20} MiB of memory")
@@ -104,8 +119,9 @@ def _confine(connection: DuckDBPyConnection, files: Sequence[str]) -> None:
     connection.execute("SET lock_configuration = true")
 
 
-def _duckdb() -> Any:
+def library(module: str) -> Any:
+    """Import one of the feature store's libraries. Raises NotSupported where it is missing."""
     try:
-        return import_module("duckdb")
+        return import_module(module)
     except ImportError as error:
         raise NotSupported(f"SQL over features {EXTRA}") from error
