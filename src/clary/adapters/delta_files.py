@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from clary.adapters.file_facts import sync_folder
 from clary.kernel.errors import NotSupported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
     from types import ModuleType
 
-    from clary.features.model import Feature, Record, Schema
+    from clary.features.model import Feature, Schema
 
-Row = tuple[int, "Record"]
-"""A record and its number."""
+Fields = tuple[str, int, int, tuple[Any, ...], int, bool, int | None]
+"""The fields of a record, in their order."""
+Frame = tuple[int, Sequence[Fields]]
+"""Records that came together, and the row number of the first."""
+_ROWS_A_GROUP = 122_880
 _SORTING_BYTES = 512 << 20
 _THREADS = 2
-_FORMAT = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880"
+_FORMAT = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE " + str(_ROWS_A_GROUP)
 
 
 def library(name: str) -> ModuleType:
@@ -40,14 +44,21 @@ def columns(schema: Schema) -> Any:
     return pa.schema([(one.name, _type(pa, one)) for one in schema.features] + own)
 
 
-def write(path: Path, schema: Schema, batches: Iterable[Sequence[Row]]) -> int:
-    """Write batches as one file, durably; return how many rows there are."""
-    pa, parquet = library("pyarrow"), library("pyarrow.parquet")
-    total, types = 0, columns(schema)
+def write(path: Path, schema: Schema, frames: Iterable[Frame]) -> int:
+    """Write records as one file, durably; return how many there are."""
+    parquet, types = library("pyarrow.parquet"), columns(schema)
+    pa = library("pyarrow")
+    total, batches, waiting = 0, [], 0
     with parquet.ParquetWriter(path, types, compression="zstd") as writer:
-        for rows in batches:
-            writer.write_batch(pa.record_batch(_arrays(schema, rows, types), schema=types))
-            total += len(rows)
+        for frame in frames:
+            batches.append(_batch(schema, frame, types))
+            waiting += len(frame[1])
+            total += len(frame[1])
+            if waiting >= _ROWS_A_GROUP:
+                writer.write_table(pa.Table.from_batches(batches))
+                batches, waiting = [], 0
+        if batches:
+            writer.write_table(pa.Table.from_batches(batches))
     sync(path)
     return total
 
@@ -129,28 +140,39 @@ def sync(path: Path) -> None:
     sync_folder(path.parent)
 
 
-def _arrays(schema: Schema, rows: Sequence[Row], types: Any) -> list[Any]:
+def _batch(schema: Schema, frame: Frame, types: Any) -> Any:
     pa = library("pyarrow")
-    width = len(schema.features)
-    identifier = [one.name for one in schema.features].index(schema.identifier)
-    cells: list[list[Any]] = [[None] * len(rows) for _ in range(width)]
-    for at, (_, record) in enumerate(rows):
-        for column, value in enumerate(record.values[:width]):
-            cells[column][at] = value
-        if not record.values:  # a tombstone has its key alone
-            cells[identifier][at] = _value(record.key, schema.features[identifier].kind)
-    records = [record for _, record in rows]
-    cells += [
-        [one.event_us for one in records],
-        [one.write_us for one in records],
-        [one.is_deleted for one in records],
-        [number for number, _ in rows],
-    ]
-    return [pa.array(column, kind) for column, kind in zip(cells, types.types, strict=True)]
+    first, fields = frame
+    keys, events, writes, values, _, deleted, _ = zip(*fields, strict=True)
+    rows = range(first, first + len(fields))
+    columns = [*_cells(schema, keys, values), events, writes, deleted, rows]
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, types.types, strict=True)]
+    return pa.record_batch(arrays, schema=types)
+
+
+def _cells(
+    schema: Schema, keys: Sequence[str], values: Sequence[tuple[Any, ...]]
+) -> Iterable[Sequence[Any]]:
+    """Give the columns of the features; a record of an older schema lacks the last ones."""
+    features = schema.features
+    width = len(features)
+    if any(len(row) != width for row in values):
+        values = [row + (None,) * (width - len(row)) for row in values]
+    cells = list(zip(*values, strict=True))
+    at = next(at for at, one in enumerate(features) if one.name == schema.identifier)
+    if None in cells[at]:  # a tombstone may have its key alone
+        kind = features[at].kind
+        cells[at] = tuple(
+            _value(key, kind) if cell is None else cell
+            for key, cell in zip(keys, cells[at], strict=True)
+        )
+    return cells
 
 
 def _value(key: str, kind: str) -> int | float | str:
-    return {"Integral": int, "Fractional": float, "String": str}[kind](key)
+    if kind == "String":
+        return key
+    return int(key) if kind == "Integral" else float(key)
 
 
 def _number(key: str, kind: str) -> str:
@@ -159,7 +181,7 @@ def _number(key: str, kind: str) -> str:
         value = _value(key, kind)
     except ValueError:
         return ""
-    return f"CAST({text(repr(value))} AS {'BIGINT' if kind == 'Integral' else 'DOUBLE'})"
+    return f"TRY_CAST({text(repr(value))} AS {'BIGINT' if kind == 'Integral' else 'DOUBLE'})"
 
 
 def _type(pa: ModuleType, feature: Feature) -> Any:

@@ -14,11 +14,11 @@ import secrets
 import shutil
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from clary.adapters.delta_files import holding, of_entities, rewrite, write
+from clary.adapters.delta_files import Fields, holding, of_entities, rewrite, write
 from clary.adapters.delta_table import DeltaTable
 from clary.adapters.file_facts import sync_folder
 from clary.adapters.file_names import folder_names
@@ -31,16 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from clary.adapters.delta_files import Row
+    from clary.adapters.delta_files import Frame
 
 HISTORY_S = 7 * 86_400.0
 _RECORDS_A_FRAME = 2_000
-_ROWS_A_BATCH = 50_000
 _PLACES = 32
+"""Bits of a row number that say where in its segment it is."""
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(
-    list[tuple[str, int, int, tuple[Any, ...], int, bool, int | None]]
-).decode
+_decode = msgspec.msgpack.Decoder(list[Fields]).decode
 
 
 class DeltaRecords:
@@ -145,7 +143,7 @@ class DeltaRecords:
         if found is not None:
             return found
         _check(name)
-        folder = self._logs / hashlib.sha256(name.encode()).hexdigest()[:_PLACES]
+        folder = self._logs / hashlib.sha256(name.encode()).hexdigest()[:32]
         with self._lock:
             return self._tables.setdefault(name, _Table(name, self._root / name, folder))
 
@@ -193,7 +191,8 @@ class _Table:
         if fresh:
             schema, name = self.schema(), f"log-{fresh[-1]:010}.parquet"
             self.delta.fit(schema)
-            count = write(self.delta.folder / name, schema, _batches(self.log, fresh))
+            frames = (frame for number in fresh for frame in _frames(self.log, number))
+            count = write(self.delta.folder / name, schema, frames)
             version = self.delta.commit(schema, {name: count}, segment=fresh[-1])
         self.log.remove(sealed)
         return version
@@ -201,13 +200,12 @@ class _Table:
     def snapshot(self) -> Snapshot:
         while True:
             with contextlib.suppress(FileNotFoundError):  # flushed while we look: look again
-                rows = [
-                    (number, row)
-                    for number in self.log.numbers()
-                    for row in _rows(self.log, number)
+                frames = [
+                    frame for number in self.log.numbers() for frame in _frames(self.log, number)
                 ]
                 version, files, done = self.delta.newest()
-                return Snapshot(version, files, [row for number, row in rows if number > done])
+                fresh = [frame for frame in frames if frame[0] >= (done + 1) << _PLACES]
+                return Snapshot(version, files, [row for frame in fresh for row in _rows(frame)])
 
     def compact(self, *, is_whole: bool, before_us: int | None) -> int:
         version, files, _ = self.delta.newest()
@@ -301,23 +299,18 @@ def _packed(records: Sequence[Record]) -> bytes:
         raise InvalidInput("Record", f"a record cannot be kept: {error}") from None
 
 
-def _rows(log: RecordLog, number: int) -> Iterator[Row]:
-    row = number << 32
-    for frame in log.read(number):
-        for fields in _decode(frame):
-            yield row, Record(*fields)
-            row += 1
+def _frames(log: RecordLog, number: int) -> Iterator[Frame]:
+    row = number << _PLACES
+    for packed in log.read(number):
+        fields = _decode(packed)
+        yield row, fields
+        row += len(fields)
 
 
-def _batches(log: RecordLog, numbers: Sequence[int]) -> Iterator[Sequence[Row]]:
-    batch: list[Row] = []
-    for number in numbers:
-        for row in _rows(log, number):
-            batch.append(row)
-            if len(batch) == _ROWS_A_BATCH:
-                yield batch
-                batch = []
-    yield batch
+def _rows(frame: Frame) -> Iterator[tuple[int, Record]]:
+    first, records = frame
+    for row, fields in enumerate(records, first):
+        yield row, Record(*fields)
 
 
 def _small(sizes: Mapping[str, int]) -> Sequence[str]:
