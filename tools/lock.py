@@ -26,7 +26,7 @@ def main() -> None:
         "dev.txt": [
             "pyproject.toml",
             *("--extra", "demo", "--extra", "tuning", "--extra", "environments"),
-            *("--extra", "serving"),
+            *("--extra", "serving", "--extra", "features"),
             "--group",
             "dev",
             "--no-emit-package",
