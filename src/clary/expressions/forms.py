@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clary.expressions.functions.logic import case as case_of
+from clary.expressions.functions.nested import field_of
 from clary.expressions.registry import apply, call_of, converted, nearest
 from clary.expressions.tree import Constant, Node
-from clary.expressions.types import BIGINT, LARGEST, VARCHAR, Type, shared, type_named
+from clary.expressions.types import BIGINT, BOOLEAN, LARGEST, VARCHAR, Type, shared, type_named
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ _PARTS = (
     "year", "month", "day", "hour", "minute", "second", "millisecond", "microsecond", "quarter",
     "week", "dayofweek", "isodow", "dayofyear", "epoch",
 )  # fmt: skip
+_UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 _SHORT = {"dow": "dayofweek", "doy": "dayofyear", "milliseconds": "millisecond"}
 
 
@@ -52,16 +54,23 @@ def case(arguments: Sequence[Node]) -> Node:
     return apply(case_of(len(arguments) // 2), arguments)
 
 
+def is_null(value: Node, *, negated: bool = False) -> Node:
+    """Test for NULL; of a constant at once."""
+    if isinstance(value, Constant):
+        return Constant((value.value is None) != negated, BOOLEAN)
+    return call_of("is not null" if negated else "is null", [value])
+
+
 def called(name: str, arguments: Sequence[Node]) -> Node:
     """Call a function by the name it is written with. Raises InvalidInput."""
     if name in ("date_part", "datepart") and len(arguments) == 2:
-        return part(_word(arguments[0], name), arguments[1])
+        return part(_word(arguments[0], name).lower(), arguments[1])
     return call_of(name, arguments)
 
 
 def _word(node: Node, name: str) -> str:
     if isinstance(node, Constant) and node.type == VARCHAR and node.value is not None:
-        return str(node.value).lower()
+        return str(node.value)
     raise InvalidInput("expression", f"the first argument of {name} must be a constant text")
 
 
@@ -82,4 +91,11 @@ def shifted(sign: str, value: Node, interval: Any) -> Node:
             "expression", f"{interval.sql(dialect='duckdb')}: not a whole number of units"
         )
     signed = int(count) if sign == "+" else -int(count)
-    return call_of("add interval", [value, Constant(unit, VARCHAR), Constant(signed, BIGINT)])
+    if unit not in _UNITS:
+        raise InvalidInput("expression", f"{unit} is not a unit", legal=", ".join(_UNITS))
+    return call_of(f"add {unit}", [value, Constant(signed, BIGINT)])
+
+
+def field(struct: Node, name: Node) -> Node:
+    """Take a field of a struct. Raises InvalidInput for unknown ones."""
+    return apply(field_of(struct.type, _word(name, "a struct's field")), [struct, name])

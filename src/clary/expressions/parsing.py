@@ -88,7 +88,7 @@ class _Reader:
 
     def column(self, node: exp.Column) -> Node:
         if node.args.get("table"):
-            return call_of("field", [self._named(node.table), Constant(node.name, VARCHAR)])
+            return forms.field(self._named(node.table), Constant(node.name, VARCHAR))
         return self._named(node.name)
 
     def _named(self, name: str) -> Node:
@@ -161,13 +161,13 @@ class _Reader:
     def test(self, node: exp.Is) -> Node:
         value, wanted = self.read(node.this), node.expression
         if isinstance(wanted, exp.Null):
-            return call_of("is null", [value])
+            return forms.is_null(value)
         return call_of("is not distinct from", [value, self.read(wanted)])
 
     def negation(self, node: exp.Not) -> Node:
         inner = node.this
         if isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
-            return call_of("is not null", [self.read(inner.this)])
+            return forms.is_null(self.read(inner.this), negated=True)
         return call_of("not", [self.read(inner)])
 
     def like(self, node: exp.Binary) -> Node:
@@ -187,7 +187,12 @@ class _Reader:
         if len(node.expressions) != 1:
             raise InvalidInput("expression", f"{_shown(node)}: one index is needed")
         value, index = self.read(node.this), self.read(node.expressions[0])
-        return call_of("field" if value.type.fields else "[]", [value, index])
+        return forms.field(value, index) if value.type.fields else call_of("[]", [value, index])
+
+    def items(self, node: exp.Array) -> Node:
+        if not node.expressions:
+            raise InvalidInput("expression", "[] has no type; an empty list is not a constant")
+        return call_of("list_value", [self.read(one) for one in node.expressions])
 
     def zone(self, node: exp.AtTimeZone) -> Node:
         return call_of("timezone", [self.read(node.args["zone"]), self.read(node.this)])
@@ -243,6 +248,7 @@ _READERS: dict[type, tuple[Callable[[_Reader, Any], Node], tuple[str, ...]]] = {
     exp.ILike: (_Reader.like, ("this", "expression", "negate")),
     exp.Escape: (_Reader.escape, ("this", "expression")),
     exp.Bracket: (_Reader.item, ("this", "expressions")),
+    exp.Array: (_Reader.items, ("expressions",)),
     exp.AtTimeZone: (_Reader.zone, ("this", "zone")),
     exp.Extract: (_Reader.extract, ("this", "expression")),
 }

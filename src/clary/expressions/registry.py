@@ -5,7 +5,18 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from clary.expressions.functions import arithmetic, casts, comparison, hashing, logic, maths
+from clary.expressions.functions import (
+    arithmetic,
+    casts,
+    comparison,
+    dates,
+    hashing,
+    logic,
+    maths,
+    nested,
+    patterns,
+    text,
+)
 from clary.expressions.tree import Constant, Node, call
 from clary.expressions.types import ANY, NULL, Type, shared, widens
 from clary.kernel.errors import InvalidInput
@@ -15,7 +26,7 @@ if TYPE_CHECKING:
 
     from clary.expressions.function import Function
 
-FAMILIES = (arithmetic, comparison, logic, maths, casts, hashing)
+FAMILIES = (arithmetic, comparison, logic, maths, text, patterns, dates, nested, casts, hashing)
 _BY_NAME: dict[str, list[Function]] = {}
 for _family in FAMILIES:
     for _function in _family.FUNCTIONS:

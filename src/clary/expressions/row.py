@@ -6,7 +6,6 @@ import datetime as dt
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from clary.expressions.functions.logic import attempt
 from clary.expressions.render import fill
 from clary.expressions.tree import Call, Column, Constant, Node
 
@@ -39,7 +38,10 @@ def compile_rows(
     values = "".join(f"{writer.source(tree).whole}, " for tree in trees)
     names = "".join(f"c{place}, " for place in range(len(columns)))
     unpacking = f"    ({names}) = row\n" if names else ""
-    return writer.function(f"def compiled(row):\n{unpacking}    return ({values})\n")
+    made: Callable[[Sequence[Any]], tuple[Any, ...]] = writer.function(
+        f"def compiled(row):\n{unpacking}    return ({values})\n"
+    )
+    return made
 
 
 def compile_mapping(
@@ -49,7 +51,10 @@ def compile_mapping(
     writer = _Writer({name: f"c{place}" for place, name in enumerate(columns)})
     values = ", ".join(f"{name!r}: {writer.source(tree).whole}" for name, tree in trees.items())
     reading = "".join(f"    c{place} = row[{name!r}]\n" for place, name in enumerate(columns))
-    return writer.function(f"def compiled(row):\n{reading}    return {{{values}}}\n")
+    made: Callable[[Mapping[str, Any]], dict[str, Any]] = writer.function(
+        f"def compiled(row):\n{reading}    return {{{values}}}\n"
+    )
+    return made
 
 
 class _Writer:
@@ -57,7 +62,7 @@ class _Writer:
 
     def __init__(self, columns: Mapping[str, str]) -> None:
         self._columns = columns
-        self._names: dict[str, Any] = {"attempt": attempt}
+        self._names: dict[str, Any] = {}
         self._inner: list[str] = []
         self._count = 0
 

@@ -53,7 +53,7 @@ def call(function: Function, arguments: tuple[Node, ...], kind: Type) -> Call:
         function,
         arguments,
         kind,
-        function.name != "try" and (function.fails or any(one.fails for one in arguments)),
+        function.fails or any(one.fails for one in arguments),
         1 + max((one.depth for one in arguments), default=0),
         1 + sum(one.size for one in arguments),
     )

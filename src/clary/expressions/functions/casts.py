@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 _SPACE = " \t\n\v\f\r"
 _DIGITS = r"[0-9]+(?:_[0-9]+)*"
-_NUMBER = re.compile(rf"[+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?")
-_NAMED = re.compile(r"[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
+_NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NAMED = re.compile(r"-?(?:inf|infinity|nan)", re.IGNORECASE)
 _BASED = re.compile(r"0[xX]([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)|0[bB]([01]+(?:_[01]+)*)")
-_PARTS = re.compile(rf"([+-]?)({_DIGITS})?(?:\.({_DIGITS})?)?(?:[eE]([+-]?{_DIGITS}))?")
+_PARTS = re.compile(
+    rf"([+-]?)(?=\.?[0-9])({_DIGITS})?(?:\.({_DIGITS})?)?(?:[eE]([+-]?{_DIGITS})\.?)?"
+)
 _TRUTH = dict.fromkeys(("true", "t", "yes", "y", "1"), True) | dict.fromkeys(
     ("false", "f", "no", "n", "0"), False
 )
@@ -38,7 +40,7 @@ _MOST_DIGITS = 400
 _D = "[0-9]"
 _YEAR = f"(?:{_D}{_D}{_D}[1-9]|{_D}{_D}[1-9]0|{_D}[1-9]00|[1-9]000)"
 _DAY = rf"{_YEAR}-{_D}{{1,2}}-{_D}{{1,2}}"
-_TIME = rf"[ T]{_D}{_D}:{_D}{_D}(?::{_D}{_D}(?:\.{_D}{{1,6}})?)?"
+_TIME = rf"[ T](?:[01]{_D}|2[0-3]):{_D}{_D}(?::{_D}{_D}(?:\.{_D}{{1,6}})?)?"
 _HOURS = r"[+-](?:0[0-9]|1[0-4])"
 _OFFSET = rf"(?:Z|{_HOURS}:?[0-5][0-9]|{_HOURS})"
 _SHAPES = {
@@ -58,7 +60,7 @@ def _refuse(value: Any, kind: Type) -> InvalidInput:
 
 
 def _text_to_double(text: str) -> float:
-    word = text.strip(_SPACE)
+    word = text.strip(_SPACE).removeprefix("+")
     if _NUMBER.fullmatch(word) or _NAMED.fullmatch(word):
         return float(word)
     raise _refuse(text, DOUBLE)
@@ -69,9 +71,10 @@ def _text_to_bigint(text: str) -> int:
     based = _BASED.fullmatch(word)
     if based:
         return whole(int(based[1], 16) if based[1] else int(based[2], 2))
-    if not _NUMBER.fullmatch(word) or len(word) > _MOST_DIGITS:
+    parts = _PARTS.fullmatch(word)
+    if parts is None or len(word) > _MOST_DIGITS:
         raise _refuse(text, BIGINT)
-    sign, digits, fraction, exponent = _PARTS.fullmatch(word).groups("")  # type: ignore[union-attr]  # every number has these parts
+    sign, digits, fraction, exponent = parts.groups("")
     value = _scaled(digits.replace("_", ""), fraction.replace("_", ""), int(exponent or 0))
     return whole(-value if sign == "-" else value)
 
@@ -83,8 +86,8 @@ def _scaled(digits: str, fraction: str, exponent: int) -> int:
     number = int((digits + fraction) or 0)
     shift = exponent - len(fraction)
     if shift >= 0:
-        return number * 10**shift
-    scale = 10**-shift
+        return int(number * 10**shift)
+    scale = int(10**-shift)
     return (number + scale // 2) // scale
 
 
@@ -109,9 +112,10 @@ def _moment(text: str, kind: Type) -> dt.datetime:
     if not _READ[kind].match(text):
         raise _refuse(text, kind)
     *parts, fraction, offset = _MOMENT.fullmatch(text).groups()  # type: ignore[union-attr]  # the shape is the stricter one
-    numbers = [int(part or 0) for part in parts]
     try:
-        moment = dt.datetime(*numbers, int((fraction or "").ljust(6, "0")))  # type: ignore[arg-type]  # noqa: DTZ001 - the zone is applied below
+        year, month, day, hour, minute, second = map(int, [part or 0 for part in parts])
+        us = int((fraction or "").ljust(6, "0"))
+        moment = dt.datetime(year, month, day, hour, minute, second, us)  # noqa: DTZ001 - the zone is applied below
         return moment - _offset(offset) if kind is TIMESTAMPTZ else moment
     except (ValueError, OverflowError):
         raise _refuse(text, kind) from None
@@ -153,7 +157,11 @@ def _cast(
     source = "{0}"
     if have is VARCHAR and want in _SHAPES:
         source = f"regexp_extract({{0}}, '{_SHAPES[want]}')"
+    if have is VARCHAR and want is DOUBLE:
+        source = "replace({0}, '_', '?')"
     text = f"CAST({source} AS {{T}})"
+    if have is DOUBLE and want is VARCHAR:
+        text = f"CASE WHEN isnan({source}) THEN 'nan' ELSE {text} END"
     spark = None if fails or have is DOUBLE else text
     return Function("cast", (have,), want, run, text, spark, fails=fails)
 

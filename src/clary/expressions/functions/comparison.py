@@ -23,7 +23,7 @@ _OTHERS = {"=": "==", "<>": "!="}
 
 def same(left: Any, right: Any) -> bool:
     """Tell whether two values are equal, NULL to NULL and NaN to NaN."""
-    return left == right or (left != left and right != right)  # noqa: PLR0124 - tells NaN
+    return bool(left == right or (left != left and right != right))  # noqa: PLR0124 - tells NaN
 
 
 def _distinct(left: Any, right: Any) -> bool:
@@ -42,24 +42,17 @@ def _one_of(*options: Any) -> Callable[[Any], bool]:
     return frozenset(options).__contains__
 
 
+def _order(value: Any) -> tuple[bool, Any]:
+    """Sort NaN, which is like no other number, last."""
+    return (value != value, value)  # noqa: PLR0124 - tells NaN
+
+
 def _greatest(*values: Any) -> Any:
-    best = None
-    for value in values:
-        if value is not None and (
-            best is None or value > best or (value != value and best == best)
-        ):
-            best = value
-    return best
+    return max([one for one in values if one is not None], key=_order, default=None)
 
 
 def _least(*values: Any) -> Any:
-    best = None
-    for value in values:
-        if value is not None and (
-            best is None or value < best or (best != best and value == value)
-        ):
-            best = value
-    return best
+    return min([one for one in values if one is not None], key=_order, default=None)
 
 
 def _operator(sign: str) -> tuple[Function, ...]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from clary.expressions.function import Function
 from clary.expressions.types import ANY, BOOLEAN
-from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,18 +40,6 @@ def _coalesce(sources: Sequence[str], name: Name) -> str:
     return found
 
 
-def _try(sources: Sequence[str], _name: Name) -> str:
-    return f"attempt(lambda: {sources[0]})"
-
-
-def attempt(compute: Callable[[], Any]) -> Any:
-    """Compute, None where that fails."""
-    try:
-        return compute()
-    except InvalidInput:
-        return None
-
-
 def _null_if(value: Any, other: Any) -> Any:
     if value is None or other is None:
         return value
@@ -78,7 +65,6 @@ FUNCTIONS = (
     Function("ifnull", (ANY, ANY), ANY, _coalesce, nulls="lazy"),
     Function("nullif", (ANY, ANY), ANY, _null_if, nulls="seen"),
     Function("if", (BOOLEAN, ANY, ANY), ANY, _case, nulls="lazy"),
-    Function("try", (ANY,), ANY, _try, spark=None, nulls="lazy"),
 )
 
 

@@ -42,7 +42,7 @@ def _round_to(digits: int) -> Callable[[float], float]:
 
     def tens(value: float) -> float:
         rounded = half_away(value / scale) * scale
-        return rounded if math.isfinite(rounded) else 0.0
+        return rounded if math.isfinite(rounded) else value
 
     return fraction if digits >= 0 else tens
 
@@ -162,7 +162,7 @@ FUNCTIONS = (
     _real("acos", _within(math.acos)),
     _real("atan", math.atan),
     Function("atan2", (DOUBLE, DOUBLE), DOUBLE, math.atan2),
-    Function("pi", (), DOUBLE, "3.141592653589793"),
+    Function("pi", (), DOUBLE, lambda: math.pi),
     Function("isnan", (DOUBLE,), BOOLEAN, "{0} != {0}"),
     Function(
         "isinf", (DOUBLE,), BOOLEAN, math.isinf, spark="abs({0}) = CAST('Infinity' AS DOUBLE)"

@@ -1,0 +1,170 @@
+"""LIKE, and regular expressions: what RE2 and Python read alike, without slow corners."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from clary.expressions.function import Function
+from clary.expressions.functions.regex import Pattern, read_pattern
+from clary.expressions.functions.text import lower
+from clary.expressions.types import BIGINT, BOOLEAN, VARCHAR
+from clary.kernel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _like_source(pattern: str, escape: str) -> str:
+    """Turn a LIKE pattern into a regular expression. Raises InvalidInput."""
+    source, at = "", 0
+    while at < len(pattern):
+        letter = pattern[at]
+        if letter == escape:
+            at += 1
+            if at == len(pattern):
+                raise InvalidInput("expression", f"the pattern {pattern!r} ends with its escape")
+            source += re.escape(pattern[at])
+        else:
+            source += {"%": ".*", "_": "."}.get(letter, re.escape(letter))
+        at += 1
+    return re.sub(r"(?:\.\*)+", ".*", source)
+
+
+def _like(pattern: str, escape: str = "") -> Callable[[str], bool]:
+    match = re.compile(_like_source(pattern, escape), re.DOTALL).fullmatch
+    return lambda text: match(text) is not None
+
+
+def _ilike(pattern: str, escape: str = "") -> Callable[[str], bool]:
+    match = re.compile(_like_source(lower(pattern), lower(escape)), re.DOTALL).fullmatch
+    return lambda text: match(lower(text)) is not None
+
+
+def _check_like(pattern: str, escape: str = "") -> None:
+    if len(escape) > 1:
+        raise InvalidInput("expression", f"the escape {escape!r} is not one character")
+    _like_source(pattern, escape)
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(read_pattern(pattern).source, re.ASCII)
+
+
+def _matches(pattern: str) -> Callable[[str], bool]:
+    search = _compiled(pattern).search
+    return lambda text: search(text) is not None
+
+
+def _full_match(pattern: str) -> Callable[[str], bool]:
+    match = _compiled(pattern).fullmatch
+    return lambda text: match(text) is not None
+
+
+def _extract(pattern: str, group: int = 0) -> Callable[[str], str]:
+    search = _compiled(pattern).search
+
+    def extract(text: str) -> str:
+        found = search(text)
+        return (found[group] or "") if found else ""
+
+    return extract
+
+
+def _check_extract(pattern: str, group: int = 0) -> None:
+    groups = read_pattern(pattern).groups
+    if not 0 <= group <= min(groups, 9):
+        raise InvalidInput("expression", f"{pattern!r} has no group {group}", legal=f"0 … {groups}")
+
+
+def _replace(pattern: str, replacement: str, options: str = "") -> Callable[[str], str]:
+    substitute = _compiled(pattern).sub
+    template = replacement.replace(r"\0", r"\g<0>")
+    count = 0 if options else 1
+    return lambda text: substitute(template, text, count=count)
+
+
+def _check_replace(pattern: str, replacement: str, options: str = "") -> Pattern:
+    read = read_pattern(pattern)
+    if read.matches_empty:
+        raise InvalidInput("expression", f"{pattern!r} matches the empty text: not to replace")
+    if options not in ("", "g"):
+        raise InvalidInput("expression", f"regexp_replace has no options {options!r}", legal="g")
+    for escaped in re.findall(r"\\(.?)", replacement, re.DOTALL):
+        if not re.fullmatch(r"[0-9]", escaped) or int(escaped) > read.groups:
+            raise InvalidInput(
+                "expression",
+                rf"\{escaped} in {replacement!r} names no group",
+                legal=rf"\0 … \{read.groups}",
+            )
+    if re.search(r"\\[0-9][0-9]", replacement):
+        raise InvalidInput("expression", f"a digit follows a group in {replacement!r}")
+    return read
+
+
+_TWO = (VARCHAR, VARCHAR)
+_THREE = (VARCHAR, VARCHAR, VARCHAR)
+
+
+def _likes(name: str, run: Callable[..., Callable[[str], bool]]) -> tuple[Function, ...]:
+    word = name.upper()
+    short, long = f"{{0}} {word} {{1}}", f"{{0}} {word} {{1}} ESCAPE {{2}}"
+    return (
+        Function(name, _TWO, BOOLEAN, run, short, None, constants=(1,), check=_check_like),
+        Function(name, _THREE, BOOLEAN, run, long, None, constants=(1, 2), check=_check_like),
+    )
+
+
+FUNCTIONS = (
+    *_likes("like", _like),
+    *_likes("ilike", _ilike),
+    Function(
+        "regexp_matches",
+        _TWO,
+        BOOLEAN,
+        _matches,
+        spark=None,
+        constants=(1,),
+        check=read_pattern,
+    ),
+    Function(
+        "regexp_full_match",
+        _TWO,
+        BOOLEAN,
+        _full_match,
+        spark=None,
+        constants=(1,),
+        check=read_pattern,
+    ),
+    Function(
+        "regexp_extract", _TWO, VARCHAR, _extract, spark=None, constants=(1,), check=_check_extract
+    ),
+    Function(
+        "regexp_extract",
+        (VARCHAR, VARCHAR, BIGINT),
+        VARCHAR,
+        _extract,
+        "regexp_extract({0}, {1}, CAST({2} AS INTEGER))",
+        None,
+        constants=(1, 2),
+        check=_check_extract,
+    ),
+    Function(
+        "regexp_replace",
+        _THREE,
+        VARCHAR,
+        _replace,
+        spark=None,
+        constants=(1, 2),
+        check=_check_replace,
+    ),
+    Function(
+        "regexp_replace",
+        (*_THREE, VARCHAR),
+        VARCHAR,
+        _replace,
+        spark=None,
+        constants=(1, 2, 3),
+        check=_check_replace,
+    ),
+)
