@@ -9,6 +9,7 @@ from clary.adapters.delta_records import DeltaRecords
 from clary.adapters.lmdb_records import LmdbRecords
 from clary.features.model import FEATURE_GROUP
 from clary.features.service import Features
+from clary.features.upkeep import UPKEEP, Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,12 +25,18 @@ class FeatureStore:
 
     online: LmdbRecords
     offline: DeltaRecords
+    upkeep: Upkeep
     features: Features
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """What the worker does for it, by kind."""
-        return {FEATURE_GROUP: self.features.run}
+        return {FEATURE_GROUP: self.features.run, UPKEEP: self.upkeep.run}
+
+    @property
+    def parallel(self) -> Mapping[str, int]:
+        """How many of a kind are worked on at once, where it is not one."""
+        return {UPKEEP: 2}
 
     def close(self) -> None:
         """Give back what it holds open."""
@@ -40,4 +47,6 @@ def open_feature_store(home: Path, store: MetadataStore, objects: ObjectStore) -
     """Open the feature store of a home; what is missing is made when it is used."""
     online = LmdbRecords(home / "online")
     offline = DeltaRecords(home / "buckets", home / "offline")
-    return FeatureStore(online, offline, Features(store, objects, online, offline))
+    upkeep = Upkeep(store, offline)
+    upkeep.install()
+    return FeatureStore(online, offline, upkeep, Features(store, objects, online, offline))
