@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clary.adapters.delta_records import DeltaRecords
+from clary.adapters.duckdb_point_in_time import DuckDBPointInTime
+from clary.adapters.duckdb_session import DuckDB
+from clary.adapters.duckdb_sql import DuckDBSql
 from clary.adapters.lmdb_records import LmdbRecords
+from clary.features.executions import EXECUTION, Executions
 from clary.features.model import FEATURE_GROUP
+from clary.features.queries import Queries
 from clary.features.service import Features
+from clary.features.training_sets import TrainingSets
 from clary.features.upkeep import UPKEEP, Upkeep
 
 if TYPE_CHECKING:
@@ -27,16 +33,23 @@ class FeatureStore:
     offline: DeltaRecords
     upkeep: Upkeep
     features: Features
+    training_sets: TrainingSets
+    queries: Queries
+    executions: Executions
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """What the worker does for it, by kind."""
-        return {FEATURE_GROUP: self.features.run, UPKEEP: self.upkeep.run}
+        return {
+            FEATURE_GROUP: self.features.run,
+            UPKEEP: self.upkeep.run,
+            EXECUTION: self.executions.run,
+        }
 
     @property
     def parallel(self) -> Mapping[str, int]:
         """How many of a kind are worked on at once, where it is not one."""
-        return {UPKEEP: 2}
+        return {UPKEEP: 2, EXECUTION: 2}
 
     def close(self) -> None:
         """Give back what it holds open."""
@@ -49,4 +62,15 @@ def open_feature_store(home: Path, store: MetadataStore, objects: ObjectStore) -
     offline = DeltaRecords(home / "buckets", home / "offline")
     upkeep = Upkeep(store, offline)
     upkeep.install()
-    return FeatureStore(online, offline, upkeep, Features(store, objects, online, offline))
+    features = Features(store, objects, online, offline)
+    duckdb = DuckDB(home / "scratch" / "duckdb")
+    queries = Queries(features, offline, DuckDBSql(duckdb))
+    return FeatureStore(
+        online=online,
+        offline=offline,
+        upkeep=upkeep,
+        features=features,
+        training_sets=TrainingSets(store, objects, features, offline, DuckDBPointInTime(duckdb)),
+        queries=queries,
+        executions=Executions(store, objects, queries),
+    )

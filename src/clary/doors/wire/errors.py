@@ -169,6 +169,17 @@ WORDS: dict[str, dict[type[ClaryError], tuple[str, ...]]] = {
         Unavailable: ("ServiceUnavailable",),
         JobFailed: ("ValidationException",),
     },
+    "athena": {
+        InvalidInput: ("InvalidRequestException",),
+        NotFound: ("ResourceNotFoundException", "InvalidRequestException"),
+        AlreadyExists: ("InvalidRequestException",),
+        Conflict: ("InvalidRequestException",),
+        Forbidden: ("AccessDeniedException",),
+        LimitExceeded: ("TooManyRequestsException", "InvalidRequestException"),
+        NotSupported: ("InvalidRequestException",),
+        Unavailable: ("InternalServerException",),
+        JobFailed: ("InvalidRequestException",),
+    },
     "application-autoscaling": {
         InvalidInput: ("ValidationException",),
         NotFound: ("ObjectNotFoundException", "ValidationException"),

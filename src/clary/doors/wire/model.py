@@ -26,6 +26,7 @@ SERVICES = (
     "events",
     "cloudwatch",
     "application-autoscaling",
+    "athena",
 )
 
 CBOR = "smithy-rpc-v2-cbor"

@@ -26,6 +26,7 @@ _TARGETS = {
     "AmazonSQS": "sqs",
     "AWSEvents": "events",
     "AnyScaleFrontendService": "application-autoscaling",
+    "AmazonAthena": "athena",
     "GraniteServiceVersion20100801": "cloudwatch",
 }
 _FORMS = ("sts", "iam", "cloudwatch")

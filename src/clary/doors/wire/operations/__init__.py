@@ -14,6 +14,7 @@ import botocore
 from clary.doors.wire import model
 from clary.doors.wire.operations import (
     async_inference,
+    athena,
     autoscaling,
     callbacks,
     cloudwatch,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
 MODULES: Mapping[str, tuple[ModuleType, ...]] = {
     "application-autoscaling": (autoscaling,),
+    "athena": (athena,),
     "iam": (iam,),
     "logs": (logs,),
     "s3": (s3, s3_buckets, s3_listing, s3_multipart, s3_tags),
