@@ -80,6 +80,16 @@ class Vectors:
             A key is missing or of a wrong type, an input is unknown or of a wrong type, or an
             expression fails on the values, as by an overflow.
         """
+        rows = self.rows(entities, inputs, at_us)
+        return [dict(zip(self.names, self._compute(row), strict=True)) for row in rows]
+
+    def rows(
+        self, entities: Sequence[Entity], inputs: Sequence[Mapping[str, Any]], at_us: int
+    ) -> list[Row]:
+        """Give what the expressions read: the facts of each entity, in the order of the columns.
+
+        Raises InvalidInput like ``compute``.
+        """
         if len(inputs) != len(entities):
             raise InvalidInput(
                 "inputs", f"{len(inputs)} for {len(entities)} entities", legal="one for each"
@@ -91,8 +101,7 @@ class Vectors:
             for tiles, name in self._tiles
         ]
         parts.append([self._inputs(one) for one in inputs])
-        rows: list[Row] = [sum(one, ()) for one in zip(*parts, strict=True)]
-        return [dict(zip(self.names, self._compute(row), strict=True)) for row in rows]
+        return [sum(one, ()) for one in zip(*parts, strict=True)]
 
     def _latest(self, keys: Sequence[Mapping[str, str]], at_us: int) -> list[Row]:
         if self._retrieval is None:
