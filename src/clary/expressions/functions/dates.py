@@ -279,8 +279,10 @@ def _zones() -> tuple[Function, ...]:
     )
 
 
-_LESS = "{0} - CAST({1} AS INTEGER)"
-_MORE = "{0} + CAST({1} AS INTEGER)"
+_DAYS = (
+    "CASE WHEN {1} BETWEEN -4000000 AND 4000000 THEN CAST({1} AS INTEGER) "
+    "WHEN {1} IS NOT NULL THEN 8000000 END"
+)
 FUNCTIONS = (
     *_parts(),
     *_epochs(),
@@ -301,8 +303,12 @@ FUNCTIONS = (
         )
         for name in ("date_diff", "datediff")
     ),
-    Function("+", (DATE, BIGINT), DATE, _plus_days, _bounded(_MORE, DATE), None, fails=True),
-    Function("-", (DATE, BIGINT), DATE, _minus_days, _bounded(_LESS, DATE), None, fails=True),
+    Function(
+        "+", (DATE, BIGINT), DATE, _plus_days, _bounded(f"{{0}} + {_DAYS}", DATE), None, fails=True
+    ),
+    Function(
+        "-", (DATE, BIGINT), DATE, _minus_days, _bounded(f"{{0}} - {_DAYS}", DATE), None, fails=True
+    ),
     Function(
         "-", (DATE, DATE), BIGINT, _days_between, "{0} - {1}", "CAST(datediff({*}) AS BIGINT)"
     ),
