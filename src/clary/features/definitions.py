@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from clary.expressions import BIGINT, BOOLEAN, DOUBLE, VARCHAR, Type, parse
 from clary.features.model import Feature, FeatureType
 from clary.features.requests import Name
-from clary.features.window_batch import Input
+from clary.features.view_engine import Input
 from clary.features.windows import Aggregate, Function, window_us
 from clary.kernel.errors import InvalidInput
 
@@ -40,7 +40,8 @@ _PYTHON: Mapping[FeatureType, Any] = {
 _NUMBERS = ("sum", "mean")
 
 Text = Annotated[str, Meta(min_length=1, max_length=_LONGEST)]
-Columns = Annotated[list[str] | dict[str, Name], Meta(min_length=1, max_length=_MOST)]
+_Some = Meta(min_length=1, max_length=_MOST)
+Columns = Annotated[list[str], _Some] | Annotated[dict[str, Name], _Some]
 
 
 class Windowed(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

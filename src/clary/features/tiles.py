@@ -8,7 +8,7 @@ theirs; so no row is lost, and none counts twice.
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from clary.features import windows
 from clary.features.model import Record
@@ -19,19 +19,12 @@ if TYPE_CHECKING:
 
     from clary.features.definitions import Stream
     from clary.features.ports import OnlineStore
+    from clary.features.view_engine import Change
     from clary.features.windows import Cell, Moment
 
 _AT_ONCE = 1_000
 _SPARE_US = 24 * windows.HOUR_US
 """How long tiles stay after the last window that reads them."""
-
-
-class Change(NamedTuple):
-    """A row that was appended: its number, its entity, and what it says."""
-
-    row: int
-    key: str
-    moment: Moment
 
 
 class Tiles:

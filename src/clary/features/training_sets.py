@@ -306,15 +306,16 @@ def _source(group: Group, features: Sequence[str], key: str | None, files: Seque
 def _asked(wanted: Wanted, sources: Sequence[Source]) -> Question:
     match wanted.known_at:
         case datetime() as moment:
-            zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return Question(sources, wanted.time, _microseconds(zoned))
+            return Question(sources, wanted.time, microseconds(moment))
         case str() as column:
             return Question(sources, wanted.time, known_at=column)
     return Question(sources, wanted.time)
 
 
-def _microseconds(moment: datetime) -> int:
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+def microseconds(moment: datetime) -> int:
+    """Count the microseconds since 1970; UTC where the moment has no zone."""
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    since = zoned - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 

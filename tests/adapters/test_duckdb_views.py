@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tests.features.test_windows import AGGREGATES, LENGTH_US, TIMES, bits, moments
 
 from clary.adapters.duckdb_session import DuckDB
-from clary.adapters.duckdb_windows import DuckWindows
+from clary.adapters.duckdb_views import DuckViews
 from clary.features import windows
 from clary.features.model import Feature, Schema
-from clary.features.window_batch import Input, Stream
+from clary.features.view_engine import Asked, Input, Stream
 from clary.features.windows import HOUR_US, Aggregate
 
 SCHEMA = Schema(
@@ -31,7 +31,7 @@ INPUTS = [Input('"x"', "DOUBLE"), Input('"n"', "BIGINT"), Input('"s"', "VARCHAR"
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    return DuckWindows(DuckDB(tmp_path_factory.mktemp("scratch")))
+    return DuckViews(DuckDB(tmp_path_factory.mktemp("scratch")))
 
 
 def write(path, rows):
@@ -71,12 +71,12 @@ def test_batch_equals_tiles(engine, tmp_path_factory, rows, asked, known_at_us):
     files = write(tmp_path_factory.mktemp("rows") / "a.parquet", rows)
     table = pa.table(
         {
-            "key": pa.array([str(key) for key, _ in asked], pa.string()),
-            "at_us": pa.array([at_us for _, at_us in asked], pa.int64()),
+            "id": pa.array([str(key) for key, _ in asked], pa.string()),
+            "t": pa.array([at_us for _, at_us in asked], pa.timestamp("us", "UTC")),
         }
     )
     stream = Stream(SCHEMA, files, INPUTS, AGGREGATES)
-    found = engine.aggregate(table, stream, known_at_us=known_at_us).to_pylist()
+    found = engine.aggregate(table, Asked("id", "t", known_at_us), stream).to_pylist()
     assert len(found) == len(asked)
     for (key, at_us), cells in zip(asked, found, strict=True):
         tiles = tiles_of(rows, key, 9 if known_at_us is None else known_at_us)
@@ -89,8 +89,8 @@ def test_columns_that_no_file_has_and_no_files_at_all(engine):
     stream = Stream(
         SCHEMA, [], [Input('"added" * 2', "BIGINT")], [Aggregate("n", "count", 0, HOUR_US)]
     )
-    asked = pa.table({"key": ["1"], "at_us": [0]})
-    assert engine.aggregate(asked, stream).to_pylist() == [{"n": 0}]
+    asked = pa.table({"id": ["1"], "t": pa.array([0], pa.timestamp("us"))})
+    assert engine.aggregate(asked, Asked("id", "t"), stream).column("n").to_pylist() == [0]
 
 
 def test_more_times_than_are_answered_together(engine, tmp_path):
@@ -103,12 +103,12 @@ def test_more_times_than_are_answered_together(engine, tmp_path):
     count = 45_000
     asked = pa.table(
         {
-            "key": [str(1 + at % 2) for at in range(count)],
-            "at_us": [(at % 50) * HOUR_US for at in range(count)],
+            "id": [str(1 + at % 2) for at in range(count)],
+            "t": pa.array([(at % 50) * HOUR_US for at in range(count)], pa.timestamp("us")),
         }
     )
     stream = Stream(SCHEMA, files, INPUTS, [Aggregate("n", "sum", 1, 2 * HOUR_US)])
-    found = engine.aggregate(asked, stream).column("n").to_pylist()
+    found = engine.aggregate(asked, Asked("id", "t"), stream).column("n").to_pylist()
     assert found == [(1 + at % 2) * (1 if at % 50 == 0 else 2) for at in range(count)]
 
 

@@ -1,0 +1,160 @@
+"""A view over many rows: joined with the history of its groups, then computed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace as replaced
+
+from clary.features.definitions import EVENT_TIME
+from clary.features.point_in_time import Question, Source
+from clary.features.training_sets import microseconds
+from clary.features.view_engine import Asked, Column, Stream
+from clary.kernel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from clary.features.definitions import Checked
+    from clary.features.definitions import Stream as Windowed
+    from clary.features.model import Value
+    from clary.features.point_in_time import PointInTime
+    from clary.features.ports import OfflineStore
+    from clary.features.training_sets import Wanted
+    from clary.features.view_engine import ViewEngine
+
+_AGGREGATE = "aggregates.{}"
+"""What aggregates are called beside labels."""
+
+
+class Batch:
+    """Computes a view for labels.
+
+    Parameters
+    ----------
+    checked
+        The view.
+    offline
+        The history of its groups.
+    joins, engine
+        What joins and what computes.
+    """
+
+    def __init__(
+        self, checked: Checked, offline: OfflineStore, joins: PointInTime, engine: ViewEngine
+    ) -> None:
+        self._checked = checked
+        self._offline = offline
+        self._joins = joins
+        self._engine = engine
+
+    def aggregated(self, labels: Any, wanted: Wanted) -> Any:
+        """Append the view's aggregates to labels of any form. Raises InvalidInput."""
+        table = self._joins.table(labels)
+        if isinstance(wanted.known_at, str) and self._checked.streams:
+            raise InvalidInput(
+                "known_at", "is a column, and the view has aggregates", legal="a moment"
+            )
+        known = wanted.known_at
+        known_us = microseconds(known) if isinstance(known, datetime) else None
+        for stream in self._checked.streams:
+            key = (wanted.keys or {}).get(stream.group.ref.name, stream.group.schema.identifier)
+            asked = Asked(key, wanted.time, known_us)
+            table = self._engine.aggregate(table, asked, self._stream(stream))
+        return table
+
+    def wanted(self, wanted: Wanted) -> Wanted:
+        """Say what to ask of the groups beside labels that have the aggregates."""
+        view = self._checked.view
+        names = [f"{group}.{one}" for group in view.sources for one in view.columns(group)]
+        if not names:  # something must be asked for: what is known already
+            stream = self._checked.streams[0].group
+            names = [f"{stream.ref.name}.{stream.schema.identifier}"]
+        groups = {one.partition(".")[0] for one in names}
+        keys = {group: key for group, key in (wanted.keys or {}).items() if group in groups}
+        return replace(wanted, features=names, keys=keys)
+
+    def finished(self, joined: Any) -> Any:
+        """Compute the features of labels that were joined; gives the labels' columns and them.
+
+        A feature takes the place of a column of its name. Raises InvalidInput where an expression
+        fails.
+        """
+        own = {column.name for column in self._read().values()} - self._checked.view.inputs.keys()
+        stream = [
+            f"{one.group.ref.name}.{one.group.schema.identifier}" for one in self._checked.streams
+        ]
+        made = self._made()
+        gone = own | made.keys() | set(stream)
+        kept = [name for name in joined.column_names if name not in gone]
+        return self._engine.beside(joined, kept, self._engine.compute(joined, self._read(), made))
+
+    def stored(self, keys: Sequence[str], at_us: int) -> list[Mapping[str, Value]]:
+        """Compute what needs no request of entities at a time, by feature, for each entity.
+
+        Only what was written until that time counts.
+        """
+        (identifier,) = self._checked.identifiers
+        asked = self._engine.asked(identifier, keys, at_us)
+        for stream in self._checked.streams:
+            question = Asked(identifier, EVENT_TIME, at_us)
+            asked = self._engine.aggregate(asked, question, self._stream(stream))
+        if self._checked.view.sources:
+            sources = [self._source(group) for group in self._checked.view.sources]
+            asked = self._joins.join(asked, Question(sources, EVENT_TIME, at_us))
+        every = self._made()
+        made = {feature.name: every[feature.name] for feature in self._checked.stored}
+        return self._engine.rows(self._engine.compute(asked, self._read(), made))
+
+    def keys(self, after_us: int, until_us: int) -> list[str]:
+        """List the entities whose features may have changed in ``(after_us, until_us]``.
+
+        Those with rows in that time, and those with rows that left a window in it.
+        """
+        longest = {
+            stream.group.ref: max(one.window_us for one in stream.aggregates)
+            for stream in self._checked.streams
+        }
+        found: set[str] = set()
+        for group in self._checked.groups.values():
+            first_us = after_us - longest.get(group.ref, 0)
+            files = self._files(group.offline_table)
+            found.update(self._engine.keys(group.schema, files, first_us, until_us))
+        return sorted(found)
+
+    def _made(self) -> dict[str, str]:
+        pairs = zip(self._checked.features, self._checked.expressions, strict=True)
+        return {feature.name: expression.sql() for feature, expression in pairs}
+
+    def _stream(self, stream: Windowed) -> Stream:
+        named = [replaced(one, name=_AGGREGATE.format(one.name)) for one in stream.aggregates]
+        files = self._files(stream.group.offline_table)
+        return Stream(stream.group.schema, files, stream.read, named)
+
+    def _source(self, group: str) -> Source:
+        found = self._checked.groups[group]
+        return Source(
+            group,
+            found.schema,
+            self._files(found.offline_table),
+            list(self._checked.view.columns(group)),
+            found.schema.identifier,
+            found.ttl_us,
+        )
+
+    def _files(self, table: str) -> Sequence[str]:
+        return self._offline.files(table, self._offline.flush(table))
+
+    def _read(self) -> Mapping[str, Column]:
+        """Say where the columns that expressions read are beside labels."""
+        view, types = self._checked.view, self._checked.columns
+        places = {
+            name: f"{group}.{feature}"
+            for group in view.sources
+            for feature, name in view.columns(group).items()
+        }
+        places |= {name: _AGGREGATE.format(name) for name in view.aggregates}
+        places |= {name: name for name in view.inputs}
+        return {name: Column(places[name], kind.duckdb) for name, kind in types.items()}
