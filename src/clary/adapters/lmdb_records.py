@@ -93,10 +93,14 @@ class LmdbRecords:
                 is_there = cursor.next()
         return found
 
-    def remove(self, table: str, keys: Sequence[str]) -> None:
-        """Forget keys, as if nothing had ever been written for them."""
+    def remove(self, table: str, keys: Sequence[str], *, written_us: int | None = None) -> None:
+        """Forget keys, or only those whose record was written at a time."""
+
+        def is_meant(stored: bytes) -> bool:
+            return written_us is None or times(stored)[1] == written_us
+
         for chunk in _chunks(sorted(_key(table, key) for key in keys)):
-            self._environment().commit(_removing(table, chunk, lambda _: True))
+            self._environment().commit(_removing(table, chunk, is_meant))
 
     def sweep(self, table: str, before_us: int) -> int:
         """Forget the records that expired before a time; return how many there were."""

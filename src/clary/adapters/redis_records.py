@@ -139,16 +139,30 @@ class RedisRecords:
         with self._failures():
             return [_record(one) for one in self._list(keys=_names(table), args=[start, limit])]
 
-    def remove(self, table: str, keys: Sequence[str]) -> None:
-        """Forget keys, as if nothing had ever been written for them."""
+    def remove(self, table: str, keys: Sequence[str], *, written_us: int | None = None) -> None:
+        """Forget keys, or only those whose record was written at a time."""
         fields = [_field(key) for key in keys]
         records, listed = _names(table)
+        if written_us is not None:
+            self._remove_written(table, fields, written_us)
+            return
         with self._failures():
             for start in range(0, len(fields), _MOST_ROWS):
                 with self._redis.pipeline(transaction=True) as asked:
                     asked.hdel(records, *fields[start : start + _MOST_ROWS])
                     asked.zrem(listed, *fields[start : start + _MOST_ROWS])
                     asked.execute()
+
+    def _remove_written(self, table: str, fields: Sequence[bytes], written_us: int) -> None:
+        names = _names(table)
+        with self._failures():
+            for start in range(0, len(fields), _MOST_ROWS):
+                some = fields[start : start + _MOST_ROWS]
+                meant: list[bytes] = []
+                for field, value in zip(some, self._redis.hmget(names[0], some), strict=True):
+                    if value is not None and _record(value).write_us == written_us:
+                        meant += (field, value)
+                self._remove_unchanged(keys=names, args=meant)
 
     def sweep(self, table: str, before_us: int) -> int:
         """Forget the records that expired before a time; return how many there were."""

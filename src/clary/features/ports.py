@@ -28,8 +28,14 @@ class OnlineStore(Protocol):
     def list(self, table: str, *, after: str = "", limit: int = 100) -> Sequence[Record]:
         """List the records of a table in the store's own order, after that of a key."""
 
-    def remove(self, table: str, keys: Sequence[str]) -> None:
-        """Forget keys, as if nothing had ever been written for them."""
+    def remove(self, table: str, keys: Sequence[str], *, written_us: int | None = None) -> None:
+        """Forget keys, as if nothing had ever been written for them.
+
+        Parameters
+        ----------
+        written_us
+            Forget only records that were written at this time.
+        """
 
     def sweep(self, table: str, before_us: int) -> int:
         """Forget the records that expired before a time; return how many there were."""

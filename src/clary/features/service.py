@@ -288,9 +288,7 @@ class Features:
         gone = group.tombstone(group.key(key), event_time, self.stamp())
         self.write(group, [gone], stores)
         if hard and "online" in _chosen(group, stores):
-            held = self._online.read([(group.online_table, gone.key)])[0]
-            if held is not None and held.write_us == gone.write_us:
-                self._online.remove(group.online_table, [gone.key])
+            self._online.remove(group.online_table, [gone.key], written_us=gone.write_us)
 
     def get_record(
         self, ref: Ref, key: object, names: Sequence[str] = ()

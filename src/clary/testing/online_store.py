@@ -120,6 +120,13 @@ class OnlineStoreContract:
         assert store.read([("t", "a")]) == [record("a", 1)]
         assert store.count("t") == 2
 
+    def test_what_was_written_since_is_not_removed(self, store: OnlineStore) -> None:
+        old, new = record("a", 5, write_us=50), record("b", 5, write_us=51)
+        store.write("t", [old, new])
+        store.remove("t", ["a", "b", "none"], written_us=AT_US + 50)
+        assert store.read([("t", "a"), ("t", "b")]) == [None, new]
+        assert store.count("t") == 1
+
     def test_a_dropped_table_is_empty(self, store: OnlineStore) -> None:
         store.write("t", [record(str(n)) for n in range(12_000)])
         store.write("t2", [record("a")])
