@@ -57,6 +57,7 @@ class Windowed(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         How far back: ``1h`` to ``90d``.
     of
         The input, an expression over the group's features; every row counts unless it is said.
+        Where it fails on a row, as by an overflow, it is missing.
     """
 
     group: str
@@ -229,6 +230,8 @@ def _stream(view: View, group: Group) -> Stream:
         made = _parsed(f"{place}.of", one.of, schema)
         if made.type == BOOLEAN:
             made = _parsed(f"{place}.of", f"CAST(({one.of}\n) AS BIGINT)", schema)
+        if made.tree.fails:
+            made = _parsed(f"{place}.of", f"TRY({made.text}\n)", schema)
         legal = (BIGINT, DOUBLE) if one.function in _NUMBERS else (BIGINT, DOUBLE, VARCHAR)
         if made.type not in legal:
             raise InvalidInput(

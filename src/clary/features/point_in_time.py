@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence  # noqa: TC003 - the same
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from clary.features.model import Schema
+from clary.features.model import Schema  # noqa: TC001 - a source is read back from JSON
 
 LARGEST_FAN_OUT = 24.0
 """Labels of one entity, averaged over labels, up to which every pair of row and label is tried."""

@@ -189,7 +189,7 @@ def _states(
         if start_us + length_us <= after_us + 1:
             break
         held = tiles.get(number)
-        if held is None:
+        if held is None or not held.moments:
             continue
         if start_us > after_us and start_us + length_us <= at_us + 1:
             found.append(held.states[place])
