@@ -59,7 +59,11 @@ class Environment:
         self._waiting: list[_Waiting] = []
         with self.failures():
             self._lmdb = self._library.open(
-                str(path), map_size=limit_bytes, mode=0o600, max_readers=_MOST_READERS
+                str(path),
+                map_size=limit_bytes,
+                mode=0o600,
+                max_readers=_MOST_READERS,
+                max_spare_txns=1,  # readers keep their slot: taking one locks out other processes
             )
             self._lmdb.reader_check()  # slots of processes that were killed while they read
         self.begin: Callable[..., Transaction[bytes]] = self._lmdb.begin
