@@ -262,7 +262,7 @@ class OfflineStoreContract:
                         store.flush(TABLE)
                     found = store.snapshot(TABLE)
                     assert found.version >= 0
-            except BaseException as error:  # noqa: BLE001 shown by the test
+            except BaseException as error:
                 errors.append(error)
 
         threads = [threading.Thread(target=work, args=(worker,)) for worker in range(6)]
