@@ -114,8 +114,7 @@ def _create(statement: Any, database: str) -> CreateTable:
         raise NotSupported("this CREATE is not offered", hint=_LEGAL)
     marks = {
         one.name.lower(): one.args["value"].name
-        for one in serde.find_all(exp.Property)
-        if isinstance(one.this, exp.Literal)
+        for one in getattr(serde.args.get("serde_properties"), "expressions", ())
     }
     return CreateTable(
         _name(schema.this, database),

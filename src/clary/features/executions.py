@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import uuid
 from dataclasses import replace
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
     from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore, Transaction
     from clary.kernel.resource import Page, Query
 
+_log = logging.getLogger(__name__)
+
 EXECUTION = "query-execution"
 EXTERNAL_TABLE = "external-table"
 _TIMEOUT_S = 1_800.0
-_ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
+ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 _SPACE = uuid.UUID("5f4d6f5e-8e0b-4f0e-9df3-2c5e9a5b3d11")
 _FILES_A_PAGE = 1_000
 
@@ -100,7 +103,7 @@ class Executions:
             found = change.get(ref)
             if found is None:
                 raise NotFound(ref)
-            if found.status not in _ENDED:
+            if found.status not in ENDED:
                 body = {**found.body, "ended": now().isoformat(), "reason": "it was stopped"}
                 change.update(replace(found, status="CANCELLED", body=body))
                 change.append(Event(now(), actor, f"{EXECUTION}.stopped", ref))
@@ -131,7 +134,7 @@ class Executions:
 
         A worker that dies leaves it to another, which writes the same result file.
         """
-        if found.status in _ENDED:
+        if found.status in ENDED:
             return None
         try:
             found = self._step(found, "RUNNING", {"started": now().isoformat()})
@@ -144,7 +147,10 @@ class Executions:
         except ClaryError as error:
             if stopping.is_set():
                 return None
-            self._fail(found, error)
+            self._fail(found, error.message)
+        except Exception:
+            _log.exception("%s failed", found.ref)
+            self._fail(found, "internal error: see the server's log")
         return None
 
     def _run(self, found: Resource, stopping: threading.Event) -> JsonObject:
@@ -224,16 +230,16 @@ class Executions:
 
     def _is_stopped(self, ref: Ref) -> bool:
         found = self._store.get(ref)
-        return found is None or found.status in _ENDED
+        return found is None or found.status in ENDED
 
     def _step(self, found: Resource, status: str, more: JsonObject) -> Resource:
         """Go on to a state, unless somebody else changed it. Raises Conflict."""
         with self._store.begin() as change:
             return change.update(replace(found, status=status, body={**found.body, **more}))
 
-    def _fail(self, found: Resource, error: ClaryError) -> None:
+    def _fail(self, found: Resource, reason: str) -> None:
         if not self._is_stopped(found.ref):
-            more = {"reason": error.message, "ended": now().isoformat()}
+            more = {"reason": reason, "ended": now().isoformat()}
             self._step(found, "FAILED", more)
 
 

@@ -31,3 +31,5 @@ RECEIVERS = Seats(24)
 """Of messages that are not there yet."""
 CALLERS = Seats(24)
 """Of functions that have not returned yet."""
+QUERIES = Seats(16)
+"""Of queries that have not ended yet."""

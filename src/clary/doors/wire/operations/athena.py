@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from clary.features.executions import EXECUTION
+from clary.doors.wire.waiting import QUERIES
+from clary.features.executions import ENDED, EXECUTION
 from clary.features.queries import DATABASE
 from clary.kernel.errors import InvalidInput, NotFound
 from clary.kernel.names import Ref
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 _WORK_GROUP = "primary"
 _ROWS_A_PAGE = 1_000
 _EXECUTIONS_A_PAGE = 50
+_WAIT_S = 1.0
+_LOOK_S = 0.02
 
 
 def start_query_execution(call: Call) -> JsonObject:
@@ -35,8 +39,17 @@ def start_query_execution(call: Call) -> JsonObject:
 
 
 def get_query_execution(call: Call) -> JsonObject:
-    """Describe a query: its state, where its result is, and why it failed."""
-    return {"QueryExecution": _document(_found(call, call.params["QueryExecutionId"]))}
+    """Describe a query: its state, where its result is, and why it failed.
+
+    An answer waits a second for the query's end, because the SDK asks every five.
+    """
+    name = call.params["QueryExecutionId"]
+    with QUERIES.take() as taken:
+        found, deadline = _found(call, name), time.monotonic() + taken * _WAIT_S
+        while found.status not in ENDED and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+            found = _found(call, name)
+    return {"QueryExecution": _document(found)}
 
 
 def batch_get_query_execution(call: Call) -> JsonObject:
