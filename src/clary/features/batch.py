@@ -102,11 +102,14 @@ class Batch:
             question = Asked(identifier, EVENT_TIME, at_us)
             asked = self._engine.aggregate(asked, question, self._stream(stream))
         if self._checked.view.sources:
-            sources = [self._source(group) for group in self._checked.view.sources]
-            asked = self._joins.join(asked, Question(sources, EVENT_TIME, at_us))
+            asked = self._joins.join(asked, Question(self.sources(), EVENT_TIME, at_us))
         every = self._made()
         made = {feature.name: every[feature.name] for feature in self._checked.stored}
         return self._engine.rows(self._engine.compute(asked, self._read(), made))
+
+    def sources(self) -> Sequence[Source]:
+        """Give the groups whose latest values it reads, with all that was acknowledged."""
+        return [self._source(group) for group in self._checked.view.sources]
 
     def keys(self, after_us: int, until_us: int) -> list[str]:
         """List the entities whose features may have changed in ``(after_us, until_us]``.

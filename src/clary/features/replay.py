@@ -45,12 +45,15 @@ class Definition:
     features
         Its expressions, by name.
     digest
-        Of all that, and of what the facts are said to come from.
+        Of all that; of a view, of its whole document.
+    origin
+        Tells it from one that took its name.
     """
 
     columns: Mapping[str, Type]
     features: Mapping[str, Expression]
     digest: str
+    origin: str = ""
 
     def compile(self) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         """Make what computes features on request.
@@ -92,15 +95,8 @@ class Batch(Protocol):
         """
 
 
-def define(
-    columns: Mapping[str, Type], features: Mapping[str, str], *, origin: Any = None
-) -> Definition:
+def define(columns: Mapping[str, Type], features: Mapping[str, str]) -> Definition:
     """Check expressions over facts.
-
-    Parameters
-    ----------
-    origin
-        What the facts come from, JSON-able; part of the digest.
 
     Raises
     ------
@@ -109,14 +105,15 @@ def define(
     """
     kinds = {name: str(kind) for name, kind in columns.items()}
     made = {name: _expression(name, text, columns) for name, text in features.items()}
-    return Definition(dict(columns), made, digest([kinds, dict(features), origin]))
+    return Definition(dict(columns), made, digest([kinds, dict(features)]))
 
 
-def of_view(checked: Checked, origin: Any) -> Definition:
-    """Take the definition of a view; ``origin`` is its document."""
+def of_view(checked: Checked, document: Any, uid: str) -> Definition:
+    """Take the definition of a view, which stands in its document."""
     pairs = zip(checked.features, checked.expressions, strict=True)
-    texts = {feature.name: expression.text for feature, expression in pairs}
-    return define(checked.columns, texts, origin=origin)
+    made = {feature.name: expression for feature, expression in pairs}
+    kinds = {name: str(kind) for name, kind in checked.columns.items()}
+    return Definition(dict(checked.columns), made, digest([kinds, document]), uid)
 
 
 def replay(

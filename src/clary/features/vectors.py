@@ -81,7 +81,11 @@ class Vectors:
             expression fails on the values, as by an overflow.
         """
         rows = self.rows(entities, inputs, at_us)
-        return [dict(zip(self.names, self._compute(row), strict=True)) for row in rows]
+        return [self.features(row) for row in rows]
+
+    def features(self, row: Row) -> dict[str, Value]:
+        """Compute the features of what ``rows`` gives for one entity. Raises InvalidInput."""
+        return dict(zip(self.names, self._compute(row), strict=True))
 
     def rows(
         self, entities: Sequence[Entity], inputs: Sequence[Mapping[str, Any]], at_us: int

@@ -1,0 +1,171 @@
+"""Features of views served with the facts they were made of, and the proof of what was served."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from clary.features.facts import Fact
+from clary.features.replay import of_view
+from clary.features.replay import replay as replayed
+from clary.kernel.clock import now_us
+from clary.kernel.codec import from_json, to_json
+from clary.kernel.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from clary.features.batch import Batch as ViewBatch
+    from clary.features.definitions import Checked
+    from clary.features.fact_queries import Wanted
+    from clary.features.facts import Facts
+    from clary.features.model import Value
+    from clary.features.replay import Batch, Definition
+    from clary.features.skew import Report, Skew, Source
+    from clary.features.vectors import Entity
+    from clary.features.views import Views
+    from clary.kernel.names import Ref
+
+    SourceOf = Callable[[Checked, ViewBatch], Source]
+
+
+class ViewLog:
+    """Serves views, logging what was used and what was served; replays them.
+
+    Parameters
+    ----------
+    views
+        The views.
+    facts
+        Where requests are logged.
+    skew, batch
+        What compares and computes.
+    source
+        Makes the source of a view's facts.
+    """
+
+    def __init__(
+        self, views: Views, facts: Facts, skew: Skew, batch: Batch, source: SourceOf
+    ) -> None:
+        self._views = views
+        self._facts = facts
+        self._skew = skew
+        self._batch = batch
+        self._source = source
+        self._definitions: dict[Ref, Definition] = {}
+
+    def vector(
+        self,
+        ref: Ref,
+        entity: Entity,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        context: Mapping[str, str] | None = None,
+        request_id: str = "",
+    ) -> dict[str, Value]:
+        """Compute the features of one entity now, and log them with the facts they are made of.
+
+        Whatever becomes of the log, the features are given: what it has no room for is counted.
+
+        Raises
+        ------
+        NotFound
+            There is no such view.
+        InvalidInput
+            See ``Vectors.compute``; or the context is none, see ``Facts.log``.
+        """
+        found = ref if ref.version else self._views.describe(ref).ref
+        definition = self.definition(found)
+        vectors, at = self._views.open(found).vectors, now_us()
+        (row,) = vectors.rows([entity], [inputs or {}], at)
+        served = vectors.features(row)
+        used = dict(zip(definition.columns, row, strict=True))
+        said = dict(context or {})
+        name = entity_text(entity)
+        fact = Fact(name, at, at, used, said, request_id, definition.digest, dict(served))
+        self._facts.keep(unversioned(found), fact)
+        return served
+
+    def definition(self, ref: Ref) -> Definition:
+        """Give what a version of a view computes, the latest when it is not said. Raises NotFound.
+
+        A version never changes, but for what its groups are.
+        """
+        found = self._views.describe(ref)
+        known = self._definitions.get(found.ref)
+        if known is None or known.origin != found.body["uid"]:
+            checked = self._views.open(found.ref).checked
+            known = of_view(checked, found.body["definition"], found.body["uid"])
+            self._definitions[found.ref] = known
+        return known
+
+    def skew(self, ref: Ref, wanted: Wanted | None = None, *, with_source: bool = True) -> Report:
+        """Replay what was served by any version of a view through one, and compare.
+
+        Parameters
+        ----------
+        ref
+            The version that replays; the latest when it is not said.
+        with_source
+            Also ask the history of its groups what was true at the times of requests.
+
+        Raises
+        ------
+        NotFound
+            There is no such view, or it has served nothing that was logged.
+        """
+        found = self._views.describe(ref).ref
+        source = self._source_of(found) if with_source else None
+        report = self._skew.compare(
+            unversioned(found), self.definition(found), wanted, source=source
+        )
+        if not report.requests:
+            raise NotFound(
+                f"a logged request of {found.name}", hint="only what is served with its log counts"
+            )
+        return report
+
+    def replay(self, ref: Ref, facts: Iterable[Fact]) -> Iterator[tuple[Fact, dict[str, Any]]]:
+        """Compute the features of a view from logged facts, see ``replay.replay``."""
+        return replayed(self.definition(ref), facts, self._batch)
+
+    def _source_of(self, ref: Ref) -> Source | None:
+        checked = self._views.open(ref).checked
+        has_history = all(checked.groups[name].is_offline for name in checked.view.sources)
+        if not checked.view.sources or not has_history:
+            return None
+        return self._source(checked, self._views.batch(ref))
+
+
+def unversioned(ref: Ref) -> Ref:
+    """Name a view whatever its version: its log is one."""
+    return replace(ref, version=0)
+
+
+def entity_text(entity: Mapping[str, object]) -> str:
+    """Write the keys of an entity as one text: the key itself, or all of them as JSON.
+
+    Examples
+    --------
+    >>> entity_text({"id": 7}), entity_text({"shop": "a", "id": 7})
+    ('7', '{"id":"7","shop":"a"}')
+    """
+    if len(entity) == 1:
+        return str(*entity.values())
+    return to_json({name: str(entity[name]) for name in sorted(entity)}).decode()
+
+
+def keys_of(text: str, identifiers: Sequence[str]) -> Mapping[str, str]:
+    """Read the keys of an entity back, by identifier. Raises InvalidInput.
+
+    Examples
+    --------
+    >>> keys_of('{"id":"7","shop":"a"}', ("shop", "id"))
+    {'shop': 'a', 'id': '7'}
+    """
+    if len(identifiers) == 1:
+        return {identifiers[0]: text}
+    keys = from_json(text, field="entity")
+    if not isinstance(keys, dict) or keys.keys() != set(identifiers):
+        raise InvalidInput("entity", f"{text:.80} names none", legal=", ".join(identifiers))
+    return {name: keys[name] for name in identifiers}
