@@ -18,7 +18,7 @@ from clary.kernel.names import Ref
 from clary.platform import open_platform
 
 NAME = "killed"
-KILLS, WRITERS = 3, 4
+KILLS, WRITERS = 2, 4
 REQUEST = {
     "FeatureGroupName": NAME,
     "RecordIdentifierFeatureName": "id",
