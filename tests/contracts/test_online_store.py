@@ -48,3 +48,11 @@ class TestRedisRecords(OnlineStoreContract):
         made._redis.flushall()
         yield made
         made.close()
+
+
+class TestRelaxedLmdbRecords(OnlineStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path):
+        made = LmdbRecords(tmp_path / "online", is_relaxed=True)
+        yield made
+        made.close()

@@ -46,9 +46,11 @@ class Environment:
         Its folder, which exists.
     limit_bytes
         What it may grow to. Address space is reserved for all of it, disk for what it holds.
+    is_relaxed
+        Whether a power failure may undo the last commit: half the waiting for the disk.
     """
 
-    def __init__(self, path: Path, limit_bytes: int) -> None:
+    def __init__(self, path: Path, limit_bytes: int, *, is_relaxed: bool = False) -> None:
         self._library = _library()
         self._path = path
         self._limit_bytes = limit_bytes
@@ -62,6 +64,7 @@ class Environment:
                 str(path),
                 map_size=limit_bytes,
                 mode=0o600,
+                metasync=not is_relaxed,
                 max_readers=_MOST_READERS,
                 max_spare_txns=1,  # readers keep their slot: taking one locks out other processes
             )
@@ -144,7 +147,7 @@ class Environment:
                 one.changed = one.change(transaction)
 
 
-def opened(path: Path, limit_bytes: int) -> Environment:
+def opened(path: Path, limit_bytes: int, *, is_relaxed: bool = False) -> Environment:
     """Open an environment, made when it is missing, or return it as it is open already.
 
     Raises
@@ -163,7 +166,7 @@ def opened(path: Path, limit_bytes: int) -> Environment:
         key = (found.st_dev, found.st_ino)
         environment = _OPEN.get(key)
         if environment is None:
-            environment = _OPEN[key] = Environment(path, limit_bytes)
+            environment = _OPEN[key] = Environment(path, limit_bytes, is_relaxed=is_relaxed)
         return environment
 
 

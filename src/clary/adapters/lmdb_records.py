@@ -43,10 +43,16 @@ class LmdbRecords:
         A folder on a local disk.
     limit_bytes
         What it may grow to.
+    is_relaxed
+        Whether a power failure may undo the last commit, which then takes half the time. What a
+        killed process has written stays, and nothing is ever damaged.
     """
 
-    def __init__(self, path: Path, *, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(
+        self, path: Path, *, limit_bytes: int = LIMIT_BYTES, is_relaxed: bool = False
+    ) -> None:
         self._path = path
+        self._is_relaxed = is_relaxed
         self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
         self._opened: Environment | None = None
@@ -128,7 +134,7 @@ class LmdbRecords:
     def _environment(self) -> Environment:
         with self._lock:
             if self._opened is None:
-                self._opened = opened(self._path, self._limit_bytes)
+                self._opened = opened(self._path, self._limit_bytes, is_relaxed=self._is_relaxed)
             return self._opened
 
     def _keys(self, table: str, is_wanted: Callable[[bytes], bool]) -> Iterator[Sequence[bytes]]:
