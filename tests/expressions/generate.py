@@ -275,6 +275,8 @@ class Generator:
             return f"({given[0]} {name} {given[1]}{escape})"
         if name.startswith("add "):
             return f"({given[0]} {self.random.choice('+-')} INTERVAL {self.random.choice((1, 3, 40, 5000))} {name[4:]})"
+        if name == "in utc":
+            return f"timezone('UTC', {given[0]})"
         if name == "cast":
             word = self.random.choice(("CAST", "TRY_CAST"))
             return f"{word}({given[0]} AS {function.gives.duckdb})"

@@ -30,8 +30,8 @@ class Expression:
     >>> bmi = parse("weight / height ** 2", {"weight": DOUBLE, "height": DOUBLE})
     >>> bmi.type.name, sorted(bmi.columns)
     ('double', ['height', 'weight'])
-    >>> bmi.sql()
-    '("weight" / ("height" ** CAST(\\'2.0\\' AS DOUBLE)))'
+    >>> print(bmi.sql())
+    ("weight" / ("height" ** CAST('2.0' AS DOUBLE)))
     >>> bmi.row()({"weight": 81.0, "height": 1.8})
     25.0
     """

@@ -65,7 +65,16 @@ def called(name: str, arguments: Sequence[Node]) -> Node:
     """Call a function by the name it is written with. Raises InvalidInput."""
     if name in ("date_part", "datepart") and len(arguments) == 2:
         return part(_word(arguments[0], name).lower(), arguments[1])
+    if name == "timezone" and len(arguments) == 2:
+        return at_zone(arguments[0], arguments[1])
     return call_of(name, arguments)
+
+
+def at_zone(zone: Node, value: Node) -> Node:
+    """Turn a moment into local time, or local time into a moment. Raises InvalidInput."""
+    if isinstance(zone, Constant) and zone.value == "UTC":
+        return call_of("in utc", [value])
+    return call_of("timezone", [zone, value])
 
 
 def _word(node: Node, name: str) -> str:

@@ -195,7 +195,7 @@ class _Reader:
         return call_of("list_value", [self.read(one) for one in node.expressions])
 
     def zone(self, node: exp.AtTimeZone) -> Node:
-        return call_of("timezone", [self.read(node.args["zone"]), self.read(node.this)])
+        return forms.at_zone(self.read(node.args["zone"]), self.read(node.this))
 
     def extract(self, node: exp.Extract) -> Node:
         return forms.part(node.name.lower(), self.read(node.expression))

@@ -16,6 +16,7 @@ from clary.expressions.functions import (
     nested,
     patterns,
     text,
+    zones,
 )
 from clary.expressions.tree import Constant, Node, call
 from clary.expressions.types import ANY, NULL, Type, shared, widens
@@ -26,7 +27,19 @@ if TYPE_CHECKING:
 
     from clary.expressions.function import Function
 
-FAMILIES = (arithmetic, comparison, logic, maths, text, patterns, dates, nested, casts, hashing)
+FAMILIES = (
+    arithmetic,
+    comparison,
+    logic,
+    maths,
+    text,
+    patterns,
+    dates,
+    zones,
+    nested,
+    casts,
+    hashing,
+)
 _BY_NAME: dict[str, list[Function]] = {}
 for _family in FAMILIES:
     for _function in _family.FUNCTIONS:
@@ -36,7 +49,7 @@ NAMES = tuple(name for name in _BY_NAME if name.isidentifier())
 
 
 def overloads(name: str) -> Sequence[Function]:
-    """Return the functions of a name. Raises InvalidInput naming the nearest when it has none."""
+    """Return the functions of a name. Raises InvalidInput naming the nearest one."""
     found = _BY_NAME.get(name)
     if found is None:
         raise InvalidInput(

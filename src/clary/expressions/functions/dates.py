@@ -1,9 +1,8 @@
-"""Dates and timestamps of the years 1 to 9999, and time zones."""
+"""Dates and timestamps of the years 1 to 9999."""
 
 from __future__ import annotations
 
 import datetime as dt
-import zoneinfo
 from calendar import monthrange
 from typing import TYPE_CHECKING
 
@@ -137,47 +136,11 @@ def _from_us(count: int) -> dt.datetime:
     return _EPOCH + dt.timedelta(microseconds=count)
 
 
-def _zone(name: str) -> zoneinfo.ZoneInfo:
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidInput("time zone", f"{name!r} is unknown", legal="as Europe/Berlin") from None
-
-
-def _local(name: str) -> Callable[[dt.datetime], dt.datetime]:
-    zone = _zone(name)
-
-    def local(moment: dt.datetime) -> dt.datetime:
-        try:
-            return moment.astimezone(zone).replace(tzinfo=None, fold=0)
-        except OverflowError:
-            raise _outside(moment) from None
-
-    return local
-
-
-def _absolute(name: str) -> Callable[[dt.datetime], dt.datetime]:
-    """Read local times: what a clock shows twice is the later, what it skips goes on as before."""
-    zone = _zone(name)
-
-    def absolute(moment: dt.datetime) -> dt.datetime:
-        local = moment.replace(tzinfo=zone)
-        offsets = (local.utcoffset(), local.replace(fold=1).utcoffset())
-        try:
-            return (moment - min(one for one in offsets if one is not None)).replace(tzinfo=dt.UTC)
-        except OverflowError:
-            raise _outside(moment) from None
-
-    return absolute
-
-
 def _bounded(text: str, kind: Type) -> str:
     """Fail where a value leaves the years that Python knows."""
     first, last = ("0001-01-01", "9999-12-31")
     if kind is not DATE:
         first, last = f"{first} 00:00:00", f"{last} 23:59:59.999999"
-    if kind is TIMESTAMPTZ:
-        first, last = f"{first}+00", f"{last}+00"
     return (
         f"CASE WHEN ({text}) NOT BETWEEN {kind.duckdb} '{first}' AND {kind.duckdb} '{last}' "
         f"THEN CAST('out of the years 1 to 9999' AS {kind.duckdb}) ELSE {text} END"
@@ -258,27 +221,6 @@ def _shifts() -> tuple[Function, ...]:
     )
 
 
-def _zones() -> tuple[Function, ...]:
-    text = "timezone({0}, {1})"
-    return tuple(
-        Function(
-            "timezone",
-            (VARCHAR, have),
-            want,
-            run,
-            _bounded(text, want),
-            None,
-            constants=(0,),
-            check=_zone,
-            fails=True,
-        )
-        for have, want, run in (
-            (TIMESTAMPTZ, TIMESTAMP, _local),
-            (TIMESTAMP, TIMESTAMPTZ, _absolute),
-        )
-    )
-
-
 _DAYS = (
     "CASE WHEN {1} BETWEEN -4000000 AND 4000000 THEN CAST({1} AS INTEGER) "
     "WHEN {1} IS NOT NULL THEN 8000000 END"
@@ -287,7 +229,6 @@ FUNCTIONS = (
     *_parts(),
     *_epochs(),
     *_shifts(),
-    *_zones(),
     Function("last_day", (DATE,), DATE, _last_day),
     Function("date_trunc", (VARCHAR, TIMESTAMP), TIMESTAMP, _truncate, constants=(0,), check=_unit),
     *(
