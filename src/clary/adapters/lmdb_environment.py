@@ -96,9 +96,13 @@ class Environment:
                     group = self._waiting[:_MOST_CHANGES]
                     del self._waiting[:_MOST_CHANGES]
                 self._commit_group(group)
-        if mine.error is not None:
-            raise mine.error
-        return mine.changed
+        error, mine.error = mine.error, None
+        if error is None:
+            return mine.changed
+        try:
+            raise error
+        finally:
+            del error  # a traceback that held itself would hold the environment open
 
     def failure(self, error: Exception) -> ClaryError:
         """Say in our words what LMDB raised."""
