@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from clary.adapters.file_facts import sync_folder
 from clary.kernel.errors import NotSupported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
     from types import ModuleType
 
     from clary.features.model import Feature, Schema
 
-Fields = tuple[str, int, int, tuple[Any, ...], int, bool, int | None]
-"""The fields of a record, in their order."""
-Frame = tuple[int, Sequence[Fields]]
-"""Records that came together, and the row number of the first."""
+
+class Frame(msgspec.Struct, array_like=True, frozen=True):
+    """Records that came together, by column; features they lack are missing at the end."""
+
+    keys: list[str]
+    events_us: list[int]
+    writes_us: list[int]
+    cells: list[list[Any]]
+    schemas: list[int]
+    deleted: list[bool]
+    expire_us: list[int | None]
+
+
+Numbered = tuple[int, Frame]
+"""A frame and the row number of its first record."""
 _ROWS_A_GROUP = 122_880
 _SORTING_BYTES = 512 << 20
 _THREADS = 2
@@ -44,16 +56,16 @@ def columns(schema: Schema) -> Any:
     return pa.schema([(one.name, _type(pa, one)) for one in schema.features] + own)
 
 
-def write(path: Path, schema: Schema, frames: Iterable[Frame]) -> int:
+def write(path: Path, schema: Schema, frames: Iterable[Numbered]) -> int:
     """Write records as one file, durably; return how many there are."""
     parquet, types = library("pyarrow.parquet"), columns(schema)
     pa = library("pyarrow")
     total, batches, waiting = 0, [], 0
     with parquet.ParquetWriter(path, types, compression="zstd") as writer:
-        for frame in frames:
-            batches.append(_batch(schema, frame, types))
-            waiting += len(frame[1])
-            total += len(frame[1])
+        for first, frame in frames:
+            batches.append(_batch(schema, first, frame, types))
+            waiting += len(frame.keys)
+            total += len(frame.keys)
             if waiting >= _ROWS_A_GROUP:
                 writer.write_table(pa.Table.from_batches(batches))
                 batches, waiting = [], 0
@@ -140,32 +152,27 @@ def sync(path: Path) -> None:
     sync_folder(path.parent)
 
 
-def _batch(schema: Schema, frame: Frame, types: Any) -> Any:
-    pa = library("pyarrow")
-    first, fields = frame
-    keys, events, writes, values, _, deleted, _ = zip(*fields, strict=True)
-    rows = range(first, first + len(fields))
-    columns = [*_cells(schema, keys, values), events, writes, deleted, rows]
+def _batch(schema: Schema, first: int, frame: Frame, types: Any) -> Any:
+    pa, count = library("pyarrow"), len(frame.keys)
+    rows = range(first, first + count)
+    own = [frame.events_us, frame.writes_us, frame.deleted, rows]
+    cells = _identified(schema, frame)
+    missing = [[None] * count] * (len(types) - len(cells) - len(own))
+    columns = [*cells, *missing, *own]
     arrays = [pa.array(column, kind) for column, kind in zip(columns, types.types, strict=True)]
     return pa.record_batch(arrays, schema=types)
 
 
-def _cells(
-    schema: Schema, keys: Sequence[str], values: Sequence[tuple[Any, ...]]
-) -> Iterable[Sequence[Any]]:
-    """Give the columns of the features; a record of an older schema lacks the last ones."""
+def _identified(schema: Schema, frame: Frame) -> Sequence[Sequence[Any]]:
+    """Give the cells with the identifiers that are missing: a tombstone may have its key alone."""
     features = schema.features
-    width = len(features)
-    if any(len(row) != width for row in values):
-        values = [row + (None,) * (width - len(row)) for row in values]
-    cells = list(zip(*values, strict=True))
     at = next(at for at, one in enumerate(features) if one.name == schema.identifier)
-    if None in cells[at]:  # a tombstone may have its key alone
-        kind = features[at].kind
-        cells[at] = tuple(
-            _value(key, kind) if cell is None else cell
-            for key, cell in zip(keys, cells[at], strict=True)
-        )
+    cells = [*frame.cells, *[[None] * len(frame.keys)] * (at + 1 - len(frame.cells))]
+    if None in cells[at]:
+        cells[at] = [
+            _value(key, features[at].kind) if cell is None else cell
+            for key, cell in zip(frame.keys, cells[at], strict=True)
+        ]
     return cells
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from clary.adapters.delta_files import Fields, holding, of_entities, rewrite, write
+from clary.adapters.delta_files import Frame, holding, of_entities, rewrite, write
 from clary.adapters.delta_table import DeltaTable
 from clary.adapters.file_facts import sync_folder
 from clary.adapters.file_names import folder_names
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from clary.adapters.delta_files import Frame
+    from clary.adapters.delta_files import Numbered
 
 HISTORY_S = 7 * 86_400.0
 _RECORDS_A_FRAME = 2_000
 _PLACES = 32
 """Bits of a row number that say where in its segment it is."""
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[Fields]).decode
+_decode = msgspec.msgpack.Decoder(Frame).decode
 
 
 class DeltaRecords:
@@ -205,7 +205,7 @@ class _Table:
                 ]
                 version, files, done = self.delta.newest()
                 fresh = [frame for frame in frames if frame[0] >= (done + 1) << _PLACES]
-                return Snapshot(version, files, [row for frame in fresh for row in _rows(frame)])
+                return Snapshot(version, files, [row for one in fresh for row in _rows(*one)])
 
     def compact(self, *, is_whole: bool, before_us: int | None) -> int:
         version, files, _ = self.delta.newest()
@@ -293,24 +293,38 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def _packed(records: Sequence[Record]) -> bytes:
+    keys, events, writes, values, *rest = zip(*map(msgspec.structs.astuple, records), strict=True)
+    width = max(map(len, values))
+    if any(len(row) != width for row in values):
+        values = tuple(row + (None,) * (width - len(row)) for row in values)
+    cells = tuple(zip(*values, strict=True))
     try:
-        return _encode([msgspec.structs.astuple(record) for record in records])
+        return _encode((keys, events, writes, cells, *rest))
     except (OverflowError, UnicodeEncodeError) as error:
         raise InvalidInput("Record", f"a record cannot be kept: {error}") from None
 
 
-def _frames(log: RecordLog, number: int) -> Iterator[Frame]:
+def _frames(log: RecordLog, number: int) -> Iterator[Numbered]:
     row = number << _PLACES
     for packed in log.read(number):
-        fields = _decode(packed)
-        yield row, fields
-        row += len(fields)
+        frame = _decode(packed)
+        yield row, frame
+        row += len(frame.keys)
 
 
-def _rows(frame: Frame) -> Iterator[tuple[int, Record]]:
-    first, records = frame
-    for row, fields in enumerate(records, first):
-        yield row, Record(*fields)
+def _rows(first: int, frame: Frame) -> Iterator[tuple[int, Record]]:
+    values = zip(*frame.cells, strict=True) if frame.cells else [()] * len(frame.keys)
+    records = zip(
+        frame.keys,
+        frame.events_us,
+        frame.writes_us,
+        values,
+        frame.schemas,
+        frame.deleted,
+        frame.expire_us,
+        strict=True,
+    )
+    return ((row, Record(*fields)) for row, fields in enumerate(records, first))
 
 
 def _small(sizes: Mapping[str, int]) -> Sequence[str]:

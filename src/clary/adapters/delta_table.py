@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 _LOG = "clary-log"
 """The application whose version, in the table, is the last segment of the log that it holds."""
-_SETTINGS = {"delta.checkpointInterval": "100", "delta.logRetentionDuration": "interval 30 days"}
+_SETTINGS = {"delta.checkpointInterval": "20", "delta.logRetentionDuration": "interval 7 days"}
 
 
 class DeltaTable:
     """The table in a folder, opened when it is used and kept open.
 
-    Reading may happen in any thread. Changing is for one thread of all processes at a time.
+    Reading may happen in any thread. Changing (``fit``, ``commit``) is for one thread of all
+    processes at a time, which has asked for ``newest`` before: refreshing costs milliseconds.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -70,12 +71,13 @@ class DeltaTable:
 
     def fit(self, schema: Schema) -> None:
         """Make the table, or add the features that it lacks."""
-        table = self._refreshed()
+        table = self._opened
         deltalake, wanted = library("deltalake"), columns(schema)
         if table is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             deltalake.DeltaTable.create(self.folder, wanted, mode="ignore", configuration=_SETTINGS)
-            sync(self.folder / "_delta_log" / f"{0:020}.json")
+            self._sync(0)
+            self._refreshed()
             return
         there = {field.name for field in table.schema().fields}
         added = [
@@ -83,7 +85,7 @@ class DeltaTable:
         ]
         if added:
             table.alter.add_columns(added)
-            self._sync(self._refreshed())
+            self._sync(int(self._refreshed().version()))
 
     def commit(
         self,
@@ -127,7 +129,8 @@ class DeltaTable:
             for path in removed
         ]
         done = [] if segment is None else [deltalake.Transaction(_LOG, segment)]
-        table = self._refreshed()
+        table = self._opened
+        version = int(table.version()) + 1
         table.create_write_transaction(
             changes,
             mode="append",
@@ -137,7 +140,10 @@ class DeltaTable:
                 create_checkpoint=True, cleanup_expired_logs=True
             ),
         )
-        return self._sync(self._refreshed())
+        if self._commit(version + 1).exists():  # somebody else has changed the table meanwhile
+            version = int(self._refreshed().version())
+        self._sync(version)
+        return version
 
     def unused(self, history_s: float) -> Sequence[str]:
         """Name the files that no version needs which is younger than that."""
@@ -147,16 +153,17 @@ class DeltaTable:
         )
         return [str(self.folder / name) for name in names]
 
-    def _sync(self, table: Any) -> int:
-        """Make the newest version durable, and what stands for all versions up to it."""
-        version = int(table.version())
-        log = self.folder / "_delta_log"
-        sync(log / f"{version:020}.json")
-        checkpoint = log / f"{version:020}.checkpoint.parquet"
+    def _commit(self, version: int) -> Path:
+        return self.folder / "_delta_log" / f"{version:020}.json"
+
+    def _sync(self, version: int) -> None:
+        """Make a version durable, and what stands for all versions up to it."""
+        commit = self._commit(version)
+        sync(commit)
+        checkpoint = commit.with_suffix(".checkpoint.parquet")
         if checkpoint.exists():
             sync(checkpoint)
-            sync(log / "_last_checkpoint")
-        return version
+            sync(commit.with_name("_last_checkpoint"))
 
     def _refreshed(self) -> Any:
         with self._lock:
