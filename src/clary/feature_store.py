@@ -6,16 +6,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clary.adapters.delta_records import DeltaRecords
+from clary.adapters.duckdb_fact_source import GroupSource
 from clary.adapters.duckdb_point_in_time import DuckDBPointInTime
+from clary.adapters.duckdb_replay import DuckBatch
 from clary.adapters.duckdb_session import DuckDB
 from clary.adapters.duckdb_sql import DuckDBSql
+from clary.adapters.duckdb_views import DuckViews
+from clary.adapters.fact_files import FactFiles
 from clary.adapters.lmdb_records import LmdbRecords
 from clary.features.executions import EXECUTION, Executions
+from clary.features.fact_queries import FactQueries
+from clary.features.facts import Facts
+from clary.features.freshness import Freshness
+from clary.features.materialization import MATERIALIZATION, Materializations
 from clary.features.model import FEATURE_GROUP
 from clary.features.queries import Queries
 from clary.features.service import Features
+from clary.features.skew import Skew
 from clary.features.training_sets import TrainingSets
+from clary.features.updates import Updates
 from clary.features.upkeep import UPKEEP, Upkeep
+from clary.features.view_log import ViewLog
+from clary.features.views import VIEW, Tools, Views
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +35,7 @@ if TYPE_CHECKING:
 
     from clary.kernel.ports import MetadataStore, ObjectStore
     from clary.kernel.work import Handler
+    from clary.metrics.recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +46,16 @@ class FeatureStore:
     offline: DeltaRecords
     upkeep: Upkeep
     features: Features
+    updates: Updates
     training_sets: TrainingSets
     queries: Queries
     executions: Executions
+    views: Views
+    freshness: Freshness
+    materializations: Materializations
+    facts: Facts
+    fact_queries: FactQueries
+    view_log: ViewLog
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -44,6 +64,8 @@ class FeatureStore:
             FEATURE_GROUP: self.features.run,
             UPKEEP: self.upkeep.run,
             EXECUTION: self.executions.run,
+            VIEW: self.freshness.run,
+            MATERIALIZATION: self.materializations.run,
         }
 
     @property
@@ -53,10 +75,13 @@ class FeatureStore:
 
     def close(self) -> None:
         """Give back what it holds open."""
+        self.facts.close()
         self.online.close()
 
 
-def open_feature_store(home: Path, store: MetadataStore, objects: ObjectStore) -> FeatureStore:
+def open_feature_store(
+    home: Path, store: MetadataStore, objects: ObjectStore, recorder: Recorder
+) -> FeatureStore:
     """Open the feature store of a home; what is missing is made when it is used."""
     online = LmdbRecords(home / "online")
     offline = DeltaRecords(home / "buckets", home / "offline")
@@ -65,12 +90,35 @@ def open_feature_store(home: Path, store: MetadataStore, objects: ObjectStore) -
     features = Features(store, objects, online, offline)
     duckdb = DuckDB(home / "scratch" / "duckdb")
     queries = Queries(features, offline, DuckDBSql(duckdb))
+    joins = DuckDBPointInTime(duckdb)
+    training_sets = TrainingSets(store, objects, features, offline, joins)
+    tools = Tools(store, features, online, offline, training_sets, joins, DuckViews(duckdb))
+    views = Views(tools)
+    freshness = Freshness(tools, views)
+    freshness.install()
+    features.watch(freshness.written)
+    fact_files = FactFiles(home / "facts")
+    facts, fact_queries = Facts(fact_files, recorder), FactQueries(fact_files)
+    replays = DuckBatch(duckdb)
     return FeatureStore(
         online=online,
         offline=offline,
         upkeep=upkeep,
         features=features,
-        training_sets=TrainingSets(store, objects, features, offline, DuckDBPointInTime(duckdb)),
+        updates=Updates(features),
+        training_sets=training_sets,
         queries=queries,
         executions=Executions(store, objects, queries),
+        views=views,
+        freshness=freshness,
+        materializations=Materializations(tools, views, objects),
+        facts=facts,
+        fact_queries=fact_queries,
+        view_log=ViewLog(
+            views,
+            facts,
+            Skew(fact_queries, replays),
+            replays,
+            lambda checked, batch: GroupSource(checked, batch, joins),
+        ),
     )

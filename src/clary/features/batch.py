@@ -91,7 +91,7 @@ class Batch:
         kept = [name for name in joined.column_names if name not in gone]
         return self._engine.beside(joined, kept, self._engine.compute(joined, self._read(), made))
 
-    def stored(self, keys: Sequence[str], at_us: int) -> list[Mapping[str, Value]]:
+    def stored(self, keys: Sequence[str], at_us: int) -> Sequence[Mapping[str, Value]]:
         """Compute what needs no request of entities at a time, by feature, for each entity.
 
         Only what was written until that time counts.

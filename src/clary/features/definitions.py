@@ -312,7 +312,7 @@ def _refuse_taken(names: Iterable[str], identifiers: Sequence[str]) -> None:
 
 
 def _inputs(kinds: Mapping[str, FeatureType]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    members = [(f"m{at}", _PYTHON[kind] | None) for at, kind in enumerate(kinds.values())]
+    members = [(f"m{at}", _PYTHON[kind] | None, None) for at, kind in enumerate(kinds.values())]
     names = {f"m{at}": name for at, name in enumerate(kinds)}
     document = msgspec.defstruct(
         "Inputs", members, rename=names, forbid_unknown_fields=True, frozen=True

@@ -11,7 +11,8 @@ from clary.expressions import compile_all
 from clary.features.view_engine import Change, Stream
 from clary.features.views import VIEW
 from clary.features.windows import Moment
-from clary.kernel.clock import now_us
+from clary.kernel.clock import now, now_us
+from clary.kernel.resource import Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,6 +82,10 @@ class Freshness:
             if seen != before:
                 self._keep(found.ref, table, seen)
                 tiles.sweep(now_us())
+            if stopping.is_set():
+                return now()
+        if found.status == "Creating":
+            self._fill(found.ref)
         return None
 
     def _changes(
@@ -101,6 +106,26 @@ class Freshness:
             if found is not None:
                 body = {**found.body, "seen": {**found.body["seen"], table: seen}}
                 change.update(replace(found, body=body))
+
+    def _fill(self, ref: Ref) -> None:
+        with self._tools.store.begin(durable=False) as change:
+            found = change.get(ref)
+            if found is not None and found.status == "Creating":
+                change.update(replace(found, status="Created"))
+
+    def install(self) -> None:
+        """Have every view look for rows that came when nobody could tell of them."""
+        query = Query(VIEW, sort_by="name", limit=1_000)
+        while True:
+            page = self._tools.store.select(query)
+            views = [one.ref for one in page.items if one.body["definition"].get("aggregates")]
+            if views:
+                with self._tools.store.begin(durable=False) as change:
+                    for view in views:
+                        change.wake(view)
+            if not page.token:
+                return
+            query = replace(query, token=page.token)
 
     def _wake(self) -> None:
         """Wake the views of groups that were written; a process that dies leaves it to the next."""

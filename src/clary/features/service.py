@@ -16,7 +16,7 @@ from clary.kernel.paging import decode_token, encode_token
 from clary.kernel.resource import Event, Page, Query, Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from clary.features.model import Record, Value
@@ -56,6 +56,11 @@ class Features:
         self._catalog = Catalog(store)
         self._lock = threading.Lock()
         self._written_us = 0
+        self._watchers: list[Callable[[Group], None]] = []
+
+    def watch(self, watcher: Callable[[Group], None]) -> None:
+        """Have a function told of every group whose history grows; it must return at once."""
+        self._watchers.append(watcher)
 
     def create(
         self, ref: Ref, request: JsonObject, *, actor: str, tags: Mapping[str, str] | None = None
@@ -201,6 +206,19 @@ class Features:
         NotFound
             There is no such group.
         """
+        group, record = self.checked(ref, values, is_text=is_text, ttl_us=ttl_us)
+        self.write(group, [record], stores)
+        return record
+
+    def checked(
+        self,
+        ref: Ref,
+        values: Mapping[str, object],
+        *,
+        is_text: bool = False,
+        ttl_us: int | None = None,
+    ) -> tuple[Group, Record]:
+        """Make the record that ``put_record`` would write."""
         group = self.group(ref)
         try:
             row = group.read(values, is_text=is_text)
@@ -209,9 +227,7 @@ class Features:
             if latest is group:
                 raise
             group, row = latest, latest.read(values, is_text=is_text)
-        record = group.record(row, self.stamp(), ttl_us)
-        self.write(group, [record], stores)
-        return record
+        return group, group.record(row, self.stamp(), ttl_us)
 
     def put_records(
         self,
@@ -261,6 +277,8 @@ class Features:
         chosen = _chosen(group, stores)
         if "offline" in chosen:
             self._offline.append(group.offline_table, group.schema, records)
+            for told in self._watchers:
+                told(group)
         if "online" in chosen:
             self._online.write(group.online_table, records)
 
@@ -282,12 +300,16 @@ class Features:
         event_time
             Since when; an online record of a later event time stays.
         hard
-            Forget the online record instead of keeping the deletion's time.
+            Forget the online record instead of keeping the deletion's time; refused when that
+            record is of a later event time.
         """
         group = self.group(ref)
         gone = group.tombstone(group.key(key), event_time, self.stamp())
+        is_hard = hard and "online" in _chosen(group, stores)
+        if is_hard and (held := self._online.read([(group.online_table, gone.key)])[0]):
+            _refuse_late(group, gone, held)
         self.write(group, [gone], stores)
-        if hard and "online" in _chosen(group, stores):
+        if is_hard:
             self._online.remove(group.online_table, [gone.key], written_us=gone.write_us)
 
     def get_record(
@@ -365,6 +387,13 @@ class Features:
         query = Query(FEATURE_GROUP, ref.account, ref.region, where=where, limit=1)
         if table and self._store.select(query).items:
             raise AlreadyExists(f"table {table}", hint="another feature group has it")
+
+
+def _refuse_late(group: Group, gone: Record, held: Record) -> None:
+    if held.event_us > gone.event_us and not held.is_deleted:
+        raise InvalidInput(
+            group.schema.event_time, "the record has a later one", legal="at least the record's"
+        )
 
 
 def _counts(record: Record, at_us: int) -> bool:

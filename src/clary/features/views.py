@@ -14,11 +14,11 @@ from clary.features.tiles import Tiles
 from clary.features.vectors import Vectors
 from clary.kernel.clock import now, now_us
 from clary.kernel.codec import build, digest, plain
-from clary.kernel.errors import Conflict, NotFound
+from clary.kernel.errors import Conflict, NotFound, Unavailable
 from clary.kernel.resource import Event, Link, Query, Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from clary.features.definitions import Checked
     from clary.features.model import Value
@@ -68,9 +68,16 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A version of a view, ready to compute."""
+    """A version of a view, ready to compute.
+
+    Parameters
+    ----------
+    is_filled
+        Whether its tiles have all rows that there were when it was defined.
+    """
 
     ref: Ref
+    is_filled: bool
     uid: str
     checked: Checked
     tiles: Sequence[Tiles]
@@ -126,7 +133,8 @@ class Views:
             "created_by": actor,
             "seen": {},
         }
-        made = Resource(replace(ref, version=version), body, moment, moment, "Created")
+        status = "Creating" if view.aggregates else "Created"
+        made = Resource(replace(ref, version=version), body, moment, moment, status)
         with self._tools.store.begin() as change:
             made = change.insert(made, due=bool(view.aggregates))
             for group in view.groups:
@@ -184,8 +192,10 @@ class Views:
             There is no such view.
         InvalidInput
             See ``Vectors.compute``.
+        Unavailable
+            Its aggregates are being computed for the first time.
         """
-        opened = self.open(ref if ref.version else self.describe(ref).ref)
+        opened = self.ready(ref if ref.version else self.describe(ref).ref)
         return opened.vectors.compute(entities, inputs, now_us() if at_us is None else at_us)
 
     def training_set(
@@ -248,8 +258,10 @@ class Views:
     def open(self, ref: Ref) -> Opened:
         """Compile a version of a view, unless it is at hand and its groups are what they were."""
         held = self._opened.get(ref)
-        if held is not None and all(
-            self._tools.features.group(one.ref) is one for one in held.groups
+        if (
+            held is not None
+            and held.is_filled
+            and all(self._tools.features.group(one.ref) is one for one in held.groups)
         ):
             return held
         found = self.describe(ref)
@@ -260,20 +272,17 @@ class Views:
             self._opened[ref] = made
         return made
 
+    def ready(self, ref: Ref) -> Opened:
+        """Compile a version of a view that can serve. Raises NotFound, Unavailable."""
+        opened = self.open(ref)
+        if not opened.is_filled:
+            raise Unavailable(f"the aggregates of {opened.ref} are being computed")
+        return opened
+
     def batch(self, ref: Ref) -> Batch:
         """Give what computes a version of a view over many rows."""
         tools = self._tools
         return Batch(self.open(ref).checked, tools.offline, tools.joins, tools.engine)
-
-    def reading(self, account: str, region: str) -> Iterator[Resource]:
-        """Yield every version of a view that has aggregates."""
-        query = Query(VIEW, account, region, sort_by="name", limit=1_000)
-        while True:
-            page = self._tools.store.select(query)
-            yield from (one for one in page.items if one.body["definition"].get("aggregates"))
-            if not page.token:
-                return
-            query = replace(query, token=page.token)
 
     def list(self, query: Query) -> Page:
         """List versions of views."""
@@ -286,7 +295,15 @@ class Views:
             Tiles(online, f"tiles-{uid}-{stream.group.uid}", stream) for stream in made.streams
         ]
         groups = list(made.groups.values())
-        return Opened(found.ref, uid, made, tiles, Vectors(made, online, tiles), groups)
+        return Opened(
+            found.ref,
+            found.status == "Created",
+            uid,
+            made,
+            tiles,
+            Vectors(made, online, tiles),
+            groups,
+        )
 
     def _checked(self, ref: Ref, view: View) -> Checked:
         return checked(
