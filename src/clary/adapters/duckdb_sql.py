@@ -49,7 +49,7 @@ _PUBLIC_TYPES = {
     "FLOAT": "float",
     "TIMESTAMP WITH TIME ZONE": "timestamp with time zone",
 }
-_AS_THEY_ARE = ("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "DOUBLE", "BOOLEAN", "VARCHAR")
+_AS_THEY_ARE = ("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "BOOLEAN", "VARCHAR")
 _TIMES = {
     "TIMESTAMP": "%Y-%m-%d %H:%M:%S.%g",
     "TIMESTAMP WITH TIME ZONE": "%Y-%m-%d %H:%M:%S.%g UTC",

@@ -47,8 +47,10 @@ def read(text: str, dialect: Dialect, database: str) -> Statement:
     sqlglot, exp = library("sqlglot"), library("sqlglot.expressions")
     try:
         parsed = [one for one in sqlglot.parse(text, read=dialect) if one is not None]
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
-        raise InvalidInput("query", str(error)[:500] or "is nested too deeply") from None
+    except sqlglot.errors.SqlglotError as error:
+        raise InvalidInput("query", _reason(error)) from None
+    except RecursionError:
+        raise InvalidInput("query", "is nested too deeply") from None
     if len(parsed) != 1:
         raise InvalidInput("query", f"{len(parsed)} statements", legal="one")
     statement = parsed[0]
@@ -62,6 +64,12 @@ def read(text: str, dialect: Dialect, database: str) -> Statement:
     raise NotSupported(f"{type(statement).__name__.upper()} is not offered", hint=_LEGAL)
 
 
+def _reason(error: Any) -> str:
+    for one in getattr(error, "errors", ()):
+        return f"{one['description']} at line {one['line']}, column {one['col']}"
+    return "it cannot be read"
+
+
 def _select(text: str, query: Any, dialect: Dialect, database: str) -> Select:
     exp = library("sqlglot.expressions")
     tables = list(_tables(query, is_strict=dialect == "athena"))
@@ -72,7 +80,7 @@ def _select(text: str, query: Any, dialect: Dialect, database: str) -> Select:
         table.set("catalog", None)
         table.set("db", exp.to_identifier(of, quoted=True))
     translated = query.transform(_in_duckdb)
-    return Select(translated.sql(dialect="duckdb"), sorted(set(names)))
+    return Select(translated.sql(dialect="duckdb", identify=True), sorted(set(names)))
 
 
 def _tables(query: Any, *, is_strict: bool) -> Iterator[Any]:
