@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import http_features
 import online_features
 from feast_peer import Feast
 from online_features import ENTITIES
@@ -21,7 +22,7 @@ def figures() -> list[Figure]:
         feast = Feast(folder / "feast", ENTITIES)
         feast.measure("load")
         try:
-            made = online_features.figures(folder, feast)
+            made = [*online_features.figures(folder, feast), *http_features.figures(folder, feast)]
         finally:
             feast.close()
         return [*made, *online_features.million(folder)]
