@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import documented
+import language
 
 from clary.doors.wire import model, operations
 
@@ -50,6 +51,7 @@ def wire_coverage() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": documented.cli,
     "errors.md": documented.error_page,
+    "expressions.md": language.page,
     "settings.md": documented.settings,
     "wire-coverage.md": wire_coverage,
 }

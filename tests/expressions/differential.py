@@ -62,6 +62,8 @@ class Table:
         self.connection.execute("PRAGMA disable_optimizer")
         try:
             found = self._select(f"TRY({{'v': {sql}}})")
+        except FAILURES:  # of constants alone, which TRY does not catch
+            return [FAILED] * len(self.rows)
         finally:
             self.connection.execute("PRAGMA enable_optimizer")
         return [FAILED if value is None else value["v"] for value in found]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from clary.expressions.parsing import parse_tree
 from clary.expressions.render import render
 from clary.expressions.row import compile_mapping, compile_rows
 from clary.expressions.tree import Node, columns
+from clary.kernel.errors import NotSupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,6 +78,8 @@ def parse(text: str | Term, schema: Mapping[str, Type]) -> Expression:
         It is no expression of the language; names what is not, and the nearest that is.
     LimitExceeded
         It is too large.
+    NotSupported
+        The extra ``features`` is not installed.
     """
     return _parse(str(text), tuple(schema.items()))
 
@@ -90,7 +93,13 @@ def compile_all(
 
 @lru_cache(_CACHED)
 def _parse(text: str, schema: tuple[tuple[str, Type], ...]) -> Expression:
-    return Expression(text, parse_tree(text, dict(schema)))
+    try:
+        parsing = importlib.import_module("clary.expressions.parsing")
+    except ModuleNotFoundError as error:
+        raise NotSupported(
+            f"expressions need {error.name}, which is not installed", hint="install clary[features]"
+        ) from None
+    return Expression(text, parsing.parse_tree(text, dict(schema)))
 
 
 @lru_cache(_CACHED)
