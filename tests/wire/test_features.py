@@ -225,7 +225,8 @@ def test_records_are_deleted(put, get, runtime, group):
     put(at=LATE)
     delete(EARLY)
     assert get()["at"] == LATE
-    delete(EARLY, "HardDelete")
+    code, message = refused(delete, at=EARLY, mode="HardDelete")
+    assert (code, "at: the record has a later one" in message) == ("ValidationError", True)
     assert get()["at"] == LATE
     delete(LATE)
     assert get() is None
@@ -326,6 +327,36 @@ def test_several_records_are_written_at_once(runtime, group, get):
     assert "income: 'much'" in answer["Errors"][0]["ErrorMessage"]
     assert answer["UnprocessedEntries"] == []
     assert [get(key) is None for key in ("7", "8", "9")] == [False, False, True]
+
+
+def test_some_values_are_changed(runtime, group, put, get):
+    def update(key="7", ttl=None, **changes):
+        features = [one for one in record(key, **changes) if one["FeatureName"] != "id"]
+        runtime.update_record(
+            FeatureGroupName=group,
+            RecordIdentifierValueAsString=key,
+            Features=features,
+            **({"TtlDuration": ttl} if ttl else {}),
+        )
+
+    code, _ = refused(update, at=None, income="1")
+    assert code == "ResourceNotFound"
+    put(at=LATE, income="1", tags=["a"])
+    update(at=None, income="2")
+    assert get() == {"id": "7", "at": LATE, "income": "2.0", "tags": ["a"]}
+    code, message = refused(update, at=EARLY, income="3")
+    assert (code, "later" in message) == ("ConflictException", True)
+    code, message = refused(update, at=None, income="much")
+    assert (code, "income: 'much'" in message) == ("ValidationError", True)
+    week = {"Unit": "Weeks", "Value": 5000}
+    assert refused(update, at=None, income="3", ttl=week)[0] == "ValidationError"
+    update(at="2024-01-03T00:00:00Z", ttl=week, income="3")
+    update(at=None, income="4")
+    answer = runtime.get_record(
+        FeatureGroupName=group, RecordIdentifierValueAsString="7", ExpirationTimeResponse="Enabled"
+    )
+    assert answer["ExpiresAt"].startswith("2119-")
+    assert values(answer)["income"] == "4.0"
 
 
 def test_keys_are_listed_in_pages(runtime, group, put):

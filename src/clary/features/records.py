@@ -102,7 +102,13 @@ class Group:
             raise self._unknown(name)
         return found[0]
 
-    def read(self, values: Mapping[str, object], *, is_text: bool = False) -> tuple[Value, ...]:
+    def read(
+        self,
+        values: Mapping[str, object],
+        *,
+        is_text: bool = False,
+        before: Sequence[Value] = (),
+    ) -> tuple[Value, ...]:
         """Read and check the values of a record, into the order of the schema.
 
         Parameters
@@ -111,6 +117,8 @@ class Group:
             By feature; None and absent ones are missing.
         is_text
             Whether they are as the public API has them: text, or lists of text.
+        before
+            What features have that are not among the values.
 
         Raises
         ------
@@ -119,17 +127,16 @@ class Group:
             missing, or the record is over 350,000 bytes; names the feature and what is legal.
         """
         readers = self.text_readers if is_text else self.readers
-        row: list[Value] = [None] * len(self.schema.features)
+        row: list[Value] = [*before, *[None] * (len(self.schema.features) - len(before))]
         for name, value in values.items():
             found = readers.get(name)
             if found is None:
                 raise self._unknown(name)
-            if value is not None:
-                at, read = found
-                try:
-                    row[at] = read(value)
-                except _Illegal as problem:
-                    raise InvalidInput(name, _shown(value), legal=problem.legal) from None
+            at, read = found
+            try:
+                row[at] = None if value is None else read(value)
+            except _Illegal as problem:
+                raise InvalidInput(name, _shown(value), legal=problem.legal) from None
         size = sum(map(len, values)) + sum(map(_size, row))
         if size > LARGEST_RECORD:
             raise InvalidInput(

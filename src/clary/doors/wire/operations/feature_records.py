@@ -44,6 +44,19 @@ def batch_write_record(call: Call) -> JsonObject:
     return {"Errors": errors, "UnprocessedEntries": []}
 
 
+def update_record(call: Call) -> JsonObject:
+    """Change some values of the latest record of an entity."""
+    params = call.params
+    call.platform.feature_store.updates.update(
+        group_ref(call),
+        params["RecordIdentifierValueAsString"],
+        _values(params["Features"]),
+        stores=_stores(params),
+        ttl_us=_ttl_us(params.get("TtlDuration")),
+    )
+    return {}
+
+
 def get_record(call: Call) -> JsonObject:
     """Read the latest record of an entity; without ``Record`` when there is none."""
     key = call.params["RecordIdentifierValueAsString"]
@@ -91,18 +104,26 @@ def delete_record(call: Call) -> JsonObject:
 
 
 def _put(call: Call, entry: JsonObject, ttl: JsonObject | None) -> None:
-    values = {one["FeatureName"]: _value(one) for one in entry["Record"]}
-    if len(values) != len(entry["Record"]):
-        names = [one["FeatureName"] for one in entry["Record"]]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidInput(twice, "is given twice", legal="once")
     call.platform.features.put_record(
         named_group(call, entry["FeatureGroupName"]),
-        values,
+        _values(entry["Record"]),
         is_text=True,
         stores=_stores(entry),
-        ttl_us=build(Ttl, ttl, field="TtlDuration").us if ttl else None,
+        ttl_us=_ttl_us(ttl),
     )
+
+
+def _values(record: Sequence[JsonObject]) -> dict[str, object]:
+    values: dict[str, object] = {one["FeatureName"]: _value(one) for one in record}
+    if len(values) != len(record):
+        names = [one["FeatureName"] for one in record]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidInput(twice, "is given twice", legal="once")
+    return values
+
+
+def _ttl_us(ttl: JsonObject | None) -> int | None:
+    return build(Ttl, ttl, field="TtlDuration").us if ttl else None
 
 
 def _value(one: JsonObject) -> str | list[str] | None:
