@@ -71,12 +71,14 @@ class ViewLog:
         ------
         NotFound
             There is no such view.
+        Unavailable
+            Its aggregates are being computed for the first time.
         InvalidInput
             See ``Vectors.compute``; or the context is none, see ``Facts.log``.
         """
         found = ref if ref.version else self._views.describe(ref).ref
         definition = self.definition(found)
-        vectors, at = self._views.open(found).vectors, now_us()
+        vectors, at = self._views.ready(found).vectors, now_us()
         (row,) = vectors.rows([entity], [inputs or {}], at)
         served = vectors.features(row)
         used = dict(zip(definition.columns, row, strict=True))
