@@ -54,6 +54,11 @@ class Config:
     traces
         Where spans of requests to endpoints go: an OpenTelemetry collector's
         ``http://…:4318/v1/traces``; empty: nowhere.
+    online
+        Where online records of features are; the same for everybody who opens the home, so set
+        ``$CLARY_ONLINE``. ``lmdb:``: in the home, on the disk when they are acknowledged;
+        ``lmdb:relaxed``: a power failure may undo the last commit; ``redis://…``, ``rediss://…``,
+        ``unix://…``: in Redis.
     """
 
     home: Path = field(default_factory=default_home)
@@ -70,3 +75,4 @@ class Config:
     strict_versions: bool = False
     openlineage: str = ""
     traces: str = ""
+    online: str = field(default_factory=lambda: os.environ.get("CLARY_ONLINE") or "lmdb:")

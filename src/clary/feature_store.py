@@ -13,7 +13,7 @@ from clary.adapters.duckdb_session import DuckDB
 from clary.adapters.duckdb_sql import DuckDBSql
 from clary.adapters.duckdb_views import DuckViews
 from clary.adapters.fact_files import FactFiles
-from clary.adapters.lmdb_records import LmdbRecords
+from clary.adapters.online_records import online_records
 from clary.features.executions import EXECUTION, Executions
 from clary.features.fact_queries import FactQueries
 from clary.features.facts import Facts
@@ -31,8 +31,9 @@ from clary.features.views import VIEW, Tools, Views
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+    from clary.config import Config
+    from clary.features.ports import OnlineStore
     from clary.kernel.ports import MetadataStore, ObjectStore
     from clary.kernel.work import Handler
     from clary.metrics.recorder import Recorder
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 class FeatureStore:
     """What the feature store consists of."""
 
-    online: LmdbRecords
+    online: OnlineStore
     offline: DeltaRecords
     upkeep: Upkeep
     features: Features
@@ -80,10 +81,11 @@ class FeatureStore:
 
 
 def open_feature_store(
-    home: Path, store: MetadataStore, objects: ObjectStore, recorder: Recorder
+    config: Config, store: MetadataStore, objects: ObjectStore, recorder: Recorder
 ) -> FeatureStore:
     """Open the feature store of a home; what is missing is made when it is used."""
-    online = LmdbRecords(home / "online")
+    home = config.home
+    online = online_records(config.online, home / "online")
     offline = DeltaRecords(home / "buckets", home / "offline")
     upkeep = Upkeep(store, offline)
     upkeep.install()

@@ -248,7 +248,7 @@ def open_platform(config: Config) -> Platform:
     )
     experiments = Experiments(store, objects, SqliteMetrics(home / "metrics.db"))
     tuning = Tuning(store, logs, jobs, OptunaStudies())
-    feature_store = open_feature_store(home, store, objects, recorder)
+    feature_store = open_feature_store(config, store, objects, recorder)
     serving = _open_serving(
         WorkerTools(
             store,
