@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clary.features.model import Feature, Schema
-from clary.features.records import LATEST_US, Group, as_text, event_time_us
+from clary.features.records import LATEST_US, Group
+from clary.features.values import as_text, event_time_us
 from clary.kernel.errors import InvalidInput
 from clary.kernel.names import Ref
 

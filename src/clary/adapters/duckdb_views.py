@@ -8,7 +8,7 @@ from clary.adapters.arrow_frames import beside, numbered
 from clary.adapters.duckdb_point_in_time import key, moment
 from clary.adapters.duckdb_session import library, name, parquet
 from clary.features.definitions import EVENT_TIME
-from clary.features.records import as_text
+from clary.features.values import as_text
 from clary.features.view_engine import Change
 from clary.features.windows import Moment, mean_of, sum_of
 from clary.kernel.errors import InvalidInput

@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import math
-import operator
-import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from clary.features.model import LARGEST_RECORD, Record
+from clary.features.values import (
+    TEXTS,
+    VALUES,
+    Illegal,
+    as_text,
+    event_time_us,
+    moment_text,
+    reader,
+    shown,
+    size_of,
+)
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from clary.features.model import Feature, Schema, Value
+    from clary.features.model import Schema, Value
+    from clary.features.values import Read
     from clary.kernel.names import Ref
 
-    Read = Callable[[object], Value]
-
+Store = Literal["online", "offline"]
 LATEST_US = 300_000_000
 """How far event times may lie in the future: clocks differ."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_FIRST_S, _LAST_S = -62_135_596_800.0, 253_402_300_799.0
-_INTEGER = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII)
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
-_ODD_NUMBERS = frozenset({"nan", "inf", "infinity"})
-_MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
-    r"(Z|[+-][0-9]{2}:?[0-9]{2})",
-    re.ASCII,
-)
-_SHOWN = 64
-_INT64 = "a whole number from -9223372036854775808 to 9223372036854775807"
-_FLOAT = "a number"
-_MOMENTS = "yyyy-MM-dd'T'HH:mm:ssZ, a fraction of a second allowed (2026-01-31T12:00:00.000Z)"
-_SECONDS = "seconds since 1970, of the years 1 to 9999"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +68,11 @@ class Group:
 
     def __post_init__(self) -> None:
         features = self.schema.features
-        readers = {one.name: (at, _reader(one, _VALUES)) for at, one in enumerate(features)}
-        texts = {one.name: (at, _reader(one, _TEXTS)) for at, one in enumerate(features)}
+        readers = {one.name: (at, reader(one, VALUES)) for at, one in enumerate(features)}
+        texts = {one.name: (at, reader(one, TEXTS)) for at, one in enumerate(features)}
         at, _ = readers[self.schema.event_time]
         if features[at].kind == "String":
-            readers[self.schema.event_time] = (at, _moment_text)
+            readers[self.schema.event_time] = (at, moment_text)
         object.__setattr__(self, "readers", readers)
         object.__setattr__(self, "text_readers", texts)
 
@@ -94,6 +85,26 @@ class Group:
     def online_table(self) -> str:
         """What its table is called in the online store."""
         return f"{self.ref.name}-{self.uid}"
+
+    def stores(self, asked: Collection[Store] = ()) -> Collection[Store]:
+        """Say which stores a request is for: those asked for, or all. Raises InvalidInput."""
+        has: list[Store] = ["online"] if self.is_online else []
+        has += ["offline"] if self.is_offline else []
+        for one in asked:
+            if one not in has:
+                legal = ", ".join(has)
+                raise InvalidInput(
+                    "TargetStores", f"{self.ref.name} has no {one} store", legal=legal
+                )
+        return asked or has
+
+    def online(self) -> Group:
+        """Refuse a group without an online store. Raises InvalidInput."""
+        if not self.is_online:
+            raise InvalidInput(
+                "FeatureGroupName", f"{self.ref.name} has no online store", legal="one that has"
+            )
+        return self
 
     def place(self, name: str) -> int:
         """Say where a feature stands in records. Raises InvalidInput when there is none."""
@@ -135,9 +146,9 @@ class Group:
             at, read = found
             try:
                 row[at] = None if value is None else read(value)
-            except _Illegal as problem:
-                raise InvalidInput(name, _shown(value), legal=problem.legal) from None
-        size = sum(map(len, values)) + sum(map(_size, row))
+            except Illegal as problem:
+                raise InvalidInput(name, shown(value), legal=problem.legal) from None
+        size = sum(map(len, values)) + sum(map(size_of, row))
         if size > LARGEST_RECORD:
             raise InvalidInput(
                 "Record", f"{size} bytes of names and values", legal=f"at most {LARGEST_RECORD}"
@@ -150,8 +161,8 @@ class Group:
         readers = self.text_readers if is_text or isinstance(value, str) else self.readers
         try:
             return as_text(readers[name][1](value))
-        except _Illegal as problem:
-            raise InvalidInput(name, _shown(value), legal=problem.legal) from None
+        except Illegal as problem:
+            raise InvalidInput(name, shown(value), legal=problem.legal) from None
 
     def record(self, values: tuple[Value, ...], write_us: int, ttl_us: int | None = None) -> Record:
         """Make a record of values that were read.
@@ -214,8 +225,8 @@ class Group:
             raise InvalidInput(name, "is missing", legal="every record names its event time")
         try:
             event_us = event_time_us(value)
-        except _Illegal as problem:
-            raise InvalidInput(name, _shown(value), legal=problem.legal) from None
+        except Illegal as problem:
+            raise InvalidInput(name, shown(value), legal=problem.legal) from None
         if event_us > write_us + LATEST_US:
             raise InvalidInput(
                 name,
@@ -226,165 +237,10 @@ class Group:
 
     def _unknown(self, name: str) -> InvalidInput:
         names = [feature.name for feature in self.schema.features]
-        shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-        return InvalidInput(_shown(name)[1:-1], f"is no feature of {self.ref.name}", legal=shown)
+        legal = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+        return InvalidInput(shown(name)[1:-1], f"is no feature of {self.ref.name}", legal=legal)
 
 
-class _Illegal(ValueError):
-    """A value is not what its feature takes."""
-
-    def __init__(self, legal: str) -> None:
-        super().__init__(legal)
-        self.legal = legal
-
-
-def event_time_us(value: object) -> int:
-    """Read an event time: ISO-8601 text with its offset, or seconds since 1970.
-
-    Returns
-    -------
-    int
-        Microseconds since 1970, UTC; what is finer is cut off text and rounded in seconds.
-
-    Raises
-    ------
-    ValueError
-        It is neither.
-
-    Examples
-    --------
-    >>> event_time_us("1970-01-01T00:00:01.5Z"), event_time_us("1970-01-01T01:00:00+01:00")
-    (1500000, 0)
-    >>> event_time_us(1.5)
-    1500000
-    """
-    if isinstance(value, str):
-        if _MOMENT.fullmatch(value) is None:
-            raise _Illegal(_MOMENTS)
-        try:
-            return (datetime.fromisoformat(value) - _EPOCH) // _MICROSECOND
-        except (ValueError, OverflowError):
-            raise _Illegal(_MOMENTS) from None
-    if isinstance(value, float) and _FIRST_S <= value <= _LAST_S:
-        return round(value * 1e6)
-    raise _Illegal(_SECONDS)
-
-
-def as_text(value: Value) -> str:
-    """Write a value that is no collection as the public API has it.
-
-    Examples
-    --------
-    >>> as_text(7), as_text(0.5), as_text(math.inf), as_text("7")
-    ('7', '0.5', 'Infinity', '7')
-    """
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return str(value)
-
-
-def _reader(feature: Feature, kinds: Mapping[str, Read]) -> Read:
-    one = kinds[feature.kind]
-    match feature.collection:
-        case "List":
-            return lambda value: _listed(value, one)
-        case "Set":
-            return lambda value: sorted(set(_listed(value, one)))
-        case "Vector":
-            return lambda value: _vector(value, one, feature.dimension)
-    return one
-
-
-def _listed(value: object, one: Read) -> list[float]:
-    if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
-        raise _Illegal("a list")
-    return [one(part) for part in value]  # type: ignore[misc]
-
-
-def _vector(value: object, one: Read, dimension: int | None) -> list[float]:
-    found = _listed(value, one)
-    if len(found) != dimension:
-        raise _Illegal(f"a vector of {dimension} numbers")
-    return found
-
-
-def _text_integral(value: object) -> int:
-    if isinstance(value, str) and _INTEGER.fullmatch(value):
-        return _in_range(int(value))
-    raise _Illegal(_INT64)
-
-
-def _integral(value: object) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise _Illegal(_INT64)
-    return _in_range(operator.index(value))
-
-
-def _in_range(number: int) -> int:
-    if -(2**63) <= number < 2**63:
-        return number
-    raise _Illegal(_INT64)
-
-
-def _text_fractional(value: object) -> float:
-    if isinstance(value, str) and (
-        _NUMBER.fullmatch(value) or value.lstrip("+-").lower() in _ODD_NUMBERS
-    ):
-        return float(value)
-    raise _Illegal(_FLOAT)
-
-
-def _fractional(value: object) -> float:
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return (value - _EPOCH) / timedelta(seconds=1)
-    if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__"):
-        raise _Illegal(_FLOAT)
-    try:
-        return float(value)
-    except (OverflowError, ValueError, TypeError):
-        raise _Illegal(_FLOAT) from None
-
-
-def _string(value: object) -> str:
-    if not isinstance(value, str):
-        raise _Illegal("text")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _Illegal("text without lone surrogates") from None
-    return value
-
-
-def _moment_text(value: object) -> str:
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise _Illegal(f"{_MOMENTS}, or a datetime with its time zone")
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return _string(value)
-
-
-_VALUES: Mapping[str, Read] = {
-    "Integral": _integral,
-    "Fractional": _fractional,
-    "String": _string,
-}
-_TEXTS: Mapping[str, Read] = {
-    "Integral": _text_integral,
-    "Fractional": _text_fractional,
-    "String": _string,
-}
-
-
-def _size(value: Value) -> int:
-    """Count the bytes of a value: 8 for a number, those of the UTF-8 of text."""
-    if isinstance(value, str):
-        return len(value) if value.isascii() else len(value.encode())
-    if isinstance(value, list):
-        return sum(map(_size, value))
-    return 0 if value is None else 8
-
-
-def _shown(value: object) -> str:
-    """Show a value of any size."""
-    text = repr(value[:_SHOWN] if isinstance(value, str | list) else value)
-    return text if len(text) <= 2 * _SHOWN else f"{text[: 2 * _SHOWN]}…"
+def counts(record: Record, at_us: int) -> bool:
+    """Say whether a record is an answer: it is no tombstone and has not expired."""
+    return not record.is_deleted and (record.expires_us is None or record.expires_us > at_us)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from clary.features import documents, groups, requests
 from clary.features.catalog import Catalog, compiled
 from clary.features.model import FEATURE, FEATURE_GROUP
+from clary.features.records import counts
 from clary.kernel.clock import now, now_us
 from clary.kernel.codec import build
 from clary.kernel.errors import AlreadyExists, InvalidInput, NotFound
@@ -21,11 +22,9 @@ if TYPE_CHECKING:
 
     from clary.features.model import Record, Value
     from clary.features.ports import OfflineStore, OnlineStore
-    from clary.features.records import Group
+    from clary.features.records import Group, Store
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore
-
-    Store = Literal["online", "offline"]
 
 
 class Features:
@@ -274,7 +273,7 @@ class Features:
         self, group: Group, records: Sequence[Record], stores: Collection[Store] = ()
     ) -> None:
         """Write records that were checked, durable when this returns."""
-        chosen = _chosen(group, stores)
+        chosen = group.stores(stores)
         if "offline" in chosen:
             self._offline.append(group.offline_table, group.schema, records)
             for told in self._watchers:
@@ -305,7 +304,7 @@ class Features:
         """
         group = self.group(ref)
         gone = group.tombstone(group.key(key), event_time, self.stamp())
-        is_hard = hard and "online" in _chosen(group, stores)
+        is_hard = hard and "online" in group.stores(stores)
         if is_hard and (held := self._online.read([(group.online_table, gone.key)])[0]):
             _refuse_late(group, gone, held)
         self.write(group, [gone], stores)
@@ -337,14 +336,14 @@ class Features:
         InvalidInput
             A group has no online store, or a key is not of its identifier's type.
         """
-        groups = [_online(self.group(ref)) for ref, _ in asked]
+        groups = [self.group(ref).online() for ref, _ in asked]
         pairs = [
             (group.online_table, group.key(key))
             for group, (_, key) in zip(groups, asked, strict=True)
         ]
         at_us = now_us()
         return [
-            (group, record if record is not None and _counts(record, at_us) else None)
+            (group, record if record is not None and counts(record, at_us) else None)
             for group, record in zip(groups, self._online.read(pairs), strict=True)
         ]
 
@@ -358,7 +357,7 @@ class Features:
         with_deleted
             Also the keys of tombstones.
         """
-        group, at_us = _online(self.group(ref)), now_us()
+        group, at_us = self.group(ref).online(), now_us()
         after = decode_token(token) if token else ""
         if not isinstance(after, str):
             raise InvalidInput("NextToken", f"{token[:40]!r} is not a token of this list")
@@ -366,7 +365,7 @@ class Features:
         keys = [
             record.key
             for record in found
-            if _counts(record, at_us) or (with_deleted and record.is_deleted)
+            if counts(record, at_us) or (with_deleted and record.is_deleted)
         ]
         return keys, encode_token(found[-1].key) if len(found) == limit else ""
 
@@ -394,25 +393,3 @@ def _refuse_late(group: Group, gone: Record, held: Record) -> None:
         raise InvalidInput(
             group.schema.event_time, "the record has a later one", legal="at least the record's"
         )
-
-
-def _counts(record: Record, at_us: int) -> bool:
-    return not record.is_deleted and (record.expires_us is None or record.expires_us > at_us)
-
-
-def _online(group: Group) -> Group:
-    if not group.is_online:
-        raise InvalidInput(
-            "FeatureGroupName", f"{group.ref.name} has no online store", legal="a group with one"
-        )
-    return group
-
-
-def _chosen(group: Group, stores: Collection[Store]) -> Collection[Store]:
-    has: list[Store] = ["online"] if group.is_online else []
-    has += ["offline"] if group.is_offline else []
-    for one in stores:
-        if one not in has:
-            legal = ", ".join(has)
-            raise InvalidInput("TargetStores", f"{group.ref.name} has no {one} store", legal=legal)
-    return stores or has

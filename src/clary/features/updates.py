@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from clary.features.model import Record
-    from clary.features.service import Features, Store
+    from clary.features.records import Store
+    from clary.features.service import Features
     from clary.kernel.names import Ref
 
 MOST_VALUES = 100

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from clary.doors.wire.operations.features import group_ref, named_group
-from clary.features.records import as_text
 from clary.features.requests import Ttl
+from clary.features.values import as_text
 from clary.kernel.codec import build
 from clary.kernel.errors import ClaryError, InvalidInput, NotFound
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from clary.doors.wire.call import Call
     from clary.features.model import Record, Value
-    from clary.features.records import Group
-    from clary.features.service import Store
+    from clary.features.records import Group, Store
     from clary.kernel.ports import JsonObject
 
 _STORES: Mapping[str, Store] = {
