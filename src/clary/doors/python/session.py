@@ -14,6 +14,7 @@ from clary.doors.python.endpoint import Endpoint
 from clary.doors.python.executions import Execution
 from clary.doors.python.served import Endpoints
 from clary.doors.python.uploads import Uploads
+from clary.doors.python.views import Views
 from clary.governance.model import DEFAULT_ROLE
 from clary.kernel.clock import now
 from clary.kernel.codec import to_json
@@ -65,6 +66,11 @@ class Session:
     def endpoints(self) -> Endpoints:
         """Models behind endpoints: ``deploy``, ``get`` and ``list``."""
         return Endpoints(self)
+
+    @property
+    def views(self) -> Views:
+        """Feature views: ``define``, ``get`` and ``list``."""
+        return Views(self)
 
     @property
     def role(self) -> str:
