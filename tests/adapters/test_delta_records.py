@@ -14,7 +14,8 @@ from clary.adapters import record_log
 from clary.adapters.delta_records import DeltaRecords
 from clary.adapters.files import FileObjects
 from clary.adapters.record_log import RecordLog
-from clary.kernel.errors import LimitExceeded, NotFound, NotSupported
+from clary.features.model import Record
+from clary.kernel.errors import InvalidInput, LimitExceeded, NotFound, NotSupported
 from clary.kernel.resource import Bucket
 from clary.testing.offline_store import SCHEMA, TABLE, keys, record, rows
 
@@ -215,6 +216,21 @@ def test_what_a_crash_left_behind_goes(forgetful, tmp_path):
     put(forgetful, "c")
     forgetful.compact(TABLE)
     assert not orphan.exists()
+
+
+def test_many_records_are_committed_at_once_after_those_that_wait(store, tmp_path):
+    store.append(TABLE, SCHEMA, [record("waits")])
+    store.append(TABLE, SCHEMA, [record(str(n)) for n in range(25_000)])
+    assert not store.snapshot(TABLE).unflushed
+    store.append(TABLE, SCHEMA, [record("later")])
+    store.flush(TABLE)
+    assert keys(rows(store)) == ["waits", *map(str, range(25_000)), "later"]
+    bad = [record(str(n)) for n in range(25_000)] + [Record("bad", 1, 1, ("bad", 1.0, 1 << 70))]
+    with pytest.raises(InvalidInput):
+        store.append(TABLE, SCHEMA, bad)
+    store.append(TABLE, SCHEMA, [record("still")])
+    store.flush(TABLE)
+    assert len(rows(store)) == 25_003
 
 
 def test_backlogs_tell_what_waits(store):

@@ -19,6 +19,7 @@ import duckdb
 import lmdb
 import pyarrow.parquet
 
+from clary.adapters import delta_records
 from clary.adapters.delta_records import DeltaRecords
 from clary.adapters.files import FileObjects
 from clary.adapters.lmdb_records import LmdbRecords
@@ -109,6 +110,8 @@ def in_child(work):
 
 def writer(home, seed, first, path, call=None):
     def work():
+        if seed % 4 > 1:
+            delta_records._MANY = 3  # such as come together are committed at once
         stores = Stores(home)
         stores.table  # noqa: B018 opens it
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

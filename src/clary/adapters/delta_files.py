@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from clary.adapters.file_facts import sync_folder
-from clary.kernel.errors import NotSupported
+from clary.kernel.errors import InvalidInput, NotSupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -159,7 +159,10 @@ def _batch(schema: Schema, first: int, frame: Frame, types: Any) -> Any:
     cells = _identified(schema, frame)
     missing = [[None] * count] * (len(types) - len(cells) - len(own))
     columns = [*cells, *missing, *own]
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, types.types, strict=True)]
+    try:
+        arrays = [pa.array(column, kind) for column, kind in zip(columns, types.types, strict=True)]
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError) as error:
+        raise InvalidInput("Record", f"a record cannot be kept: {error}") from None
     return pa.record_batch(arrays, schema=types)
 
 

@@ -28,13 +28,15 @@ from clary.kernel.codec import build, from_json, to_json
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from clary.adapters.delta_files import Numbered
 
 HISTORY_S = 7 * 86_400.0
 _RECORDS_A_FRAME = 2_000
+_MANY = 20_000
+"""So many records together are committed at once: a log would only write them twice."""
 _PLACES = 32
 """Bits of a row number that say where in its segment it is."""
 _encode = msgspec.msgpack.Encoder().encode
@@ -63,12 +65,16 @@ class DeltaRecords:
 
     def append(self, table: str, schema: Schema, records: Sequence[Record]) -> None:
         """Keep records, durable when this returns; they become part of the table by ``flush``."""
+        found = self._table(table)
+        if len(records) >= _MANY:
+            with found.alone():
+                found.load(schema, records)
+            return
         frames = [
             _packed(records[start : start + _RECORDS_A_FRAME])
             for start in range(0, len(records), _RECORDS_A_FRAME)
         ]
         if frames:
-            found = self._table(table)
             found.keep(schema)
             found.log.append(frames)
 
@@ -185,17 +191,32 @@ class _Table:
         return build(Schema, from_json(newest.read_bytes()))
 
     def flush(self) -> int:
-        sealed = self.log.seal()
+        return self._commit(self.log.seal())
+
+    def load(self, schema: Schema, records: Sequence[Record]) -> None:
+        """Commit records as a segment that is never written, after those there are."""
+        frame = _framed(records)
+        self.keep(schema)
+        number = self.log.reserve()
+        self._commit([one for one in self.log.numbers() if one < number])
+        self.delta.newest()
+        self._write(number, [(number << _PLACES, frame)])
+        self.log.remove([number])
+
+    def _commit(self, sealed: Sequence[int]) -> int:
         version, _, done = self.delta.newest()
         fresh = [number for number in sealed if number > done]
         if fresh:
-            schema, name = self.schema(), f"log-{fresh[-1]:010}.parquet"
-            self.delta.fit(schema)
             frames = (frame for number in fresh for frame in _frames(self.log, number))
-            count = write(self.delta.folder / name, schema, frames)
-            version = self.delta.commit(schema, {name: count}, segment=fresh[-1])
+            version = self._write(fresh[-1], frames)
         self.log.remove(sealed)
         return version
+
+    def _write(self, segment: int, frames: Iterable[Numbered]) -> int:
+        schema, name = self.schema(), f"log-{segment:010}.parquet"
+        self.delta.fit(schema)
+        count = write(self.delta.folder / name, schema, frames)
+        return self.delta.commit(schema, {name: count}, segment=segment)
 
     def snapshot(self) -> Snapshot:
         while True:
@@ -292,14 +313,20 @@ def _put(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
-def _packed(records: Sequence[Record]) -> bytes:
-    keys, events, writes, values, *rest = zip(*map(msgspec.structs.astuple, records), strict=True)
+def _framed(records: Sequence[Record]) -> Frame:
+    """Turn records into columns; values that some lack are None."""
+    columns = map(list, zip(*map(msgspec.structs.astuple, records), strict=True))
+    keys, events, writes, values, *rest = columns
     width = max(map(len, values))
     if any(len(row) != width for row in values):
-        values = tuple(row + (None,) * (width - len(row)) for row in values)
-    cells = tuple(zip(*values, strict=True))
+        values = [row + (None,) * (width - len(row)) for row in values]
+    cells = [list(column) for column in zip(*values, strict=True)]
+    return Frame(keys, events, writes, cells, *rest)
+
+
+def _packed(records: Sequence[Record]) -> bytes:
     try:
-        return _encode((keys, events, writes, cells, *rest))
+        return _encode(_framed(records))
     except (OverflowError, UnicodeEncodeError) as error:
         raise InvalidInput("Record", f"a record cannot be kept: {error}") from None
 

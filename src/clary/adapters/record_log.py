@@ -76,6 +76,14 @@ class RecordLog:
                 self._begin(self._number + 1)
             return [number for number in self.numbers() if number < self._number]
 
+    def reserve(self) -> int:
+        """Give the number of a segment that nothing is appended to, after all there is."""
+        with self._turn, locked(self.folder / "lock"):
+            self._find_end()
+            number = self._number + (self._end > 0)
+            self._begin(number + 1)
+            return number
+
     def numbers(self) -> Sequence[int]:
         """Give the numbers of the segments that there are, in order."""
         with contextlib.suppress(FileNotFoundError):
