@@ -61,7 +61,7 @@ def tiles_of(rows, key, known_at_us):
     return {number: windows.tile(held, AGGREGATES) for number, held in made.items()}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 3), moments()), max_size=30),
     st.lists(st.tuples(st.integers(1, 4), TIMES), max_size=8),
