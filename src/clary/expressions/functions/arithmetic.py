@@ -71,6 +71,12 @@ def power(base: float, exponent: float) -> float:
         return math.nan
 
 
+_SPARK_DIVISION = (
+    "CASE WHEN {0} IS NULL OR {1} IS NULL THEN NULL WHEN {1} <> 0D THEN {0} / {1} "
+    "WHEN isnan({0}) OR {0} = 0D THEN CAST('NaN' AS DOUBLE) "
+    "WHEN ({0} > 0D) = (CAST({1} AS STRING) = '0.0') THEN CAST('Infinity' AS DOUBLE) "
+    "ELSE CAST('-Infinity' AS DOUBLE) END"
+)
 _INTEGERS, _FLOATS = (BIGINT, BIGINT), (DOUBLE, DOUBLE)
 FUNCTIONS = (
     Function("+", _INTEGERS, BIGINT, _add, "{0} + {1}", "{0} + {1}", fails=True),
@@ -79,7 +85,7 @@ FUNCTIONS = (
     Function("-", _FLOATS, DOUBLE, "{0} - {1}", "{0} - {1}", "{0} - {1}"),
     Function("*", _INTEGERS, BIGINT, _multiply, "{0} * {1}", "{0} * {1}", fails=True),
     Function("*", _FLOATS, DOUBLE, "{0} * {1}", "{0} * {1}", "{0} * {1}"),
-    Function("/", _FLOATS, DOUBLE, _divide, "{0} / {1}", None),
+    Function("/", _FLOATS, DOUBLE, _divide, "{0} / {1}", _SPARK_DIVISION),
     Function("//", _INTEGERS, BIGINT, _quotient, "{0} // {1}", "{0} DIV {1}", fails=True),
     Function("%", _INTEGERS, BIGINT, _remainder, "{0} % {1}", None, fails=True),
     Function("%", _FLOATS, DOUBLE, _modulo, "{0} % {1}", None),
