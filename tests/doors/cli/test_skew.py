@@ -8,6 +8,7 @@ import random
 import pytest
 
 from clary.config import Config
+from clary.doors.python.session import connect
 from clary.features.model import FEATURE_GROUP
 from clary.features.views import VIEW
 from clary.kernel.clock import now, now_us
@@ -151,3 +152,12 @@ def test_what_there_is_not_is_said(world, clary):
     assert said.code == 1
     assert "a logged request of risk does not exist" in said.err
     assert "is no version" in clary("skew", "risk/x").err
+
+
+def test_a_session_stores_what_was_logged_before_it_ends(home):
+    kind = Ref(DEFAULT_ACCOUNT, DEFAULT_REGION, "facts", "clicks")
+    with connect(home) as session:
+        assert session.platform.feature_store.facts.log(kind, "7", {"page": "cart"})
+    with connect(home) as session:
+        (fact,) = session.platform.feature_store.fact_queries.each(kind)
+    assert fact.facts == {"page": "cart"}

@@ -115,6 +115,7 @@ def run(config: Config) -> None:
         platform.shadows.close()
         platform.serving.close()
         platform.captures.close()
+        platform.feature_store.close()
         platform.recorder.close()
 
 

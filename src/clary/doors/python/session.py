@@ -169,6 +169,7 @@ class Session:
         self.platform.shadows.close()
         self.platform.serving.close()
         self.platform.captures.close()
+        self.platform.feature_store.close()
         self.platform.recorder.close()
 
     def __enter__(self) -> Self:
