@@ -28,18 +28,30 @@ _LONGEST_MESSAGE = 2048
 
 def put_record(call: Call) -> JsonObject:
     """Write a record."""
-    _put(call, call.params, call.params.get("TtlDuration"))
+    group, record = _checked(call, call.params, call.params.get("TtlDuration"))
+    call.platform.features.write(group, [record], _stores(call.params))
     return {}
 
 
 def batch_write_record(call: Call) -> JsonObject:
     """Write several records; what is wrong with one does not stop the others."""
     errors = []
+    parts: dict[tuple[str, ...], tuple[Group, list[Record]]] = {}
     for entry in call.params["Entries"]:
+        stores = _stores(entry)
         try:
-            _put(call, entry, entry.get("TtlDuration", call.params.get("TtlDuration")))
+            ttl = entry.get("TtlDuration", call.params.get("TtlDuration"))
+            group, record = _checked(call, entry, ttl)
+            group.stores(stores)
         except ClaryError as error:
             errors.append({"Entry": entry, **_said(error)})
+        else:
+            part = parts.setdefault((group.online_table, *sorted(stores)), (group, []))
+            part[1].append(record)
+    for (_, *chosen), (group, records) in parts.items():
+        call.platform.features.write(
+            group, records, [one for one in _STORES.values() if one in chosen]
+        )
     return {"Errors": errors, "UnprocessedEntries": []}
 
 
@@ -102,12 +114,11 @@ def delete_record(call: Call) -> JsonObject:
     return {}
 
 
-def _put(call: Call, entry: JsonObject, ttl: JsonObject | None) -> None:
-    call.platform.features.put_record(
+def _checked(call: Call, entry: JsonObject, ttl: JsonObject | None) -> tuple[Group, Record]:
+    return call.platform.features.checked(
         named_group(call, entry["FeatureGroupName"]),
         _values(entry["Record"]),
         is_text=True,
-        stores=_stores(entry),
         ttl_us=_ttl_us(ttl),
     )
 
