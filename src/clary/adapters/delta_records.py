@@ -315,13 +315,19 @@ def _put(path: Path, content: bytes) -> None:
 
 def _framed(records: Sequence[Record]) -> Frame:
     """Turn records into columns; values that some lack are None."""
-    columns = map(list, zip(*map(msgspec.structs.astuple, records), strict=True))
-    keys, events, writes, values, *rest = columns
+    values = [one.values for one in records]
     width = max(map(len, values))
-    if any(len(row) != width for row in values):
+    if min(map(len, values)) < width:
         values = [row + (None,) * (width - len(row)) for row in values]
-    cells = [list(column) for column in zip(*values, strict=True)]
-    return Frame(keys, events, writes, cells, *rest)
+    return Frame(
+        [one.key for one in records],
+        [one.event_us for one in records],
+        [one.write_us for one in records],
+        [[row[at] for row in values] for at in range(width)],
+        [one.schema for one in records],
+        [one.is_deleted for one in records],
+        [one.expires_us for one in records],
+    )
 
 
 def _packed(records: Sequence[Record]) -> bytes:
