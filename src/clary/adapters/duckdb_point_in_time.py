@@ -124,9 +124,10 @@ class _Join:
         """Make the table of the features asked for, by label."""
         self._ask(source)
         rows, columns = self._rows(source)
-        chosen = method(self._fan_out(), known_per_label=bool(self._question.known_at))
+        keyed = f"(SELECT {columns} AS id, * FROM {rows})"
+        chosen = method(self._fan_out(keyed), known_per_label=bool(self._question.known_at))
         template = _PAIRS if chosen == "pairs" else _ASOF
-        keys = template.format(rows=f"(SELECT {columns} AS id, * FROM {rows})")
+        keys = template.format(rows=keyed)
         self._run(f"CREATE OR REPLACE TEMP TABLE met AS {keys}")
         young = "" if source.ttl_us is None else f"AND met.t - met.m.event < {source.ttl_us}"
         features = ", ".join(f"f.{name(feature)}" for feature in source.names)
@@ -182,11 +183,13 @@ class _Join:
     def _moment(self, column: str) -> str:
         return moment(column, self._types[column])
 
-    def _fan_out(self) -> float:
+    def _fan_out(self, rows: str) -> float:
         counted = self._connection.execute(
-            "SELECT sum(n * n) / sum(n) FROM (SELECT count(*)::DOUBLE AS n FROM asked GROUP BY id)"
+            "SELECT coalesce(sum(n), 0) / greatest((SELECT count(*) FROM asked) +"
+            f" (SELECT count(*) FROM {rows}), 1) FROM {rows} JOIN"
+            " (SELECT id, count(*)::DOUBLE AS n FROM asked GROUP BY id) USING (id)"
         ).fetchone()
-        return float(counted[0]) if counted and counted[0] else 1.0
+        return float(counted[0]) if counted else 0.0
 
 
 def key(schema: Schema, column: str, found: str) -> str:

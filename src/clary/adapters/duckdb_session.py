@@ -50,7 +50,7 @@ class DuckDB:
         What one may hold in memory.
     """
 
-    def __init__(self, scratch: Path, *, memory_bytes: int = 400 << 20) -> None:
+    def __init__(self, scratch: Path, *, memory_bytes: int = 360 << 20) -> None:
         self._scratch = scratch
         self._memory_bytes = memory_bytes
 

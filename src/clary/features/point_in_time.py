@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol
 
 from clary.features.model import Schema  # noqa: TC001 - a source is read back from JSON
 
-LARGEST_FAN_OUT = 24.0
-"""Labels of one entity, averaged over labels, up to which every pair of row and label is tried."""
+LARGEST_FAN_OUT = 6.0
+"""Pairs of a row and a label of one entity, for each row and label, up to which all are tried."""
 
 Form = Literal["arrow", "pandas", "polars"]
 Method = Literal["pairs", "asof"]
@@ -112,13 +112,13 @@ class PointInTime(Protocol):
 def method(fan_out: float, *, known_per_label: bool) -> Method:
     """Choose how rows and labels meet.
 
-    Trying all pairs of an entity streams, and is the faster until labels crowd on few entities;
-    ordered ``ASOF`` is the other. It cannot ask for each label's own time of knowing.
+    Trying all pairs of an entity streams, and is the faster while entities have few rows or few
+    labels; ordered ``ASOF`` is the other. It cannot ask for each label's own time of knowing.
 
     Parameters
     ----------
     fan_out
-        How many labels share a label's entity, averaged over labels; at least 1.
+        How many pairs of a row and a label of the same entity there are, for each row and label.
     known_per_label
         Whether each label has its own time of knowing.
 
