@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clary.doors.python.blocks import fail, otherwise, raw_step, register, when
     from clary.doors.python.declared import File
+    from clary.doors.python.features import FeatureGroup
     from clary.doors.python.pipelines import pipeline
     from clary.doors.python.runs import run, runs
     from clary.doors.python.session import connect
@@ -30,6 +31,7 @@ __all__ = [
     "AlreadyExists",
     "ClaryError",
     "Conflict",
+    "FeatureGroup",
     "File",
     "Forbidden",
     "InvalidInput",
@@ -53,6 +55,7 @@ __all__ = [
 ]
 _PLACES = {
     **dict.fromkeys(("fail", "otherwise", "raw_step", "register", "when"), "doors.python.blocks"),
+    "FeatureGroup": "doors.python.features",
     "File": "doors.python.declared",
     **dict.fromkeys(("run", "runs"), "doors.python.runs"),
     "connect": "doors.python.session",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clary.config import Config
+    from clary.features.point_in_time import PointInTime
     from clary.features.ports import OnlineStore
     from clary.kernel.ports import MetadataStore, ObjectStore
     from clary.kernel.work import Handler
@@ -48,6 +49,7 @@ class FeatureStore:
     upkeep: Upkeep
     features: Features
     updates: Updates
+    frames: PointInTime
     training_sets: TrainingSets
     queries: Queries
     executions: Executions
@@ -108,6 +110,7 @@ def open_feature_store(
         upkeep=upkeep,
         features=features,
         updates=Updates(features),
+        frames=joins,
         training_sets=training_sets,
         queries=queries,
         executions=Executions(store, objects, queries),

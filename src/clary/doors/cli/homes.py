@@ -22,6 +22,7 @@ _COMMANDS = {
     "pipeline-execution": "executions",
     "model-package-group": "models",
     "endpoint": "endpoints",
+    "feature-group": "features",
 }
 
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "batch": ("batch", "Predict objects with a registered model version."),
     "metrics": ("metrics", "List metrics, and show how one went."),
     "endpoints": ("endpoints", "Deploy models, ask them, replace them, look at them."),
+    "features": ("features", "List and show feature groups, get and put their records."),
     "lineage": ("lineage", "Show what a model version, a job or a file was made from."),
     "reproduce": (
         "reproduce",
