@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import http_features
+import offline_features
 import online_features
 from feast_peer import Feast
 from online_features import ENTITIES
@@ -25,4 +26,4 @@ def figures() -> list[Figure]:
             made = [*online_features.figures(folder, feast), *http_features.figures(folder, feast)]
         finally:
             feast.close()
-        return [*made, *online_features.million(folder)]
+        return [*made, *online_features.million(folder), *offline_features.figures(folder)]
