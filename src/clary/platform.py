@@ -315,7 +315,8 @@ def open_platform(config: Config) -> Platform:
             **feature_store.handlers,
         },
         {
-            **_PARALLEL | feature_store.parallel,
+            **_PARALLEL,
+            **feature_store.parallel,
             FOLLOWER: max(1, journal.readers),
             **dict.fromkeys(KINDS, config.parallel_jobs),
         },

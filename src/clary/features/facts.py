@@ -176,6 +176,11 @@ class Facts:
             self._wake.set()
         return True
 
+    def lose(self, of: Ref) -> None:
+        """Count a fact that cannot be kept."""
+        with self._lock:
+            self._lost[of] += 1
+
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until what has been kept so far is stored, or lost; return whether that is so."""
         with self._changed:
@@ -206,7 +211,7 @@ class Facts:
             lost, self._lost = self._lost, Counter()
             many, self._size, self._count = self._count, 0, 0
         for of, count in lost.items():
-            self._losses.add(of, count, "they came too fast, or after the end")
+            self._losses.add(of, count, "they came too fast, are too large, or came after the end")
         for of, lines in taken.items():
             try:
                 self._store.append(table(of), lines)

@@ -10,7 +10,7 @@ from clary.features.replay import of_view
 from clary.features.replay import replay as replayed
 from clary.kernel.clock import now_us
 from clary.kernel.codec import from_json, to_json
-from clary.kernel.errors import InvalidInput, NotFound
+from clary.kernel.errors import InvalidInput, LimitExceeded, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -65,7 +65,7 @@ class ViewLog:
     ) -> dict[str, Value]:
         """Compute the features of one entity now, and log them with the facts they are made of.
 
-        Whatever becomes of the log, the features are given: what it has no room for is counted.
+        What the log has no room for, or what is larger than a fact may be, is counted as lost.
 
         Raises
         ------
@@ -85,7 +85,10 @@ class ViewLog:
         said = dict(context or {})
         name = entity_text(entity)
         fact = Fact(name, at, at, used, said, request_id, definition.digest, dict(served))
-        self._facts.keep(unversioned(found), fact)
+        try:
+            self._facts.keep(unversioned(found), fact)
+        except LimitExceeded:
+            self._facts.lose(unversioned(found))
         return served
 
     def definition(self, ref: Ref) -> Definition:

@@ -9,6 +9,7 @@ import pytest
 
 from clary.config import Config
 from clary.doors.python.session import connect
+from clary.features.facts import LOST
 from clary.features.model import FEATURE_GROUP
 from clary.features.views import VIEW
 from clary.kernel.clock import now, now_us
@@ -143,6 +144,18 @@ def test_changed_code_is_told(world, clary):
     assert "of cause code" in said.err
     assert "amount + 1" in said.out
     assert clary("skew", "risk/1", "--logged-only").code == 0
+
+
+def test_what_is_too_large_to_log_is_served_and_counted(world):
+    world.define()
+    world.put(3, now_us() / 1e6 - 9, city="x" * 200_000)
+    served = world.store.view_log.vector(RISK, {"id": 3}, {"amount": 2.0})
+    assert served["place"] == "X" * 200_000
+    assert world.store.facts.flush()
+    world.store.facts.close()
+    (lost,) = [one for one in world.platform.recorder.totals() if one.metric.name == LOST]
+    assert lost.tally.total == 1
+    assert list(world.store.fact_queries.each(RISK)) == []
 
 
 def test_what_there_is_not_is_said(world, clary):
