@@ -1,6 +1,8 @@
 """What the language takes, what it refuses, and what it says then."""
 
 import itertools
+import subprocess
+import sys
 
 import duckdb
 import pytest
@@ -182,3 +184,32 @@ def test_spark_has_a_text_or_says_that_it_has_none():
     )
     with pytest.raises(NotSupported, match="upper has no text in Spark"):
         parse("upper(s)", SCHEMA).spark()
+
+
+def test_wide_choices_run():
+    branches = " ".join(f"WHEN a = {number} THEN 'v{number}'" for number in range(500))
+    choose = parse(f"CASE {branches} ELSE 'none' END", SCHEMA).row()
+    assert [choose({"a": a}) for a in (0, 499, 500, None)] == ["v0", "v499", "none", "none"]
+    first = parse(f"coalesce({', '.join(['s'] * 500)}, 'x')", SCHEMA).row()
+    assert first({"s": None}) == "x"
+
+
+def test_two_columns_of_one_name_are_refused():
+    with pytest.raises(InvalidInput, match="two columns are called A"):
+        parse("a", {"a": BIGINT, "A": DOUBLE})
+
+
+def test_without_the_extra_one_sentence_says_so():
+    program = (
+        "import sys; sys.modules['sqlglot'] = None\n"
+        "from clary.expressions import BIGINT, parse\n"
+        "from clary.kernel.errors import NotSupported\n"
+        "try: parse('a', {'a': BIGINT})\n"
+        "except NotSupported as error: print(error.message, error.hint)\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert (
+        said.stdout == "expressions need sqlglot, which is not installed install clary[features]\n"
+    )

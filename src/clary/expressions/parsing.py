@@ -57,12 +57,21 @@ def parse_tree(text: str, schema: Mapping[str, Type]) -> Node:
         found = sqlglot.parse(text, dialect=_Language)
         if len(found) != 1 or found[0] is None:
             raise InvalidInput("expression", f"{text[:80]!r} is not one expression")
-        return _Reader({name.lower(): (name, kind) for name, kind in schema.items()}).read(found[0])
+        return _Reader(_by_lower_name(schema)).read(found[0])
     except SqlglotError as error:
         first = str(error).splitlines()[0] if str(error) else "not readable"
         raise InvalidInput("expression", f"{text[:80]!r}: {first}") from None
     except RecursionError:
         raise LimitExceeded(f"the expression is over {DEEPEST} levels deep") from None
+
+
+def _by_lower_name(schema: Mapping[str, Type]) -> dict[str, tuple[str, Type]]:
+    found: dict[str, tuple[str, Type]] = {}
+    for name, kind in schema.items():
+        if name.lower() in found:
+            raise InvalidInput("schema", f"two columns are called {name}, but for the case")
+        found[name.lower()] = (name, kind)
+    return found
 
 
 class _Reader:

@@ -28,16 +28,16 @@ def _or(left: bool | None, right: bool | None) -> bool | None:  # noqa: FBT001 -
 def _case(sources: Sequence[str], _name: Name) -> str:
     chosen = sources[-1]
     for place in range(len(sources) - 3, -1, -2):
-        chosen = f"({sources[place + 1]} if {sources[place]} else {chosen})"
-    return chosen
+        chosen = f"{sources[place + 1]} if {sources[place]} else {chosen}"
+    return f"({chosen})"
 
 
 def _coalesce(sources: Sequence[str], name: Name) -> str:
     found = sources[-1]
     for source in reversed(sources[:-1]):
         one = name()
-        found = f"({one} if ({one} := {source}) is not None else {found})"
-    return found
+        found = f"{one} if ({one} := {source}) is not None else {found}"
+    return f"({found})"
 
 
 def _null_if(value: Any, other: Any) -> Any:

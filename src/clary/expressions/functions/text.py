@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _FARTHEST = 2**32 - 1
 _MOST_REPEATS = 1_000
 _SPACES = " \u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+_CASED_BELOW = 0x20000
 _SHARP_S, _CAPITAL_SHARP_S = 0xDF, 0x1E9E
 _IOTA_TITLES = {0x1FB3: 0x1FBC, 0x1FC3: 0x1FCC, 0x1FF3: 0x1FFC} | {
     code: code + 8 for first in (0x1F80, 0x1F90, 0x1FA0) for code in range(first, first + 8)
@@ -28,7 +29,7 @@ _SPECIAL_LOWER = {0x130: 0x69}
 def _mapping(method: Callable[[str], str]) -> Mapping[int, str | int]:
     """Map every character to its one-character counterpart."""
     found: dict[int, str | int] = {}
-    for code in range(sys.maxunicode + 1):
+    for code in range(_CASED_BELOW):
         other = method(chr(code))
         if len(other) == 1 and other != chr(code):
             found[code] = other
