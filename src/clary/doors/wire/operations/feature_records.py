@@ -162,16 +162,20 @@ def _names(group: Group, names: Sequence[str]) -> Sequence[str]:
 def _batch(call: Call, asked: JsonObject) -> tuple[list[JsonObject], list[JsonObject]]:
     """Read what is asked of one group: the records found, and an error for each key refused."""
     name, ref = asked["FeatureGroupName"], named_group(call, asked["FeatureGroupName"])
+    wanted = asked["RecordIdentifiersValueAsString"]
+    try:
+        group = call.platform.features.group(ref)
+        names = _names(group, asked.get("FeatureNames", ()))
+    except ClaryError as error:
+        return [], [_refused(name, key, error) for key in wanted]
     keys, wrong = [], []
-    for key in asked["RecordIdentifiersValueAsString"]:
+    for key in wanted:
         try:
-            group = call.platform.features.group(ref)
-            names = _names(group, asked.get("FeatureNames", ()))
             group.key(key)
-            keys.append(key)
         except ClaryError as error:
-            place = {"FeatureGroupName": name, "RecordIdentifierValueAsString": key}
-            wrong.append({**place, **_said(error)})
+            wrong.append(_refused(name, key, error))
+        else:
+            keys.append(key)
     found = call.platform.features.get_records([(ref, key) for key in keys])
     records = [
         {
@@ -183,6 +187,10 @@ def _batch(call: Call, asked: JsonObject) -> tuple[list[JsonObject], list[JsonOb
         if record is not None
     ]
     return records, wrong
+
+
+def _refused(name: str, key: str, error: ClaryError) -> JsonObject:
+    return {"FeatureGroupName": name, "RecordIdentifierValueAsString": key, **_said(error)}
 
 
 def _found(call: Call, group: Group, record: Record, names: Sequence[str]) -> JsonObject:
