@@ -14,6 +14,7 @@ from clary.adapters.duckdb_sql import DuckDBSql
 from clary.adapters.duckdb_views import DuckViews
 from clary.adapters.fact_files import FactFiles
 from clary.adapters.online_records import online_records
+from clary.features.erasure import Erasure
 from clary.features.executions import EXECUTION, Executions
 from clary.features.fact_queries import FactQueries
 from clary.features.facts import Facts
@@ -47,6 +48,7 @@ class FeatureStore:
     online: OnlineStore
     offline: DeltaRecords
     upkeep: Upkeep
+    erasure: Erasure
     features: Features
     updates: Updates
     frames: PointInTime
@@ -108,6 +110,7 @@ def open_feature_store(
         online=online,
         offline=offline,
         upkeep=upkeep,
+        erasure=Erasure(store, features, online, offline),
         features=features,
         updates=Updates(features),
         frames=joins,
