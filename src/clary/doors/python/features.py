@@ -145,7 +145,9 @@ class FeatureGroup:
     ) -> list[dict[str, Value] | None]:
         """Read the latest values of entities in one read, in the order of ``keys``."""
         found = self._features.get_records([(self._ref, key) for key in keys])
-        return [record and group.picked(record, features) for group, record in found]
+        return [
+            None if record is None else group.picked(record, features) for group, record in found
+        ]
 
     def delete(
         self, key: object, *, at: datetime | str | float | None = None, hard: bool = False
