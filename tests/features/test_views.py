@@ -317,3 +317,11 @@ def test_a_version_that_is_deleted_leaves_the_others(world):
         world.views.describe(one)
     assert world.views.describe(ref(VIEW, "spending")).ref == two
     assert world.define().version == 3
+
+
+def test_a_view_whose_group_is_deleted_rests(world):
+    view = world.define()
+    world.store.features.delete(ref(FEATURE_GROUP, "payments"), actor="me")
+    world.refresh(view)
+    with pytest.raises(NotFound, match="payments"):
+        world.views.vector(view, {"id": 1})

@@ -160,3 +160,14 @@ def test_an_evaluation_reads_the_tiles_that_it_says():
 def test_other_windows_are_refused(text):
     with pytest.raises(InvalidInput, match="window"):
         windows.window_us(text, field="aggregates.spent.window")
+
+
+def test_sums_beyond_64_bits_are_kept_exactly():
+    most = 2**63 - 1
+    one = Aggregate("n", "sum", 0, 7 * HOUR_US)
+    rows = [Moment(at, 0, is_deleted=False, inputs=(most,)) for at in range(1, 4)]
+    held = windows.decode(windows.encode(windows.tile(rows, [one])))
+
+    assert windows.evaluate({0: held}, [one], LENGTH_US, LENGTH_US - 1) == [None]
+    two = windows.tile([*rows[:2], Moment(4, 0, is_deleted=False, inputs=(-most,))], [one])
+    assert windows.evaluate({0: two}, [one], LENGTH_US, LENGTH_US - 1) == [most]

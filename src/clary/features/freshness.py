@@ -12,6 +12,7 @@ from clary.features.view_engine import Change, Stream
 from clary.features.views import VIEW
 from clary.features.windows import Moment
 from clary.kernel.clock import now, now_us
+from clary.kernel.errors import NotFound
 from clary.kernel.resource import Query
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ class Freshness:
 
     def run(self, found: Resource, stopping: threading.Event) -> datetime | None:
         """Add what is new to a view's tiles; the worker's handler of ``VIEW``."""
-        opened = self._views.open(found.ref)
+        try:
+            opened = self._views.open(found.ref)
+        except NotFound:  # a group of it was deleted; rows of one made anew wake it
+            return None
         for stream, tiles in zip(opened.checked.streams, opened.tiles, strict=True):
             table = stream.group.offline_table
             seen = {**_NONE, **found.body["seen"].get(table, {})}

@@ -233,15 +233,19 @@ def parts(values: Sequence[Any]) -> State:
     """Write the exact sum of numbers as few numbers with the same exact sum.
 
     Doubles become doubles, each the rounded rest that the ones before leave; what is infinite or
-    NaN stands for all. Where doubles overflow on the way, the values stay as they are.
+    NaN stands for all. Where doubles overflow on the way, or integers leave 64 bits, the values
+    stay as they are.
 
     Examples
     --------
     >>> parts([1e16, 1.0, -1e16]), parts([1, 2]), parts([math.inf, 1.0])
     ([1.0], [3], [inf])
     """
-    if not any(isinstance(value, float) for value in values):
-        return [sum(values)] if values else []
+    if not values:
+        return []
+    if not isinstance(values[0], float):
+        whole = sum(values)
+        return [whole] if whole in _INT64 else list(values)
     odd = [value for value in values if not math.isfinite(value)]
     if odd:
         return [total(odd)]
