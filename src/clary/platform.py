@@ -315,8 +315,7 @@ def open_platform(config: Config) -> Platform:
             **feature_store.handlers,
         },
         {
-            **_PARALLEL,
-            **feature_store.parallel,
+            **_PARALLEL | dict(feature_store.parallel),
             FOLLOWER: max(1, journal.readers),
             **dict.fromkeys(KINDS, config.parallel_jobs),
         },

@@ -276,7 +276,12 @@ def same(one: Any, other: Any) -> bool:
 
     Examples
     --------
-    >>> same(math.nan, math.nan), same(0.0, -0.0), same(1, 1.0), same([1.5, None], [1.5, None])
+    >>> (
+    ...     same(float("nan"), float("nan")),
+    ...     same(0.0, -0.0),
+    ...     same(1, 1.0),
+    ...     same([1.5, None], [1.5, None]),
+    ... )
     (True, False, False, True)
     """
     if type(one) is not type(other):
