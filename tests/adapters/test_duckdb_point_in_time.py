@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import UTC, datetime
 
 import polars as pl
@@ -187,3 +188,12 @@ def test_memory_is_bounded(tmp_path, people):
     with pytest.raises(LimitExceeded, match="needs more than 2 MiB"):
         small.join(labels, Question((people,), "t"))
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_what_killed_processes_spilled_is_removed(tmp_path):
+    duckdb = DuckDB(tmp_path)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / f"{ended.pid}-left").mkdir()
+    with duckdb.folder() as first, duckdb.folder() as second:
+        assert {str(one) for one in tmp_path.iterdir()} == {first, second}

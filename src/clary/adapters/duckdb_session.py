@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from contextlib import contextmanager
 from importlib import import_module
@@ -91,8 +92,11 @@ class DuckDB:
 
     @contextmanager
     def folder(self) -> Iterator[str]:
-        """Make a directory that is there for the block."""
+        """Make a directory that is there for the block; remove those of processes that died."""
         self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left in self._scratch.glob("[0-9]*-*"):
+            if not _lives(int(left.name.partition("-")[0])):
+                shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix=f"{os.getpid()}-") as made:
             yield made
 
@@ -108,6 +112,14 @@ class DuckDB:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
+    return True
 
 
 def _confine(connection: DuckDBPyConnection, files: Sequence[str]) -> None:
