@@ -52,6 +52,7 @@ read a decimal or a smaller integer.
   The parts of a `timestamptz` are taken after `AT TIME ZONE`.
 - Regular expressions are what RE2 and Python read alike and match in polynomial time: no flags, no
   look-around, no quantifier of a group with a quantifier or an alternative inside.
+- An expression has at most 20,000 characters, and calls nest about thirty deep.
 - Not here, because the executions would differ or could not be bounded: aggregates, windows,
   subqueries, lambdas, `random`, the present time, intervals as values, decimals, `try`, `reverse`,
   weeks between dates, equality of lists; refused by name with the nearest there is.

@@ -62,7 +62,7 @@ def parse_tree(text: str, schema: Mapping[str, Type]) -> Node:
         first = str(error).splitlines()[0] if str(error) else "not readable"
         raise InvalidInput("expression", f"{text[:80]!r}: {first}") from None
     except RecursionError:
-        raise LimitExceeded(f"the expression is over {DEEPEST} levels deep") from None
+        raise LimitExceeded("the expression is nested too deeply") from None
 
 
 def _by_lower_name(schema: Mapping[str, Type]) -> dict[str, tuple[str, Type]]:
