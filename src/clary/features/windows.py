@@ -265,10 +265,15 @@ def total(values: Sequence[Any]) -> float:
     --------
     >>> total([1e308, 1e308, -1e308]), total([1e308, 1e308]), total([math.inf, -math.inf])
     (1e+308, inf, nan)
+    >>> total([1e308, 1e308, -math.inf])
+    -inf
     """
     try:
         return math.fsum(values) + 0.0
     except OverflowError:
+        odd = [value for value in values if not math.isfinite(value)]
+        if odd:
+            return total(odd)
         exact = sum(map(Fraction, values))
         try:
             return float(exact)
