@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clary.features.facts import table
@@ -107,10 +106,6 @@ class FactQueries:
                 found = _newest(found, limit)
         return _newest(found, limit)
 
-    def first(self, of: Ref, wanted: Wanted | None = None) -> Fact | None:
-        """Give the fact that was written first, None where there is none."""
-        return next(islice(self.each(of, wanted), 1), None)
-
     def forget(self, of: Ref, before_us: int) -> int:
         """Remove old facts, in whole files; return how many there were."""
         return self._store.forget(table(of), before_us)
@@ -118,11 +113,6 @@ class FactQueries:
     def erase(self, of: Ref, entity: str) -> int:
         """Remove every fact of an entity; return how many there were."""
         return self._store.erase(table(of), entity)
-
-
-def since(wanted: Wanted, start_us: int) -> Wanted:
-    """Ask for the same from a later time on."""
-    return replace(wanted, start_us=max(wanted.start_us, start_us))
 
 
 def _newest(found: list[Fact], limit: int) -> list[Fact]:
