@@ -44,6 +44,7 @@ __all__ = [
     "connect",
     "endpoints",
     "fail",
+    "features",
     "otherwise",
     "pipeline",
     "raw_step",
@@ -68,8 +69,8 @@ _PLACES = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'clary' has no attribute {name!r}")
-    if name == "endpoints":
-        return import_module("clary.endpoints")
+    if name in {"endpoints", "features"}:
+        return import_module(f"clary.{name}")
     found = getattr(import_module(f"clary.{_PLACES.get(name, 'kernel.errors')}"), name)
     globals()[name] = found
     return found

@@ -74,7 +74,7 @@ class FeatureStore:
         }
 
     @property
-    def parallel(self) -> Mapping[str, int]:
+    def parallel(self) -> dict[str, int]:
         """How many of a kind are worked on at once, where it is not one."""
         return {UPKEEP: 2, EXECUTION: 2}
 

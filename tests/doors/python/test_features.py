@@ -128,3 +128,18 @@ def test_keys_are_no_sql(session):
     latest = clary.FeatureGroup("only-now", identifier="id", event_time="at", offline=False)
     with pytest.raises(clary.InvalidInput, match="no offline store"):
         latest.history("7")
+
+
+def test_groups_are_listed_asked_and_trained_on(group):
+    group.put({"id": 1, "at": DAY, "age": 30})
+    group.put({"id": 1, "at": DAY + timedelta(1), "age": 31})
+    assert group.name in [one.name for one in clary.features.list()]
+    query = f'SELECT age FROM history."{group.name}" ORDER BY age'
+    assert clary.features.sql(query)["age"].tolist() == [30, 31]
+    times = [DAY - timedelta(1), DAY, DAY + timedelta(2)]
+    labels = pd.DataFrame({"id": [1, 1, 1], "when": times})
+    feature = f"{group.name}.age"
+    made = clary.features.training_set(labels, [feature], time="when", form="polars")
+    assert made[feature].to_list() == [None, 30, 31]
+    with pytest.raises(clary.InvalidInput, match=r"form: .*pandas, polars, arrow"):
+        clary.features.sql(query, form="csv")
