@@ -173,7 +173,7 @@ def _open_serving(
     alarms: Alarms,
     messages: Messages,
 ) -> _Serving:
-    fleets = Fleets(tools)
+    fleets = Fleets(tools, recorder)
     endpoints = Endpoints(tools.store, fleets, alarms)
     home = config.home
     compiled = OnnxModels(home / "compiled")
