@@ -66,11 +66,17 @@ class Turn:
         Interrupted
             Somebody else is to go on, or the fleet has changed meanwhile.
         Unavailable
-            An instance cannot be started now.
+            An instance cannot be started or ended now.
         """
         phases = {"starting": self._starting, "ready": self._ready, "leaving": self._leaving}
+        unavailable: Unavailable | None = None
         for one in self._state.instances:
-            phases[one.phase](one)
+            try:
+                phases[one.phase](one)
+            except Unavailable as error:  # the others go on
+                unavailable = error
+        if unavailable is not None:
+            raise unavailable
         if self._resource.status == "Draining":
             return self._drained()
         if self._resource.status != "Failed" and not self._spec.compiled:
