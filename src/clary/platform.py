@@ -272,7 +272,9 @@ def open_platform(config: Config) -> Platform:
         "EndpointConfig": EndpointConfigStep(serving.endpoints),
         "Endpoint": EndpointStep(serving.endpoints),
     }
-    pipelines = Pipelines(store, objects, kinds, known=check_property)
+    pipelines = Pipelines(
+        store, objects, kinds, known=check_property, crew=jobs.crew(config.parallel_jobs)
+    )
     run_events = RunEvents(store, lineage)
     senders: list[Sender] = [JobMetrics(store, logs, experiments.metrics)]
     senders += [OpenLineage(run_events, config.openlineage)] if config.openlineage else []
