@@ -152,7 +152,7 @@ class Host:
         """Run steps until the connection ends, or one of them was the last."""
         spare = fork(self._server)
         while True:
-            packet, files, _, _ = socket.recv_fds(self._server, _PACKET, 1)
+            packet, files = receive(self._server)
             if packet == LAST and self._ended is not None:  # it ended while that was on its way
                 code, log = self._ended
                 log.open(files[0])
@@ -204,7 +204,7 @@ class Host:
         return code
 
     def _hear(self, log: Log) -> None:
-        packet, files, _, _ = socket.recv_fds(self._server, 64, 1)
+        packet, files = receive(self._server)
         if packet != LAST:
             os._exit(1)
         self._is_last = True
@@ -235,6 +235,15 @@ def empty_shared() -> None:
         with os.scandir(place) as entries:
             for entry in list(entries):
                 remove(Path(entry.path))
+
+
+def receive(server: socket.socket) -> tuple[bytes, list[int]]:
+    """Wait for a packet and the file with it; an empty one when there will be none."""
+    try:
+        packet, files, _, _ = socket.recv_fds(server, _PACKET, 1)
+    except ConnectionResetError:  # it has not read our answer; said once, and then what it sent
+        packet, files, _, _ = socket.recv_fds(server, _PACKET, 1)
+    return packet, files
 
 
 def reply(step: Step, code: int, log: bytes) -> bytes:
@@ -323,11 +332,14 @@ def become(control: socket.socket, output: int) -> NoReturn:
             os.dup2(output, number)
         os.close(output)
         code = run(marshal.loads(packet))  # noqa: S302 - of the server
-        control.send(b"%d" % code)
-    except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
-    os._exit(code)
+        with suppress(OSError):  # the step has closed it
+            control.send(b"%d" % code)
+    except OSError:  # as when there is no room for its files
+        with suppress(OSError, ValueError):
+            traceback.print_exc()
+            sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def prctl(option: int, value: int) -> None:
