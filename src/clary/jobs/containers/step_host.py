@@ -44,8 +44,6 @@ _CHUNK = 1 << 16
 _LONGEST_REPLY = 160 << 10
 _KILLED = 128 + 9
 _SUBREAPER, _DUMPABLE = 36, 4
-_USUAL = ("pickle", "cloudpickle")
-"""What steps import, loaded once."""
 
 _libc = ctypes.CDLL(None)
 
@@ -160,6 +158,7 @@ class Host:
             if not packet:
                 os._exit(0)
             step = marshal.loads(packet)  # noqa: S302 - of the server that started this
+            CODE.likely = step["code"]
             if CODE.install(step["code"], step["files"]):  # the one that waits does not know it
                 spare.end()
                 spare = fork(self._server)
@@ -325,6 +324,7 @@ def become(control: socket.socket, output: int) -> NoReturn:
         prctl(_DUMPABLE, 1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
+        CODE.rehearse()
         packet = control.recv(_PACKET)
         if not packet:
             os._exit(0)
@@ -351,9 +351,8 @@ def main() -> NoReturn:
     """Connect, settle, serve."""
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.connect(str(BASE / "socket"))
-    for name in _USUAL:
-        with suppress(ImportError):
-            import_module(name)
+    with suppress(ImportError):  # what functions were pickled with
+        import_module("cloudpickle")
     prctl(_SUBREAPER, 1)  # what steps leave behind becomes ours to kill
     prctl(_DUMPABLE, 0)  # and no step may trace us
     gc.collect()
