@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clary.jobs.hosting import Host, HostLostError
+from clary.jobs.hosting import COMMAND, Host, HostLostError
 from clary.jobs.launch import specification
 from clary.jobs.shared import Known, Task, prepare
 from clary.kernel.errors import ClaryError
@@ -34,7 +34,6 @@ _PATIENCE_S = 20.0
 """How long a sandbox may take to be there."""
 _LIMIT_S = 2.0 * 86_400
 """How long one may last: what it runs at last has a day."""
-_PROGRAM = "step_host.py"
 
 
 class JobCrew:
@@ -206,7 +205,7 @@ class JobHands:
         self._begun[name] = time.monotonic()
         task = self._queue[0]
         path = {"PYTHONPATH": task.packet["environment"].get("PYTHONPATH", "")}
-        plan = replace(task.plan, argv=(), program=(_PROGRAM,), cwd="/opt/ml", limit_s=_LIMIT_S)
+        plan = replace(task.plan, argv=COMMAND, cwd="/opt/ml", limit_s=_LIMIT_S)
         spec = specification(
             plan,
             plan.hosts[0],

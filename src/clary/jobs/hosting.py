@@ -10,10 +10,12 @@ import marshal
 import os
 import socket
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from clary.jobs.launch import CONTAINERS
 from clary.kernel.errors import ClaryError
 
 if TYPE_CHECKING:
@@ -27,6 +29,19 @@ MOST_BYTES = 96 << 10
 """How large a step may be as one packet."""
 _LAST = b"last"
 _PACKET = 1 << 18
+
+
+_START = """\
+import marshal, sys, types
+with open(sys.argv[1], "rb") as file:
+    modules = marshal.load(file)
+for name, code in modules:
+    module = sys.modules[name] = types.ModuleType(name)
+    exec(code, module.__dict__)
+module.main()
+"""
+COMMAND = ("python3", "-c", _START, "/opt/ml/program")
+"""What runs in the sandbox: modules of ours, compiled once a server and not once a sandbox."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -82,7 +97,11 @@ class Host:
         return (self._to or self._listener).fileno()
 
     def start(self, spec: ProcessSpec) -> None:
-        """Start the process; returns before it is connected. Raises ClaryError."""
+        """Start the process, which is to run COMMAND; returns before it is connected.
+
+        Raises ClaryError or OSError.
+        """
+        (self.ml / "program").write_bytes(_program())
         self._runner.start(spec)
 
     def is_running(self) -> bool:
@@ -148,6 +167,14 @@ class Host:
             socket.send_fds(self._to, [packet], files)
         except OSError as error:
             raise HostLostError(f"{self.name} has ended: {error}") from None
+
+
+@cache
+def _program() -> bytes:
+    modules = [(name, CONTAINERS / f"{name}.py") for name in ("step_worker", "step_host")]
+    return marshal.dumps(
+        [(name, compile(path.read_bytes(), str(path), "exec")) for name, path in modules]
+    )
 
 
 def _is_below(path: str) -> bool:

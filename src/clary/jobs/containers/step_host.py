@@ -27,7 +27,6 @@ import time
 import traceback
 from base64 import b64encode
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -97,14 +96,12 @@ class Log:
             os.write(self._file, out)
 
 
-@dataclass
 class Worker:
     """A forked process: it waits for its step, or runs it."""
 
-    pid: int
-    ending: int
-    control: socket.socket
-    output: int
+    def __init__(self, pid: int, control: socket.socket, output: int) -> None:
+        self.pid, self.ending = pid, os.pidfd_open(pid)
+        self.control, self.output = control, output
 
     def carry(self, log: Log) -> bool:
         """Move some of what it has written into the log; False when that is all for now."""
@@ -314,7 +311,7 @@ def fork(*foreign: Any) -> Worker:
     there.close()
     os.close(inlet)
     os.set_blocking(output, False)
-    return Worker(pid, os.pidfd_open(pid), here, output)
+    return Worker(pid, here, output)
 
 
 def become(control: socket.socket, output: int) -> NoReturn:
