@@ -19,7 +19,6 @@ import json
 import marshal
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -164,7 +163,7 @@ class Host:
             take_on(step["environment"])
             spare = fork(self._server, self._running.control, self._running.output)
             for number in step["stored"]:
-                remove(BASE / number)
+                remove(f"{BASE}/{number}")
             code = self._attend(self._running, log)
             if self._is_last:
                 os._exit(code)
@@ -228,9 +227,7 @@ def kill_strays(spare: int) -> None:
 def empty_shared() -> None:
     """Remove what a step has left in the places that the sandbox has once."""
     for place in ("/tmp", "/dev/shm") if IS_ALONE else ():  # noqa: S108 - inside
-        with os.scandir(place) as entries:
-            for entry in list(entries):
-                remove(Path(entry.path))
+        remove(place)  # the place itself is a mount, and stays
 
 
 def receive(server: socket.socket) -> tuple[bytes, list[int]]:
@@ -267,7 +264,7 @@ def made(step: Step) -> dict[str, bytes] | None:
             entries = list(os.scandir(f"{top}/{folder}"))
         except OSError:
             return None
-        for entry in entries:
+        for entry in list(entries):
             if entry.is_dir(follow_symlinks=False):
                 pending.append(f"{folder}/{entry.name}")
                 continue
@@ -285,13 +282,17 @@ def children() -> list[int]:
     return [int(word) for word in text.split()]
 
 
-def remove(path: Path) -> None:
-    """Remove a file or a folder."""
+def remove(path: str) -> None:
+    """Remove a folder with all that is below it, as far as that can be done."""
+    with suppress(OSError), os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                remove(entry.path)
+            else:
+                with suppress(OSError):
+                    os.unlink(entry.path)
     with suppress(OSError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink()
+        os.rmdir(path)
 
 
 def fork(*foreign: Any) -> Worker:
