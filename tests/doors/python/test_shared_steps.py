@@ -360,7 +360,9 @@ def check_once(opened, execution, steps):
     return {job.ref: job for job in jobs}
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 20))]
+)
 def test_a_process_killed_at_any_moment_loses_and_doubles_nothing(seed, tmp_path):
     wait_s = random.Random(seed).uniform(0.0, 0.25)
     execution = start_and_kill(tmp_path, "killed", lambda _: time.sleep(wait_s))
