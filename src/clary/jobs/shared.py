@@ -16,7 +16,7 @@ from clary.jobs.endings import JobLog, conclude
 from clary.jobs.hosting import MOST_BYTES
 from clary.jobs.inputs import find, listed
 from clary.jobs.instances import Instance
-from clary.jobs.launch import specification
+from clary.jobs.launch import configuration, specification
 from clary.jobs.model import PROCESSING, Ending
 from clary.jobs.outputs import Uploads
 from clary.jobs.requests import DAY_S
@@ -239,7 +239,8 @@ def _task(tools: Tools, known: Known, run: StepRun, number: str) -> Task | None:
     packet = {
         "number": number,
         "folders": [*plan.directories, *(one.source.path for one in inputs)],
-        "given": {path: data for one in inputs for path, data in _content(tools, one)},
+        "given": configuration(plan, plan.hosts[0])
+        | {path: data for one in inputs for path, data in _content(tools, one)},
         "made": [*(one.path for one in plan.targets), posixpath.dirname(plan.exit_message)],
         "script": posixpath.relpath(plan.argv[1], f"{ROOT}/{source.path}"),
         "words": list(plan.argv[2:]),
