@@ -180,7 +180,7 @@ def _open_serving(
     alarms: Alarms,
     messages: Messages,
 ) -> _Serving:
-    fleets = Fleets(tools)
+    fleets = Fleets(tools, recorder)
     endpoints = Endpoints(tools.store, fleets, alarms)
     home = config.home
     compiled = OnnxModels(home / "compiled")
@@ -280,7 +280,9 @@ def open_platform(config: Config) -> Platform:
         "EndpointConfig": EndpointConfigStep(serving.endpoints),
         "Endpoint": EndpointStep(serving.endpoints),
     }
-    pipelines = Pipelines(store, objects, kinds, known=check_property)
+    pipelines = Pipelines(
+        store, objects, kinds, known=check_property, crew=jobs.crew(config.parallel_jobs)
+    )
     run_events = RunEvents(store, lineage)
     senders: list[Sender] = [JobMetrics(store, logs, experiments.metrics)]
     senders += [OpenLineage(run_events, config.openlineage)] if config.openlineage else []

@@ -21,7 +21,7 @@ from clary.endpoints.asynchronous import INVOCATION
 from clary.kernel.resource import Query
 from clary.platform import open_platform
 
-MOMENT = sys.argv[2]
+MOMENT = sys.argv[2] if __name__ == "__main__" else ""
 
 
 def die(moment):
@@ -45,9 +45,14 @@ def begin(self, *, durable=True, _begin=SqliteStore.begin):
     die("after-end")
 
 
-FileObjects.put, SqliteStore.begin = put, begin
-platform = open_platform(Config(home=Path(sys.argv[1]), lease_s=0.5))
-platform.worker.start()
-while platform.store.select(Query(INVOCATION, limit=1)).items:
-    time.sleep(0.01)
-os._exit(0)
+def main(home):
+    FileObjects.put, SqliteStore.begin = put, begin
+    platform = open_platform(Config(home=Path(home), lease_s=0.5))
+    platform.worker.start()
+    while platform.store.select(Query(INVOCATION, limit=1)).items:
+        time.sleep(0.01)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

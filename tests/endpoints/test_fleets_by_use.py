@@ -7,10 +7,12 @@ import threading
 import pytest
 from tests.endpoints.fleet_world import invocation, opened
 
+from clary.adapters.sqlite_series import SqliteSeries
 from clary.endpoints import frames
 from clary.endpoints.invocations import Refused
 from clary.endpoints.model import Serverless, Stage
 from clary.kernel.errors import InvalidInput, LimitExceeded
+from clary.metrics.recorder import Recorder
 
 NAMED = """
 import time, uuid
@@ -157,3 +159,14 @@ def test_a_name_where_there_is_one_model(world):
     ref = world.create("one", model("a"))
     with pytest.raises(InvalidInput, match="no multi-model"):
         ask(world.client(ref), name="a.tar.gz")
+
+
+def test_how_long_starts_took_is_measured(tmp_path):
+    with opened(tmp_path, drain_s=0.1) as world:
+        recorder = Recorder(SqliteSeries(tmp_path / "series.db"))
+        world.fleets._recorder = recorder
+        world.create("less", model("a"), serverless=Serverless(1))
+        (total,) = recorder.totals()
+        assert (total.metric.name, total.metric.unit) == ("ModelSetupTime", "Microseconds")
+        assert 1e3 < total.tally.total < 60e6
+        recorder.close()

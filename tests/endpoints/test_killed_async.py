@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from clary.config import Config
 from clary.doors.python.session import connect
 from clary.endpoints.asynchronous import INVOCATION
+from clary.kernel.codec import plain
 from clary.kernel.names import Ref
 from clary.platform import open_platform
 from clary.queues.model import QUEUE
@@ -80,16 +83,39 @@ def test_each_request_is_answered_once(tmp_path, endpoint):
         }
         kept.append(platform.async_invocations.accept(endpoint, asked, actor="me"))
         assert run(home, moment).returncode == -signal.SIGKILL, moment
+    late = platform.async_invocations.accept(endpoint, asked, actor="me")
+    expire(platform.store, endpoint.sibling(INVOCATION, f"later/{late.uid}"))
     done = run(home, "never")
     assert done.returncode == 0, done.stderr
+    assert failures(platform) == ["its time to live was over before a worker was free"]
     for one in kept:
         bucket, _, key = one.places.output.removeprefix("s3://").partition("/")
         assert b"".join(platform.objects.read(bucket, key)) == b'"cba"'
     ends = Counter(event.ref.name for event in platform.store.events() if is_end(event))
-    assert ends == {f"later/{one.uid}": 1 for one in kept}
+    assert ends == {f"later/{one.uid}": 1 for one in [*kept, late]}
     told = list(platform.queues.messages.all(Ref(endpoint.account, endpoint.region, QUEUE, "told")))
     assert len(told) == len(kept)
     assert platform.async_invocations.backlog(endpoint) == 0
+    platform.async_invocations.accept(endpoint, asked, actor="me")
+    platform.endpoints.delete(endpoint, actor="me")
+    assert run(home, "never").returncode == 0
+    assert "not found" in failures(platform)[-1]
+
+
+def expire(store, ref):
+    """Have a request received two days ago."""
+    with store.begin() as transaction:
+        found = transaction.get(ref)
+        then = plain(found.created_at - timedelta(days=2))
+        transaction.update(replace(found, body={**found.body, "received_at": then}))
+
+
+def failures(platform):
+    return [
+        event.detail["failureReason"]
+        for event in platform.store.events()
+        if is_end(event) and event.action.endswith(".failed")
+    ]
 
 
 def is_end(event):

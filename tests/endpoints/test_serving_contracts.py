@@ -13,6 +13,7 @@ import pytest
 import xgboost
 from scipy import sparse
 from tests.endpoints.fleet_world import XGBOOST, invocation, opened
+from tests.jobs import wheels
 
 from clary.endpoints.invocations import Refused
 
@@ -150,6 +151,29 @@ def test_code_beside_the_artifact(world):
         },
     )
     assert ask(b"[1, 2]", "application/json")[2] == b"3"
+
+
+def test_requirements_are_there_before_the_script(tmp_path, monkeypatch):
+    index = wheels.use(tmp_path / "index", tmp_path / "cache", monkeypatch)
+    wheels.write_wheel(index, "little", "1.0")
+    script = """
+import little
+def model_fn(folder): return little.__version__
+def predict_fn(data, model): return model
+def output_fn(prediction, accept): return prediction
+"""
+    files = {"code/inference.py": script, "code/requirements.txt": "little<2"}
+    with opened(tmp_path / "home") as world:
+        ask = asker(world, "needs", files, image="python:3")
+        assert "needs the package numpy" in refusal(ask, b"1", "text/csv")[1]
+        script = script.replace(
+            "def output_fn", "def input_fn(body, kind): return body\ndef output_fn"
+        )
+        ask = asker(world, "more", files | {"code/inference.py": script}, image="python:3")
+        assert ask(b"1", "text/csv")[2] == b"1.0"
+        files["code/requirements.txt"] = "little>=3"
+        reason = world.state(world.create("none", files, image="python:3")).reason
+        assert "little" in reason
 
 
 def tree(folder):

@@ -58,8 +58,8 @@ def main():
         arm_call(world.objects, "put")
     elif point in {"start", "discard"}:
         arm_call(world.runner, point)
-    world.worker.start()
     print("ready", flush=True)
+    world.worker.start()
     threading.Event().wait(120)
 
 

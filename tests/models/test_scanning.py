@@ -203,6 +203,18 @@ def test_nesting_and_sizes_are_bounded(monkeypatch):
     assert "larger than" in scanned(bomb, "a.gz").problems["a.gz"]
     monkeypatch.setattr(opcodes, "MOST_OPCODES", 1000)
     assert "opcodes" in scanned(b"\x80\x04" + b"N0" * 1000 + b"N.").problems["model.pkl"]
+    monkeypatch.undo()
+    monkeypatch.setattr(opcodes, "MOST_HELD", 1000)
+    for many in (b"(", b"N", b"}", b"N\x94"):
+        assert "values at once" in scanned(b"\x80\x04" + many * 3000).problems["model.pkl"]
+    monkeypatch.setattr(scanning, "MOST_FILES", 10)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for number in range(30):
+            archive.addfile(tarfile.TarInfo(f"{number}.txt"), io.BytesIO())
+    report = scanned(packed.getvalue(), "many.tar")
+    assert len(report.files) == 10
+    assert report.verdict == "unreadable"
     huge = b"\x80\x04\x8e" + (1 << 62).to_bytes(8, "little") + b"N."
     assert "cut off" in scanned(huge).problems["model.pkl"]
 

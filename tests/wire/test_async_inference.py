@@ -13,6 +13,7 @@ BUCKET = "asynchronous-requests"
 SCRIPT = """
 def model_fn(folder): return 1
 def transform_fn(model, data, content_type, accept):
+    if "slow" in data: import time; time.sleep(60)
     if "bad" in data: raise ValueError("this is a bad one")
     return data[::-1], content_type
 """
@@ -121,6 +122,13 @@ def test_what_the_model_refuses_is_told_in_an_object(server, s3, endpoint, runti
     assert told["invocationStatus"] == "Failed"
     assert "this is a bad one" in told["failureReason"]
     assert "body" not in told["responseParameters"]
+
+
+def test_a_model_that_takes_too_long_is_given_up(s3, endpoint, runtime):
+    said = runtime.invoke_endpoint_async(
+        EndpointName=endpoint, Body=b"slow", ContentType="text/csv", InvocationTimeoutSeconds=1
+    )
+    assert b"no answer within 1 s" in content(s3, said["FailureLocation"])[0]
 
 
 def test_a_missing_object_is_a_failure(s3, endpoint, runtime):

@@ -71,7 +71,11 @@ class FileTree:
             os.close(folder)
 
     def make_folder(self, place: Place) -> int:
-        """Open the folder of an object, made durably where it is not there."""
+        """Open the folder of an object, made where it is not there.
+
+        It is durable when it has been synced: a journaling file system writes the folders above,
+        made before, no later.
+        """
         folder = _make(self._open_root(), self._bucket)
         for segment in place.folders:
             for name in folder_names(segment):
@@ -184,7 +188,6 @@ def _make(folder: int, name: str) -> int:
                 raise Conflict(f"a file {name!r} is in the way of a folder of the store") from None
             _rename(name, folder, folder, escaped)
             os.mkdir(name, 0o755, dir_fd=folder)
-        os.fsync(folder)
         return os.open(name, FOLDER, dir_fd=folder)
     finally:
         os.close(folder)

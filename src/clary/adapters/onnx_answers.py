@@ -119,8 +119,8 @@ def _plain_rows(body: bytes, features: int) -> NDArray[np.float32] | None:
         values = [float(one) if one else _NAN for line in lines for one in line.split(b",")]
     except ValueError:
         return None
-    # a NaN in front makes either comparison false, and elsewhere counts for nothing
-    if not values or not (max(values) <= _LARGEST and min(values) >= -_LARGEST):
+    # behind a number, a NaN is neither the largest nor the least
+    if not values or max(0.0, *values) > _LARGEST or min(0.0, *values) < -_LARGEST:
         return None
     if len(lines) == 1:
         return np.array([values], np.float32) if len(values) == features else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, delete, null, or_, update
+from sqlalchemy import and_, bindparam, case, delete, null, or_, select, update
 
 from clary.adapters.sql_schema import EVENT, LINK, RESOURCE, TAG, ref_columns
 from clary.adapters.sql_select import SELECT
@@ -72,6 +72,12 @@ _UPDATE = (
         _C.created_at == bindparam("read_created_at"),  # else another resource of the same name
     )
     .values(revision=_C.revision + 1)
+)
+_EVENTS = (
+    select(EVENT)
+    .where(EVENT.c.id > bindparam("after"))
+    .order_by(EVENT.c.id)
+    .limit(bindparam("most"))
 )
 _WAKE = (
     update(RESOURCE)
@@ -142,6 +148,7 @@ class Statements:
         self.delete_tag = direct(delete(TAG).where(_is(TAG, "ref", "key")), dialect)
         self.delete_tags = direct(delete(TAG).where(_is(TAG, "ref")), dialect)
         self.append = direct(insert(EVENT), dialect, ("at", "actor", "action", "ref", "detail"))
+        self.events = direct(_EVENTS, dialect)
         self.wake = direct(_WAKE, dialect)
         self.call_followers = direct(_CALL_FOLLOWERS, dialect)
         self.claim = direct(_CLAIM, dialect)

@@ -207,3 +207,9 @@ def event_from_row(row: Row[Any]) -> Event:
         detail=row.detail,
         id=row.id,
     )
+
+
+def event_from_values(values: Sequence[Any]) -> Event:
+    """Read a row as the driver gives it, in the order of the table's columns."""
+    number, at, actor, action, ref, detail = values
+    return Event(moment(at), actor, action, ref_from_text(ref), from_json(detail), number)

@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 Taken = tuple["Invocation", bytes, str, str, float]
 """What ``Sampler.take`` was given."""
+Item = tuple["Sampler", float, "bytes | Taken"]
+"""Whose request it is, when it was (Unix seconds), and its line, or what that is made of."""
 Where = tuple["Sampler", int]
 """Whose a line is, and of which hour since 1970."""
 _log = logging.getLogger(__name__)
@@ -95,34 +97,29 @@ class Place:
 
 
 class Waiting:
-    """What has been taken and not written yet; ``wake`` is called when that becomes much."""
+    """What has been taken and not written yet; ``wake`` is called when that becomes much.
+
+    Nothing is locked on the way in. ``size`` may miss a little of what threads add at once; it
+    begins anew with each ``take_all``.
+    """
 
     def __init__(self, limits: Limits, wake: Callable[[], None]) -> None:
-        self._limits = limits
+        self._most = limits.waiting
+        self._most_bytes = limits.waiting_bytes
         self._wake = wake
+        self._items: deque[Item] = deque()
+        self._size = 0
         self._lock = threading.Lock()
-        self._taken: dict[Where, list[bytes | Taken]] = {}
         self._lost: Counter[Sampler] = Counter()
-        self._size = self._count = 0
-        self._is_open = True
 
-    def put(self, where: Where, one: bytes | Taken, size: int) -> None:
-        """Keep a line, or what it is made of, of ``size`` bytes; or count it as lost."""
-        limits = self._limits
-        with self._lock:
-            size += self._size
-            count = self._count
-            if size > limits.waiting_bytes or count >= limits.waiting or not self._is_open:
-                self._lost[where[0]] += 1
-                return
-            self._size = size
-            self._count = count + 1
-            found = self._taken.get(where)
-            if found is None:
-                self._taken[where] = [one]
-            else:
-                found.append(one)
-        if size > limits.waiting_bytes >> 3 or count > limits.waiting >> 3:
+    def put(self, item: Item, size: int) -> None:
+        """Keep an item of so many bytes, or count it as lost."""
+        size = self._size = self._size + size
+        if size > self._most_bytes or len(self._items) >= self._most:
+            self.lose(item[0])
+            return
+        self._items.append(item)
+        if size > self._most_bytes >> 3:
             self._wake()
 
     def lose(self, sampler: Sampler) -> None:
@@ -130,15 +127,15 @@ class Waiting:
         with self._lock:
             self._lost[sampler] += 1
 
-    def take_all(
-        self, *, close: bool = False
-    ) -> tuple[Mapping[Where, list[bytes | Taken]], Mapping[Sampler, int]]:
+    def take_all(self, *, close: bool = False) -> tuple[list[Item], Mapping[Sampler, int]]:
         """Hand out what has been kept, and how much was lost; after ``close`` nothing is kept."""
+        if close:
+            self._most = 0
+        self._size = 0
+        items = [self._items.popleft() for _ in range(len(self._items))]
         with self._lock:
-            found, self._taken, self._size, self._count = self._taken, {}, 0, 0
             lost, self._lost = self._lost, Counter()
-            self._is_open = self._is_open and not close
-        return found, lost
+        return items, lost
 
 
 class Sampler:
@@ -169,19 +166,19 @@ class Sampler:
         at
             When it was answered, in Unix seconds.
         """
-        if self._draw() >= self._share:
+        if self._share < 1.0 and self._draw() >= self._share:
             return
-        where = (self, int(at) // _HOUR_S)
         size = len(invocation.body) + len(reply_body)
         if size > _SMALL:
-            self._waiting.put(where, (invocation, reply_body, reply_type, event_id, at), size)
+            taken = (invocation, reply_body, reply_type, event_id, at)
+            self._waiting.put((self, at, taken), size)
             return
         try:
             line = self.format.line(invocation, reply_body, reply_type, event_id, at)
         except ValueError:
             self._waiting.lose(self)
         else:
-            self._waiting.put(where, line, len(line))
+            self._waiting.put((self, at, line), len(line))
 
 
 class Losses:
@@ -299,11 +296,14 @@ class Captures:
                 _log.warning("captures cannot be published now, trying again: %s", error)
             self._is_failing = True
 
-    def _write(self, taken: Mapping[Where, list[bytes | Taken]]) -> None:
-        for where, found in taken.items():
-            for start in range(0, len(found), _BATCH):
-                lines = [self._line(where[0], one) for one in found[start : start + _BATCH]]
-                self._append(where, [line for line in lines if line])
+    def _write(self, taken: list[Item]) -> None:
+        for start in range(0, len(taken), _BATCH):
+            found: dict[Where, list[bytes]] = {}
+            for sampler, at, one in taken[start : start + _BATCH]:
+                if line := self._line(sampler, one):
+                    found.setdefault((sampler, int(at) // _HOUR_S), []).append(line)
+            for where, lines in found.items():
+                self._append(where, lines)
 
     def _line(self, sampler: Sampler, one: bytes | Taken) -> bytes:
         """Write the line of a large request; empty where it cannot be."""

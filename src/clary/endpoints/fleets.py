@@ -11,8 +11,9 @@ import msgspec
 
 from clary.endpoints import instances
 from clary.endpoints.instances import State, Wanted
+from clary.endpoints.meters import NAMESPACE
 from clary.endpoints.model import FLEET, FleetSpec, FleetStatus
-from clary.endpoints.targets import needs_none, targets
+from clary.endpoints.targets import comes_by_use, needs_none, targets
 from clary.endpoints.turns import LOOK_S, Interrupted, Turn
 from clary.kernel.clock import now
 from clary.kernel.codec import build, plain
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from clary.endpoints.workers import Tools
     from clary.kernel.names import Ref
     from clary.kernel.ports import Transaction
+    from clary.metrics.recorder import Recorder, Series
 
     Change = Callable[[FleetSpec, State], State]
 
@@ -50,6 +52,8 @@ class Fleets:
     ----------
     tools
         See ``workers.Tools``.
+    recorder
+        Told how long instances that come by use took to be ready.
 
     Attributes
     ----------
@@ -57,8 +61,10 @@ class Fleets:
         How often in a row this process has had no sign of life from an instance.
     """
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, recorder: Recorder | None = None) -> None:
         self.tools = tools
+        self._recorder = recorder
+        self._setups: dict[Ref, Series] = {}
         self.silences: dict[tuple[Ref, int], int] = {}
 
     def create(
@@ -139,6 +145,33 @@ class Fleets:
                 return now() + timedelta(seconds=wait_s)
             stopping.wait(wait_s)
         return now()
+
+    def ready(self, ref: Ref, serial: int) -> None:
+        """Have an instance take requests."""
+        at = time.time()
+
+        def change(spec: FleetSpec, state: State) -> State:
+            for one in state.instances:
+                if one.serial == serial and comes_by_use(spec) and one.phase == "starting":
+                    self._measure(ref, spec, at - one.since)
+            return instances.changed(state, serial, phase="ready", since=at)
+
+        self.change(ref, change)
+
+    def forget(self, ref: Ref) -> None:
+        """Let go of what this process knows of a fleet that is gone."""
+        self._setups.pop(ref, None)
+
+    def _measure(self, ref: Ref, spec: FleetSpec, took_s: float) -> None:
+        if self._recorder is None:
+            return
+        if ref not in self._setups:
+            name = "ModelSetupTime" if spec.serverless else "ModelLoadingTime"
+            where = {"EndpointName": spec.endpoint, "VariantName": spec.variant}
+            self._setups[ref] = self._recorder.series(
+                NAMESPACE, name, where, "Microseconds", near=ref
+            )
+        self._setups[ref].add(took_s * 1e6)
 
     def failed(self, ref: Ref, serial: int, reason: str) -> None:
         """Take an instance out that cannot answer any more, and say why."""

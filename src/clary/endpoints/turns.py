@@ -66,11 +66,17 @@ class Turn:
         Interrupted
             Somebody else is to go on, or the fleet has changed meanwhile.
         Unavailable
-            An instance cannot be started now.
+            An instance cannot be started or ended now.
         """
         phases = {"starting": self._starting, "ready": self._ready, "leaving": self._leaving}
+        unavailable: Unavailable | None = None
         for one in self._state.instances:
-            phases[one.phase](one)
+            try:
+                phases[one.phase](one)
+            except Unavailable as error:  # the others go on
+                unavailable = error
+        if unavailable is not None:
+            raise unavailable
         if self._resource.status == "Draining":
             return self._drained()
         if self._resource.status != "Failed" and not self._spec.compiled:
@@ -93,7 +99,7 @@ class Turn:
         if status is not None and status.state != "running":
             self._fail(one, self._workers.reason(one))
         elif self._workers.is_listening(one):
-            self._fleets.change(self._ref, partial(_became_ready, one))
+            self._fleets.ready(self._ref, one.serial)
         elif self._is_late(status):
             self._fail(one, f"it was not ready within {self._spec.startup_s:g} s")
 
@@ -158,6 +164,7 @@ class Turn:
         if state.instances:
             return LOOK_S if all(not one.dead for one in state.instances) else FAST_S
         Files(self._fleets.tools, self._ref).discard()
+        self._fleets.forget(self._ref)
         with self._fleets.tools.store.begin() as transaction:
             if transaction.get(self._ref) is None:
                 return None
@@ -205,10 +212,6 @@ class Turn:
             found = self._fleets.tools.store.get(self._ref)
             if found is None or found.status != self._resource.status:
                 raise Interrupted
-
-
-def _became_ready(one: Instance, _: FleetSpec, state: State) -> State:
-    return instances.changed(state, one.serial, phase="ready", since=time.time())
 
 
 def _unused(one: Instance, spec: FleetSpec, state: State) -> State:

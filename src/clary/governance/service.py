@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 from clary.governance.environment import client_environment
@@ -33,6 +34,8 @@ LONGEST_SESSION_S = 129_600
 LONGEST_CHAINED_S = 3600
 LONGEST_JOB_S = 28 * 86_400
 _NOBODY = "http://127.0.0.1:9"
+_FOUND_S = 0.25
+"""How long the server that was found for a job counts as there."""
 
 
 class Governance:
@@ -53,6 +56,7 @@ class Governance:
         self.roles = Roles(store)
         self._store = store
         self._home = home
+        self._found = (-1.0, _NOBODY)
         self._secret = bytes.fromhex(keys.signing_secret)
         self.owner = Identity(
             keys.account,
@@ -147,10 +151,12 @@ class Governance:
         A job needs ``environment.CLIENT_DIR`` readable. Without a server its calls are refused
         by an address where nobody listens, and never leave the machine.
         """
-        server = find(self._home)
-        return client_environment(
-            server.endpoint if server else _NOBODY, self.job_credentials(job, role), job.region
-        )
+        at, endpoint = self._found
+        if time.monotonic() - at > _FOUND_S:
+            server = find(self._home)
+            endpoint = server.endpoint if server else _NOBODY
+            self._found = time.monotonic(), endpoint
+        return client_environment(endpoint, self.job_credentials(job, role), job.region)
 
     def _issue(self, role: Ref, session: str, duration_s: int) -> tuple[Identity, Credentials]:
         claims = Claims(

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from clary.jobs.trees import File, Tree
+    from clary.jobs.trees import File, Sent, Tree
 
 _CHUNK = 1 << 20
 
 
 def packed(
-    files: Sequence[tuple[Tree, File]], scratch: Path, check: Callable[[], None]
+    files: Sequence[tuple[Tree | Sent, File]], scratch: Path, check: Callable[[], None]
 ) -> Iterator[bytes]:
     """Yield a tar.gz: sorted names, no times, no owners.
 
@@ -30,7 +30,7 @@ def packed(
     check
         Called again and again; may raise to give up.
     """
-    first: dict[str, tuple[Tree, File]] = {}
+    first: dict[str, tuple[Tree | Sent, File]] = {}
     for tree, file in files:
         first.setdefault(file.path, (tree, file))
     with tempfile.TemporaryFile(dir=scratch) as whole:

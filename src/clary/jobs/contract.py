@@ -6,7 +6,7 @@ A plan is pure data; fetching, running and uploading know plans, not requests.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from clary.jobs.instances import Instance
@@ -159,6 +159,12 @@ class Plan:
     instance: Instance = field(default_factory=Instance)
     python: str = ""
     readable: Sequence[Path] = ()
+
+
+def within(plan: Plan, folder: str) -> Plan:
+    """Put what a job leaves behind into a folder of a ``/opt/ml`` that it shared."""
+    targets = [replace(one, path=f"{folder}/{one.path}") for one in plan.targets]
+    return replace(plan, targets=targets, exit_message=f"{folder}/{plan.exit_message}")
 
 
 def below_root(path: str, *, field: str) -> str:

@@ -86,6 +86,16 @@ class Environments:
             known = {"image": ", ".join(one.asked for one in (plan.runtime, *plan.beside))}
         return {**known, "strict": str(self._strict)}
 
+    def own(self, plan: Plan) -> Ran | None:
+        """Say what is recorded of a job that brings no requirements and needs nothing built.
+
+        None when its image is an environment, or its exact versions are wanted. Raises ClaryError.
+        """
+        if plan.runtime.environment:
+            return None
+        wanted = recipes.wanted(plan, dependencies.Needs(), None, strict=self._strict)
+        return images.ran(plan.runtime) if wanted is None else None
+
     def define(self, requirements: Sequence[str], *, python: str = "", actor: str = "clary") -> str:
         """Name an environment by what it needs, and return the image that stands for it.
 

@@ -72,7 +72,17 @@ def find(objects: ObjectStore, source: Source) -> Found | None:
         if source.optional:
             return None
         raise ClaryError(f"there is no object at {source.uri}")
-    items = [_known(objects, item) for item in items]
+    return _found(source, [_known(objects, item) for item in items])
+
+
+def listed(source: Source, infos: Iterable[ObjectInfo]) -> Found:
+    """Say what an input consists of whose objects are known. Raises ClaryError."""
+    key = split_uri(source.uri, field=source.name)[1]
+    return _found(source, [Item(one, _path(one, relative(key, one.key))) for one in infos])
+
+
+def _found(source: Source, items: Sequence[Item]) -> Found:
+    key = split_uri(source.uri, field=source.name)[1]
     if source.file_name and len(items) == 1:
         items = [Item(items[0].info, source.file_name)]
     if source.gunzip:

@@ -35,14 +35,19 @@ _SHARED_MACHINE = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 def write_files(plan: Plan, host: str, ml: Path) -> None:
     """Write a host's configuration files and make the directories it expects."""
-    path, resources = plan.resources
-    documents = {**plan.documents, path: {"current_host": host, **resources}}
     for directory in plan.directories:
         (ml / directory).mkdir(parents=True, exist_ok=True)
-    for name, document in documents.items():
+    for name, content in configuration(plan, host).items():
         file = ml / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(to_json(document))
+        file.write_bytes(content)
+
+
+def configuration(plan: Plan, host: str) -> dict[str, bytes]:
+    """Write a host's configuration files, by path below ``/opt/ml``."""
+    path, resources = plan.resources
+    documents = {**plan.documents, path: {"current_host": host, **resources}}
+    return {name: to_json(document) for name, document in documents.items()}
 
 
 def specification(  # noqa: PLR0913 - a process is one host of a plan and five facts beside it

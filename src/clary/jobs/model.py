@@ -62,6 +62,13 @@ class Ending(msgspec.Struct, frozen=True):
         return self.exit_code == 0 and self.by == "itself"
 
 
+class Shared(msgspec.Struct, frozen=True):
+    """A process that a job did not begin: its id, and the job's folder in its ``/opt/ml``."""
+
+    process: str
+    folder: str
+
+
 class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     """The body of a job's resource.
 
@@ -87,8 +94,8 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
         Those texts.
     ran
         The environment that was used: interpreter and package versions.
-    model_uri
-        Where a training job's model is.
+    shared
+        The sandbox whose process it goes on in, if that is one it shared with other steps.
     """
 
     request: dict[str, Any]
@@ -109,6 +116,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     failure: str = ""
     exit_message: str = ""
     stop_asked: bool = False
+    shared: Shared | None = None
 
     @property
     def secondary(self) -> str:
@@ -117,6 +125,8 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def process(self, host: str) -> str:
         """Name the process of one host of the present attempt."""
+        if self.shared is not None:
+            return self.shared.process
         return f"{self.uid}-{self.attempt}-{host}"
 
     def entering(self, status: str, at: datetime, message: str = "") -> Job:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from clary.jobs.archives import packed
 from clary.jobs.contract import join_uri, split_uri
-from clary.jobs.trees import Tree
+from clary.jobs.trees import Sent, Tree
 from clary.kernel.errors import ClaryError, NotFound
 from clary.lineage.model import FileEntry, of_object, of_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from clary.jobs.contract import Target
@@ -43,11 +43,20 @@ class Uploads:
         The ``/opt/ml`` directory of every host, in the order of the hosts.
     check
         Called again and again; may raise to give up.
+    sent
+        All files below the first host's ``/opt/ml``, where they were sent.
+
+    Attributes
+    ----------
+    stored
+        The objects that were written, of trees.
     """
 
     objects: ObjectStore
     workspaces: Sequence[Path]
     check: Callable[[], None]
+    sent: Mapping[str, bytes] | None = None
+    stored: list[ObjectInfo] = field(default_factory=list)
     _sent: dict[tuple[str, str], tuple[int, int, ObjectInfo]] = field(default_factory=dict)
 
     def free_bytes(self) -> int:
@@ -62,7 +71,7 @@ class Uploads:
         ClaryError
             It cannot be read or stored; names the file or the URI.
         """
-        trees = [Tree(ml, target.path) for ml in self.workspaces]
+        trees = self._trees(target.path)
         files = [(tree, file) for tree in trees for file in tree.files()]
         if not files and not target.model:
             return []
@@ -92,22 +101,28 @@ class Uploads:
     def text(self, path: str, *, most_bytes: int) -> str | None:
         """Read the first host's text file of that path; None when no host has one."""
         folder, _, name = path.rpartition("/")
-        for ml in self.workspaces:
-            text = Tree(ml, folder).text(name, most_bytes=most_bytes)
+        for tree in self._trees(folder):
+            text = tree.text(name, most_bytes=most_bytes)
             if text is not None:
                 return text
         return None
 
-    def _pack(self, target: Target, files: Sequence[tuple[Tree, File]]) -> ObjectInfo:
+    def _trees(self, path: str) -> Sequence[Tree | Sent]:
+        if self.sent is not None:
+            return [Sent(self.sent, path)]
+        return [Tree(ml, path) for ml in self.workspaces]
+
+    def _pack(self, target: Target, files: Sequence[tuple[Tree | Sent, File]]) -> ObjectInfo:
         chunks = packed(files, self.workspaces[0], self.check)
         return self._put(target.uri, chunks, "application/x-gzip")
 
-    def _send(self, target: Target, tree: Tree, file: File) -> ObjectInfo:
+    def _send(self, target: Target, tree: Tree | Sent, file: File) -> ObjectInfo:
         uri = join_uri(target.uri, file.path)
         seen = self._sent.get((str(tree.ml), uri))
         if seen is not None and seen[:2] == (file.size_bytes, file.modified_ns):
             return seen[2]
         info = self._put(uri, self._checked(tree.chunks(file)), "")
+        self.stored.append(info)
         self._sent[str(tree.ml), uri] = (file.size_bytes, file.modified_ns, info)
         return info
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from clary.jobs import model, plans
+from clary.jobs.contract import within
 from clary.jobs.endings import JobLog, Result, conclude, worst
 from clary.jobs.failures import LONGEST
 from clary.jobs.inputs import fetch, find, require_space
@@ -75,6 +76,8 @@ class Run:
         self._resource = resource
         self._job = model.read(resource)
         self._plan = plans.plan(resource.ref, self._job)
+        if self._job.shared is not None:
+            self._plan = within(self._plan, self._job.shared.folder)
         self._stopping = stopping
         self._looked_at = 0.0
 
@@ -109,10 +112,14 @@ class Run:
             self._start()
 
     def _prepare(self) -> None:
+        if self._job.shared is not None:  # it was lost; now it gets a process of its own
+            self._tools.runner.discard(self._job.shared.process)
+            self._plan = plans.plan(self._resource.ref, self._job)
         self._change(
             stage="Downloading",
             secondary=("Downloading", "Fetching the inputs"),
             attempt=self._job.attempt + 1,
+            shared=None,
         )
         for attempt in range(1, self._job.attempt + 1):  # this one's too, after a power failure
             self._discard(attempt)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clary.jobs import describe, keys, model, plans, transform
+from clary.jobs.hands import JobCrew
 from clary.jobs.runs import Run, Tools
 from clary.kernel.clock import now
 from clary.kernel.errors import ClaryError, Conflict, InvalidInput, NotFound
@@ -230,6 +231,10 @@ class Jobs:
                 raise Conflict(f"{ref} cannot be deleted: it is {resource.status}")
             change.delete(ref)
             change.append(Event(now(), actor, f"{ref.kind}.deleted", ref))
+
+    def crew(self, most: int) -> JobCrew:
+        """Return who does quick steps in this process, in at most so many sandboxes at once."""
+        return JobCrew(self._tools, most)
 
     def run(self, resource: Resource, stopping: threading.Event) -> datetime | None:
         """Drive a job to its end: the worker's handler of the three kinds."""

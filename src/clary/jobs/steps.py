@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from clary.jobs.service import Jobs
     from clary.kernel.names import Ref
-    from clary.kernel.ports import Transaction
+    from clary.kernel.ports import JsonObject, Transaction
+    from clary.kernel.resource import Resource
     from clary.kernel.steps import StepRun
 
 _STATES: Mapping[str, Literal["Executing", "Succeeded", "Failed"]] = {
@@ -33,6 +34,52 @@ _IMAGE = {
     PROCESSING: ("AppSpecification", "ImageUri"),
     TRAINING: ("AlgorithmSpecification", "TrainingImage"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The job that a step asks for; see ``Jobs.create``."""
+
+    ref: Ref
+    request: JsonObject
+    tags: Mapping[str, str]
+    kept: Mapping[str, tuple[str, str]]
+
+
+def draft(kind: str, run: StepRun) -> Draft:
+    """Compose the job of a step."""
+    arguments = _as_texts(run.arguments)
+    tags = {tag["Key"]: tag["Value"] for tag in arguments.pop("Tags", None) or []}
+    files = run.step.get("PropertyFiles") or []
+    if run.experiment:
+        shown = {**run.experiment, "TrialComponentDisplayName": run.step["Name"]}
+        arguments.setdefault("ExperimentConfig", shown)
+    return Draft(
+        run.execution.sibling(kind, run.name),
+        {**arguments, f"{prefix(kind)}Name": run.name},
+        tags,
+        {one["PropertyFileName"]: (one["OutputName"], one["FilePath"]) for one in files},
+    )
+
+
+def metadata(job: Ref) -> dict[str, Any]:
+    """Write the Metadata of a job's step."""
+    return {prefix(job.kind): {"Arn": arn(job)}}
+
+
+def ended(resource: Resource) -> StepResult:
+    """Say how a job that has ended went, as its step's result."""
+    state = read(resource)
+    status = _STATES.get(resource.status) or ("Stopped" if state.stop_asked else "Failed")
+    return StepResult(
+        status,
+        job=resource.ref,
+        properties=plain(describe(resource)),
+        files=dict(state.kept),
+        metadata=metadata(resource.ref),
+        reason=state.failure,
+        error=_error(state.failure),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +112,17 @@ class JobStep:
 
     def start(self, run: StepRun, transaction: Transaction) -> StepResult:
         """Create the job in the transaction that marks the step as started."""
-        name = run.name
-        ref = run.execution.sibling(self.kind, name)
-        arguments = _as_texts(run.arguments)
-        tags = {tag["Key"]: tag["Value"] for tag in arguments.pop("Tags", None) or []}
-        files = run.step.get("PropertyFiles") or []
-        if run.experiment:
-            shown = {**run.experiment, "TrialComponentDisplayName": run.step["Name"]}
-            arguments.setdefault("ExperimentConfig", shown)
+        made = draft(self.kind, run)
         self.jobs.create(
-            ref,
-            {**arguments, f"{prefix(self.kind)}Name": name},
+            made.ref,
+            made.request,
             actor=run.actor,
-            tags=tags,
+            tags=made.tags,
             transaction=transaction,
             parent=run.execution,
-            kept={one["PropertyFileName"]: (one["OutputName"], one["FilePath"]) for one in files},
+            kept=made.kept,
         )
-        return StepResult("Executing", job=ref, metadata=self._metadata(ref))
+        return StepResult("Executing", job=made.ref, metadata=metadata(made.ref))
 
     def poll(self, job: Ref) -> StepResult:
         """Say how far the job is."""
@@ -93,16 +133,7 @@ class JobStep:
         status = _STATES.get(resource.status)
         if status == "Executing":
             return StepResult(status, job=job)
-        state = read(resource)
-        return StepResult(
-            status=status or ("Stopped" if state.stop_asked else "Failed"),
-            job=job,
-            properties=plain(describe(resource)),
-            files=dict(state.kept),
-            metadata=self._metadata(job),
-            reason=state.failure,
-            error=_error(state.failure),
-        )
+        return ended(resource)
 
     def stop(self, job: Ref) -> None:
         """Ask the job to stop; nothing happens when it has ended."""
@@ -110,9 +141,6 @@ class JobStep:
             self.jobs.stop(job, actor=read(self.jobs.get(job)).actor)
         except (Conflict, NotFound):
             return
-
-    def _metadata(self, ref: Ref) -> dict[str, Any]:
-        return {prefix(self.kind): {"Arn": arn(ref)}}
 
 
 class ProcessingStep(JobStep):

@@ -7,18 +7,19 @@ link stands for the regular file it names if that lies in the same tree; any oth
 from __future__ import annotations
 
 import errno
+import io
 import os
 import posixpath
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -39,6 +40,46 @@ class File:
     size_bytes: int
     modified_ns: int
     executable: bool
+
+
+class Sent:
+    """What a ``Tree`` is, of files that were sent whole.
+
+    Parameters
+    ----------
+    files
+        By path below ``/opt/ml``.
+    path
+        The directory, as a ``Tree`` has it.
+    """
+
+    def __init__(self, files: Mapping[str, bytes], path: str) -> None:
+        self.ml = Path(path)
+        self._below = f"{path}/" if path else ""
+        self._files = files
+
+    def files(self) -> list[File]:
+        """List every file, sorted by path."""
+        below = (name for name in self._files if name.startswith(self._below))
+        paths = sorted(name[len(self._below) :] for name in below)
+        return [
+            File(path, path, len(self._files[self._below + path]), 0, executable=False)
+            for path in paths
+        ]
+
+    @contextmanager
+    def open(self, file: File) -> Iterator[IO[bytes]]:
+        """Open a listed file for reading."""
+        yield io.BytesIO(self._files[self._below + file.real])
+
+    def chunks(self, file: File) -> Iterator[bytes]:
+        """Yield a file's bytes."""
+        yield self._files[self._below + file.real]
+
+    def text(self, path: str, *, most_bytes: int) -> str | None:
+        """Read the beginning of a text file; None when there is none of that name."""
+        found = self._files.get(self._below + path)
+        return None if found is None else found[:most_bytes].decode("utf-8", "replace")
 
 
 class Tree:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from clary.kernel.errors import InvalidInput, NotFound
 
@@ -60,7 +60,7 @@ class Ref:
 
     def sibling(self, kind: str, name: str, version: int = 0) -> Ref:
         """Name another resource of the same account and region."""
-        return replace(self, kind=kind, name=name, version=version)
+        return Ref(self.account, self.region, kind, name, version)
 
 
 def arn(ref: Ref) -> str:

@@ -6,8 +6,11 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from clary.kernel.clock import now
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from clary.kernel.names import Ref
     from clary.kernel.ports import Transaction
@@ -133,6 +136,95 @@ class StepKind(Protocol):
         The result is reused only while all of it is what it was. A URI that ends with a slash
         stands for the tree below it, any other for an object.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What hands have to say of a step that they took.
+
+    Parameters
+    ----------
+    run
+        The step, as it was given to them.
+    result
+        How far it is. Executing: it takes long, and goes on by itself from here; None: it came to
+        nothing, and is to be started as if it had never been taken.
+    began_at
+        When it was taken.
+    made
+        As ``StepKind.made``, of a step that has succeeded.
+    record
+        Writes what the step made, in the transaction that records the step.
+    ended_at
+        When it ended.
+    """
+
+    run: StepRun
+    result: StepResult | None
+    began_at: datetime
+    made: Mapping[str, str] = field(default_factory=dict)
+    record: Callable[[Transaction], None] = lambda _: None
+    ended_at: datetime = field(default_factory=now)
+
+
+class Hands(Protocol):
+    """Does the quick steps of one execution in the process that holds it.
+
+    Nothing of such a step is written down before it has ended, so that a process that dies loses
+    what it was doing, and another does it again.
+    """
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What may be left behind if this process dies, for ``Crew.clear``."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether steps were taken that ``wait`` has not told of."""
+
+    def take(self, run: StepRun) -> bool:
+        """Begin a step, or say that it is not for hands."""
+
+    def wait(self, timeout_s: float) -> Sequence[Done]:
+        """Return the steps that have ended, as soon as there are any, or after ``timeout_s``."""
+
+    def close(self) -> None:
+        """Give up what is under way and clear up."""
+
+
+class Crew(Protocol):
+    """Gives each execution its hands."""
+
+    def hands(self, execution: Ref, keep: Callable[[Sequence[str]], None]) -> Hands:
+        """Give an execution hands; ``keep`` is told of ``names`` before anything lies there."""
+
+    def clear(self, names: Sequence[str]) -> None:
+        """Clear up what hands have left behind that nobody holds any more."""
+
+
+class NoHands:
+    """Implements ``Crew`` and ``Hands``: every step is started the ordinary way."""
+
+    names: Sequence[str] = ()
+    is_busy = False
+
+    def hands(self, execution: Ref, keep: Callable[[Sequence[str]], None]) -> Hands:  # noqa: ARG002 - port
+        """Give no hands."""
+        return self
+
+    def clear(self, names: Sequence[str]) -> None:
+        """Nothing was left."""
+
+    def take(self, run: StepRun) -> bool:  # noqa: ARG002 - port
+        """Take nothing."""
+        return False
+
+    def wait(self, timeout_s: float) -> Sequence[Done]:  # noqa: ARG002 - port
+        """Nothing ends."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing is under way."""
 
 
 class ImmediateStep:

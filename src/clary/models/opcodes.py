@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 MOST_OPCODES = 20_000_000
 """About half a minute; what has more is not walked to its end."""
+MOST_HELD = 4_000_000
+"""Values on the stack, and in the memo: a few hundred MiB."""
 COMPUTED = "(computed)"
 """Stands for a name that is made by other calls only while the pickle is loaded."""
+_NOW_AND_THEN = 0xFF
 _LONGEST_NAME = 4096
 _LONGEST_LINE = 1 << 20
 _MOST_NESTED = 16
@@ -118,8 +121,8 @@ class _Machine:
             if not byte:
                 raise _Malformed("it ends before its STOP")
             self._found.opcodes += 1
-            if self._found.opcodes > MOST_OPCODES:
-                raise _Malformed(f"it has more than {MOST_OPCODES} opcodes")
+            if not self._found.opcodes & _NOW_AND_THEN:
+                self._check_bounds()
             opcode = _OPCODES.get(byte[0])
             if opcode is None:
                 raise _Malformed(f"byte {byte[0]:#04x} is no opcode")
@@ -132,6 +135,12 @@ class _Machine:
                 act(self, argument)
             else:
                 self._plain(opcode, argument)
+
+    def _check_bounds(self) -> None:
+        if self._found.opcodes > MOST_OPCODES:
+            raise _Malformed(f"it has more than {MOST_OPCODES} opcodes")
+        if max(self._stack.size, len(self._memo)) > MOST_HELD:
+            raise _Malformed(f"it holds more than {MOST_HELD} values at once")
 
     def _argument(self, opcode: pickletools.OpcodeInfo) -> Any:
         """Read what stands behind an opcode: bytes, an integer, or UNKNOWN for what is long."""

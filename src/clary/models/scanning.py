@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 MOST_BYTES = 8 << 30
 """Of all that is unpacked for one report."""
 MOST_FILES = 10_000
+MOST_OPCODES = 100_000_000
+"""Of all pickles of one report: a few minutes."""
+_MORE = f"there is more than is looked at: {MOST_FILES} files, {MOST_OPCODES} opcodes"
 _DEEPEST = 5
 _CHUNK = 1 << 20
 _IN_MEMORY = 32 << 20
@@ -97,17 +100,26 @@ class Scan:
     def __init__(self) -> None:
         self.report = Report()
         self._unpacked = 0
+        self._opcodes = 0
 
     def look(self, path: str, file: BinaryIO, *, depth: int = 0) -> None:
         """Look at one file, and at what is in it; ``file`` can seek and stands at its start."""
+        if self._is_full():
+            return
         try:
             _bounded(depth, _DEEPEST, "archives nest deeper than {} levels")
-            _bounded(len(self.report.files) + 1, MOST_FILES, "there are more than {} files")
             self._told(path, file, depth)
         except _TooMuch as error:
             self.report.problems[path] = str(error)
         except _UNREADABLE as error:
             self.report.problems[path] = f"cannot be read: {error or type(error).__name__}"
+
+    def _is_full(self) -> bool:
+        """Say whether a bound ends the scan, and tell so."""
+        full = len(self.report.files) >= MOST_FILES or self._opcodes > MOST_OPCODES
+        if full:
+            self.report.problems["…"] = _MORE
+        return full
 
     def _told(self, path: str, file: BinaryIO, depth: int) -> None:
         """Tell a file by its content, else by its name."""
@@ -133,6 +145,8 @@ class Scan:
         self.report.files[path] = "tar"
         with tarfile.open(fileobj=file, mode="r|") as archive:
             for member in archive:
+                if self._is_full():
+                    break
                 content = archive.extractfile(member) if member.isfile() else None
                 if content is not None:
                     with self._kept(_pieces(content)) as inner:
@@ -143,6 +157,8 @@ class Scan:
         self.report.files[path] = "zip"
         with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
+                if self._is_full():
+                    break
                 if member.is_dir():
                     continue
                 with archive.open(member) as content, self._kept(_pieces(content)) as inner:
@@ -164,11 +180,16 @@ class Scan:
     def pickle(self, path: str, file: BinaryIO, _: int) -> None:
         """Follow the opcodes of a pickle."""
         self.report.files.setdefault(path, "pickle")
-        found = opcodes.walk(file)
+        found = self._walked(file)
         for (module, name), called in found.globals.items():
             self._use(path, module, name, called=called)
         if found.problem:
             self.report.problems[path] = f"not a whole pickle: {found.problem}"
+
+    def _walked(self, file: BinaryIO) -> opcodes.Walk:
+        found = opcodes.walk(file)
+        self._opcodes += found.opcodes
+        return found
 
     def _hidden(self, path: str, file: BinaryIO) -> None:
         """Find a pickle in what is also a file of another kind, or of none that is known.
@@ -176,7 +197,7 @@ class Scan:
         Whatever else the bytes may be: it is one where it ends as one and imports something, and
         where it would have imported something dangerous before it fails.
         """
-        found = opcodes.walk(file)
+        found = self._walked(file)
         names = [
             (module, name, called)
             for (module, name), called in found.globals.items()

@@ -54,6 +54,12 @@ class Stack:
         self._malformed = malformed
         self._values: list[Any] = []
         self._below: list[list[Any]] = []
+        self._deep = 0
+
+    @property
+    def size(self) -> int:
+        """How many values and marks it holds."""
+        return len(self._values) + self._deep
 
     def push(self, value: Any) -> None:
         """Put a value on top."""
@@ -74,6 +80,7 @@ class Stack:
     def mark(self) -> None:
         """Set a mark."""
         self._below.append(self._values)
+        self._deep += len(self._values) + 1
         self._values = []
 
     def to_mark(self) -> list[Any]:
@@ -81,6 +88,7 @@ class Stack:
         if not self._below:
             raise self._malformed("there is no mark")
         above, self._values = self._values, self._below.pop()
+        self._deep -= len(self._values) + 1
         return above
 
     def drop(self) -> None:

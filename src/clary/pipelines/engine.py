@@ -9,29 +9,30 @@ has it need not read again what it wrote itself.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clary.kernel.clock import now
 from clary.kernel.codec import build, plain
 from clary.kernel.errors import Conflict, NotFound, Unavailable
 from clary.kernel.names import Ref
-from clary.kernel.resource import Event, Query, Resource
+from clary.kernel.resource import Query, Resource
 from clary.kernel.steps import StepResult, StepRun
+from clary.pipelines import records
 from clary.pipelines.cache import Results
 from clary.pipelines.model import MAX_STEPS
-from clary.pipelines.planner import ENDED
-from clary.pipelines.retries import next_try
+from clary.pipelines.planner import ENDED, State
 from clary.pipelines.starts import Start, Starts, failure
-from clary.pipelines.state import WAITING, Run, load, outcome, row_ref
+from clary.pipelines.state import WAITING, Run, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from clary.kernel.ports import MetadataStore, ObjectStore, Transaction
-    from clary.kernel.steps import StepKind
+    from clary.kernel.steps import Crew, Done, Hands, StepKind
     from clary.pipelines.definitions import Definitions
 
 _LOOK_AGAIN = timedelta(seconds=15)
@@ -44,7 +45,10 @@ _MOST_AT_ONCE = 64
 """Steps started in one transaction."""
 _MOST_RUNS = 32
 """Executions kept in memory between their wakes."""
-_WHOLE_REASON = 1300
+_GATHER = timedelta(milliseconds=10)
+"""How long the end of a step may wait to be recorded with others."""
+_LINGER_S = 0.05
+"""How long the ends of other jobs may go unseen while hands are busy."""
 
 
 class Engine:
@@ -58,6 +62,8 @@ class Engine:
         The step kind of each step type.
     definitions
         What executions run.
+    crew
+        Does the steps that are done in this process.
     """
 
     def __init__(
@@ -66,7 +72,9 @@ class Engine:
         objects: ObjectStore,
         kinds: Mapping[str, StepKind],
         definitions: Definitions,
+        crew: Crew,
     ) -> None:
+        self._crew = crew
         self._store = store
         self._kinds = kinds
         self._definitions = definitions
@@ -76,25 +84,71 @@ class Engine:
 
     def run(self, execution: Resource, stopping: threading.Event) -> datetime | None:
         """Record what has ended, start what is ready; the worker's handler of executions."""
-        if execution.status in ENDED:
-            return None
-        run = self._take(execution)
+        left: Sequence[str] = execution.body.get("hosts", ())
+        if execution.status not in ENDED:
+            run = self._take(execution)
+            self._crew.clear(left)
+            hands = self._crew.hands(execution.ref, lambda names: self._keep_names(run, names))
+            try:
+                return self._advance(run, hands, stopping)
+            finally:
+                hands.close()
+        self._crew.clear(left)
+        return None
+
+    def _advance(self, run: Run, hands: Hands, stopping: threading.Event) -> datetime | None:
+        """Go on until nothing can be done now.
+
+        What is ready goes into hands before the ends that made it ready are recorded.
+        """
         changed = [*self._poll(run), *(self._halt(run) if run.halted else ())]
+        looked = time.monotonic()
+        ended: list[Start] = []
         while not stopping.is_set():
             plan = run.planner.plan(
                 limit=run.execution.body["parallelism"] or MAX_STEPS, halted=run.stopping
             )
-            due = [name for name in _due(run) if name not in changed]
+            fresh = {*changed, *(one.step.name for one in ended)}
+            due = [name for name in _due(run) if name not in fresh]
             names = [*due, *plan.ready][:_MOST_AT_ONCE]
-            if changed or names or plan.finished:
-                self._commit(run, changed, names, finished=plan.finished)
+            starts = [one for name in names if (one := self._start(run, hands, name))]
+            _note_names(run, hands.names)
+            is_idle = not (names or ended or hands.is_busy or _due(run))
+            if changed or starts or plan.finished or _is_time(run, hands, ended):
+                self._commit(run, changed, [*ended, *starts], finished=plan.finished)
+                changed, ended = [], []
             if plan.finished:
                 return None
-            if not names and not _due(run):
+            if is_idle:
                 self._keep(run)
                 return min([now() + _LOOK_AGAIN, *run.waiting().values()])
-            changed = list(self._halt(run)) if run.halted else []
+            if not ended:  # what these look at has been recorded
+                changed = list(self._halt(run)) if run.halted else []
+                if run.running and time.monotonic() - looked > _LINGER_S:
+                    changed += [name for name in self._poll(run) if name not in changed]
+                    looked = time.monotonic()
+            ended += [_ended(run, done) for done in hands.wait(_LINGER_S)]
         return now()
+
+    def _start(self, run: Run, hands: Hands, name: str) -> Start | None:
+        """Get a step ready; None when hands have begun it."""
+        start = self._starts.prepare(run, name)
+        try:
+            if start.result is not None or not hands.take(start.run):
+                return start
+        except (Conflict, Unavailable):
+            raise
+        except Exception as error:
+            return replace(start, result=failure(start.run, error))
+        run.taken[name] = start
+        run.planner.note(name, State("Executing"))
+        return None
+
+    def _keep_names(self, run: Run, names: Sequence[str]) -> None:
+        """Write down what hands may leave behind."""
+        _note_names(run, names)
+        with self._store.begin(durable=False) as transaction:
+            run.execution = transaction.update(run.execution)
 
     def _take(self, execution: Resource) -> Run:
         with self._lock:
@@ -138,7 +192,7 @@ class Engine:
             except NotFound as error:
                 result = StepResult("Failed", reason=error.message)
             if result.status != "Executing":
-                run.note(self._after(run, row, result))
+                run.note(records.after(run, row, result))
                 yield name
 
     def _changed(self, run: Run, jobs: Mapping[Ref, str]) -> Sequence[Ref]:
@@ -174,31 +228,6 @@ class Engine:
             run.seen[kind] = found.modified_at
             yield found
 
-    def _after(self, run: Run, row: Resource, result: StepResult) -> Resource:
-        """Say what becomes of a step that has ended: it may wait to be tried again."""
-        if result.status == "Stopped" and not run.stopping:
-            reason = result.reason or "it was stopped, though the execution was not"
-            result = replace(result, status="Failed", reason=reason)
-        at = now()
-        body = {
-            **row.body,
-            **outcome(result),
-            "metadata": {**row.body.get("metadata", {}), **plain(result.metadata)},
-            "ended_at": plain(at),
-        }
-        step = run.steps[row.ref.name.rpartition("/")[2]]
-        if result.status == "Failed" and not run.halted:
-            tried = row.body.get("tried", {})
-            again = next_try(
-                step.policies, result.error, tried=tried, started_at=row.created_at, at=at
-            )
-            if again is not None:
-                policy, due_at = again
-                body |= {"tried": {**tried, policy: tried.get(policy, 0) + 1}, "job": None}
-                body |= {"due_at": plain(due_at), "ended_at": None}
-                return replace(row, status=WAITING, body=body)
-        return replace(row, status=result.status, body=body)
-
     def _halt(self, run: Run) -> Iterator[str]:
         """End the steps that wait to be tried again, and stop those that run if that was asked."""
         for name in list(run.running):
@@ -213,51 +242,52 @@ class Engine:
                 yield name
 
     def _commit(
-        self, run: Run, changed: Sequence[str], names: Iterable[str], *, finished: bool
+        self, run: Run, changed: Sequence[str], starts: Sequence[Start], *, finished: bool
     ) -> None:
         """Record ends and starts in one transaction; a step that cannot start has failed."""
-        starts = {name: self._starts.prepare(run, name) for name in names}
+        begun = {start.step.name: start for start in starts}
         made = {name: self._made(run, name) for name in changed}
+        made |= {name: self._taken(run, start) for name, start in begun.items()}
         while True:
             try:
                 with self._store.begin() as transaction:
                     execution = transaction.update(run.execution)  # Conflict: somebody else has it
-                    rows = [_record(run, name, made[name], transaction) for name in changed]
-                    begun = [self._begin(run, start, transaction) for start in starts.values()]
+                    rows = [self._record(run, name, made[name], transaction) for name in changed]
+                    for name, start in begun.items():
+                        rows.append(self._begin(run, start, transaction))
+                        records.keep(run, rows[-1], made[name], transaction)
                     if finished:
-                        execution = _finish(run, execution, transaction)
+                        execution = records.finish(run, execution, transaction)
                 break
             except _NotStarted as error:
-                start = starts[error.name]
-                starts[error.name] = replace(start, result=failure(start.run, error.cause))
+                start = begun[error.name]
+                begun[error.name] = replace(start, result=failure(start.run, error.cause))
         run.execution = execution
-        for row in [*rows, *begun]:
+        for row in rows:
             run.note(row)
 
+    def _record(
+        self, run: Run, name: str, made: Mapping[str, str] | None, transaction: Transaction
+    ) -> Resource:
+        row = transaction.update(run.rows[name])
+        records.keep(run, row, made, transaction)
+        transaction.append(records.event(run, row))
+        return row
+
     def _begin(self, run: Run, start: Start, transaction: Transaction) -> Resource:
-        """Start one step, or record why it did not have to or could not."""
-        step, at = start.step, now()
-        row = run.rows.get(step.name) or Resource(
-            row_ref(run.execution.ref, step.name), {}, at, at, "", run.execution.ref
-        )
-        result = start.result or self._started(start, transaction)
-        body = {
-            **{name: row.body[name] for name in ("tried",) if name in row.body},
-            **start.kept,
-            "type": step.type,
-            "display_name": step.document.get("DisplayName") or "",
-            "description": step.document.get("Description") or "",
-            "arguments": start.run.arguments,
-            "attempt": start.run.attempt,
-            "job": plain(result.job),
-            "ended_at": None,
-            **outcome(result),
-        }
-        new = replace(row, status=result.status, body=body)
-        if result.status != "Executing":
-            new = self._after(run, new, result)
-        transaction.append(_event(run, new))
-        return transaction.update(new) if row.status else transaction.insert(new)
+        """Start one step, or record why it did not have to or could not, or how hands did it."""
+        done = start.done
+        if done is not None and done.result is not None:
+            done.record(transaction)
+            new = run.rows[start.step.name]
+            if done.result.status != "Executing":
+                began = replace(new, status="Executing", body={**new.body, "reason": ""})
+                transaction.append(records.event(run, began, done.began_at))
+        else:
+            result = start.result or self._started(start, transaction)
+            new = records.begun(run, start, result, now())
+        transaction.append(records.event(run, new))
+        return transaction.update(new) if start.before else transaction.insert(new)
 
     def _started(self, start: Start, transaction: Transaction) -> StepResult:
         try:
@@ -268,15 +298,8 @@ class Engine:
             raise _NotStarted(start.step.name, error) from error
 
     def _made(self, run: Run, name: str) -> Mapping[str, str] | None:
-        """Name what a step's result refers to, if it is to be kept.
-
-        None when its key is not the same any more: then it may have read something else than
-        what the key says.
-        """
+        """Name what a step's result refers to, if it is to be kept."""
         row, step = run.rows[name], run.steps[name]
-        key = row.body.get("key")
-        if row.status != "Succeeded" or key is None:
-            return None
         body, execution = row.body, run.execution
         given = StepRun(
             execution.ref,
@@ -286,9 +309,26 @@ class Engine:
             body["attempt"],
             execution.body["experiment"] or {},
         )
-        if plain(self._starts.key(Start(step, given))) != key:
+        if not self._is_kept(row, Start(step, given)):
             return None
         return self._kinds[step.type].made(build(Ref, body["job"]))
+
+    def _taken(self, run: Run, start: Start) -> Mapping[str, str] | None:
+        """Name what the result of a step that hands did refers to, if it is to be kept."""
+        if start.done is None or start.done.result is None:
+            return None
+        return start.done.made if self._is_kept(run.rows[start.step.name], start) else None
+
+    def _is_kept(self, row: Resource, start: Start) -> bool:
+        """Whether a step's result is kept.
+
+        It is not when its key is not the same any more: then it may have read something else than
+        what the key says.
+        """
+        key = row.body.get("key")
+        if row.status != "Succeeded" or key is None:
+            return False
+        return bool(plain(self._starts.key(start)) == key)
 
 
 class _NotStarted(Exception):
@@ -305,34 +345,31 @@ def _due(run: Run) -> list[str]:
     return [] if run.halted else [name for name, due in run.waiting().items() if due <= at]
 
 
-def _record(
-    run: Run, name: str, made: Mapping[str, str] | None, transaction: Transaction
-) -> Resource:
-    row = transaction.update(run.rows[name])
-    if made is not None:
-        ref = Results.ref(run.execution.ref, name, row.body["key"])
-        Results.keep(transaction, ref, row, made)
-    transaction.append(_event(run, row))
-    return row
+def _is_time(run: Run, hands: Hands, ended: Sequence[Start]) -> bool:
+    """Whether to record what hands have ended: several steps are recorded together.
+
+    Those that take no time wait for each other a moment, but no step that runs for others.
+    """
+    if not ended:
+        return False
+    dones = [one.done for one in ended if one.done is not None]
+    return (
+        run.halted
+        or not hands.is_busy
+        or now() - dones[0].ended_at > _GATHER
+        or any(one.result is None or one.result.status == "Executing" for one in dones)
+    )
 
 
-def _finish(run: Run, execution: Resource, transaction: Transaction) -> Resource:
-    failed = [(name, row) for name, row in run.rows.items() if row.status == "Failed"]
-    reason = "; ".join(f"Step {name} failed: {row.body['reason']}" for name, row in failed)
-    status = "Stopped" if run.stopping else "Failed" if failed else "Succeeded"
-    body = {**execution.body, "reason": reason[:_WHOLE_REASON]}
-    ended = transaction.update(replace(execution, status=status, body=body))
-    transaction.append(_event(run, ended))
-    return ended
+def _ended(run: Run, done: Done) -> Start:
+    """Take in what became of a step in hands, before it is recorded."""
+    start = replace(run.taken.pop(done.run.step["Name"]), done=done)
+    if done.result is not None:
+        run.note(records.begun(run, start, done.result, done.began_at))
+    return start
 
 
-def _event(run: Run, changed: Resource) -> Event:
-    words = {"Executing": "started", "Stopping": "stop-requested", WAITING: "retried-later"}
-    word = words.get(changed.status, changed.status.lower())
-    detail: dict[str, Any] = {}
-    if changed.body["reason"]:
-        detail["reason"] = changed.body["reason"]
-    if source := changed.body.get("cached_from"):
-        detail["cached_from"] = source
-    actor = run.execution.body["actor"]
-    return Event(now(), actor, f"{changed.ref.kind}.{word}", changed.ref, detail)
+def _note_names(run: Run, names: Sequence[str]) -> None:
+    body = run.execution.body
+    if list(names) != body.get("hosts", []):
+        run.execution = replace(run.execution, body={**body, "hosts": list(names)})

@@ -203,6 +203,29 @@ def resolve(value: Any, scope: Scope) -> Any:
     return value
 
 
+def compiled(value: Any) -> Callable[[Scope], Any] | None:
+    """Prepare to ``resolve`` a value many times; None when there is no expression below it.
+
+    What has none is not copied when it is resolved.
+    """
+    if is_expression(value):
+        return lambda scope: _resolve_expression(value, scope)
+    if isinstance(value, dict):
+        members = {key: made for key, item in value.items() if (made := compiled(item))}
+        if members:
+            return lambda scope: {
+                **value,
+                **{key: made(scope) for key, made in members.items()},
+            }
+    if isinstance(value, list):
+        items = [compiled(item) for item in value]
+        if any(items):
+            return lambda scope: [
+                made(scope) if made else item for made, item in zip(items, value, strict=True)
+            ]
+    return None
+
+
 def _resolve_expression(value: dict[str, Any], scope: Scope) -> Any:
     if _GET in value:
         return _resolve_get(parse_get(value[_GET], place=_GET), scope)

@@ -12,11 +12,11 @@ import msgspec
 from clary.kernel.codec import build, from_json
 from clary.kernel.errors import InvalidInput
 from clary.pipelines.cache import CacheConfig
-from clary.pipelines.expressions import Reference, as_text, references
+from clary.pipelines.expressions import Reference, Scope, as_text, compiled, references
 from clary.pipelines.retries import RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 VERSION = "2020-12-01"
 BRANCHES = ("IfSteps", "ElseSteps")
@@ -174,9 +174,11 @@ class Step:
     policies: tuple[RetryPolicy, ...] = ()
     cache: CacheConfig = field(default_factory=CacheConfig)
     dependencies: frozenset[str] = field(init=False)
+    _resolving: Callable[[Scope], Any] | None = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Gather the dependencies, which are asked for again and again."""
+        """Gather what is asked for again and again."""
+        object.__setattr__(self, "_resolving", compiled(self.arguments))
         needed = self.reads.union(self.depends_on, {self.condition} - {""})
         object.__setattr__(self, "dependencies", needed)
 
@@ -189,6 +191,11 @@ class Step:
     def arguments(self) -> Mapping[str, Any]:
         """Its Arguments, as defined."""
         arguments: Mapping[str, Any] = self.document.get("Arguments", {})
+        return arguments
+
+    def resolved(self, scope: Scope) -> Mapping[str, Any]:
+        """Return its Arguments without expressions. Raises InvalidInput."""
+        arguments: Mapping[str, Any] = self._resolving(scope) if self._resolving else self.arguments
         return arguments
 
     @property

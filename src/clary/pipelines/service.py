@@ -10,6 +10,7 @@ from clary.kernel.codec import build
 from clary.kernel.errors import Conflict, InvalidInput, NotFound, NotSupported
 from clary.kernel.names import parse_name
 from clary.kernel.resource import Event, Page, Query, Resource
+from clary.kernel.steps import NoHands
 from clary.pipelines import documents
 from clary.pipelines.cache import RESULT, Results, Why, why
 from clary.pipelines.definitions import Definitions
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore, Transaction
-    from clary.kernel.steps import StepKind
+    from clary.kernel.steps import Crew, StepKind
     from clary.pipelines.checks import KnownProperty
 
 _GOING_ON = ("Executing", "Stopping")
@@ -45,6 +46,8 @@ class Pipelines:
         The step kind of each step type.
     known
         Raises InvalidInput for a path of properties that no step of a type ever has.
+    crew
+        Does the steps that are done in this process.
     """
 
     def __init__(
@@ -54,11 +57,12 @@ class Pipelines:
         kinds: Mapping[str, StepKind],
         *,
         known: KnownProperty,
+        crew: Crew | None = None,
     ) -> None:
         self._store = store
         self._definitions = Definitions(store, objects, kinds, known)
         self._results = Results(store, objects)
-        self._engine = Engine(store, objects, kinds, self._definitions)
+        self._engine = Engine(store, objects, kinds, self._definitions, crew or NoHands())
 
     def run(self, execution: Resource, stopping: threading.Event) -> datetime | None:
         """Take an execution as far as it can go now."""

@@ -6,7 +6,7 @@ All of this is done before the transaction of the start, since it may read objec
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from clary.kernel.clock import now
@@ -14,7 +14,7 @@ from clary.kernel.errors import ClaryError, Conflict, InvalidInput, LimitExceede
 from clary.kernel.names import arn
 from clary.kernel.steps import StepResult, StepRun, job_name
 from clary.pipelines.cache import Results
-from clary.pipelines.expressions import Scope, resolve
+from clary.pipelines.expressions import Scope
 from clary.pipelines.retries import RESOURCE_LIMIT, SERVICE_FAULT
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from clary.kernel.ports import ObjectStore
-    from clary.kernel.steps import StepKind
+    from clary.kernel.resource import Resource
+    from clary.kernel.steps import Done, StepKind
     from clary.pipelines.model import Step
     from clary.pipelines.state import Run
 
@@ -44,12 +45,18 @@ class Start:
         What is already known of it: an earlier result, or why it cannot start; else None.
     kept
         What the step's resource says about its key, and whose result it has.
+    before
+        The step's resource, if this is no first try.
+    done
+        What hands say of it that have taken it.
     """
 
     step: Step
     run: StepRun
     result: StepResult | None = None
     kept: Mapping[str, Any] = field(default_factory=dict)
+    before: Resource | None = None
+    done: Done | None = None
 
 
 class Starts:
@@ -74,6 +81,9 @@ class Starts:
 
     def prepare(self, run: Run, name: str) -> Start:
         """Resolve a step's arguments and look for an earlier result of the same key."""
+        return replace(self._prepare(run, name), before=run.rows.get(name))
+
+    def _prepare(self, run: Run, name: str) -> Start:
         step = run.steps[name]
         execution = run.execution
         row = run.rows.get(name)
@@ -89,7 +99,7 @@ class Starts:
         )
         try:
             scope = self._scope(run, name, attempt)
-            given = _with_arguments(given, resolve(step.arguments, scope))
+            given = _with_arguments(given, step.resolved(scope))
             return self._found(Start(step, given), run)
         except (Conflict, Unavailable):
             raise

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clary.kernel.resource import Resource
     from clary.kernel.steps import StepResult
     from clary.pipelines.model import Definition, Step
+    from clary.pipelines.starts import Start
 
 WAITING = "Starting"
 """The status of a step that has failed and is tried again at its ``due_at``."""
@@ -36,6 +37,8 @@ class Run:
         The steps that it may run, or whose results it has.
     rows
         The resources of the steps that have begun.
+    taken
+        The steps that hands have, ready as they were given to them.
     looked_at
         When every running step was looked at last.
     seen
@@ -48,6 +51,7 @@ class Run:
     running: dict[str, None] = field(default_factory=dict)
     outputs: dict[str, StepOutput] = field(default_factory=dict)
     planner: Planner = field(init=False)
+    taken: dict[str, Start] = field(default_factory=dict)
     looked_at: datetime | None = None
     seen: dict[str, datetime] = field(default_factory=dict)
     loaded_at: datetime = field(init=False)

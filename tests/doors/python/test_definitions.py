@@ -75,7 +75,16 @@ def test_outside_of_a_pipeline_a_step_is_its_function():
 def test_a_step_without_large_libraries_is_forked_from_a_small_process(body, is_light):
     for step in steps(piped(body)).values():
         environment = step.arguments.get("Environment", {})
-        assert environment == ({"CLARY_PRELOAD": "none"} if is_light else {})
+        light = {"CLARY_PRELOAD": "none", "CLARY_PROCESS": "shared"}
+        assert environment == (light if is_light else {})
+
+
+@pytest.mark.parametrize(
+    "asked", [{"process": True}, {"cpus": 1}, {"memory": "64MiB"}, {"timeout_s": 9}]
+)
+def test_a_step_that_asks_for_it_has_a_process_of_its_own(asked):
+    [step] = steps(piped(clary.step(**asked)(counted.function))).values()
+    assert step.arguments["Environment"] == {"CLARY_PRELOAD": "none"}
 
 
 def test_calls_become_processing_steps_in_order():

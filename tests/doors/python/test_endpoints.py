@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +67,8 @@ def emptied(session):
     """Wait at the end until no worker is left: they would outlive the tests."""
     yield
     for endpoint in session.endpoints.list():
-        endpoint.delete()
+        with suppress(clary.NotFound):  # it has gone meanwhile
+            endpoint.delete()
 
 
 @contextmanager
@@ -188,6 +189,11 @@ def test_what_cannot_be_deployed_is_refused(session):
         session.endpoints.deploy(Doubler, "refused", instnces=2)
     with pytest.raises(clary.InvalidInput, match="capture"):
         session.endpoints.deploy(Doubler, "refused", capture=200)
+    with pytest.raises(clary.InvalidInput, match="name: 'bad name' is no name"):
+        session.endpoints.deploy(Doubler, "bad name")
+    with pytest.raises(clary.InvalidInput, match="InitialInstanceCount"):
+        session.endpoints.deploy(Doubler, "refused", instances=0)
+    assert not session.platform.store.select(Query("model", name_prefix="refused")).items
     with pytest.raises(clary.JobFailed, match="cannot be made"):
         session.endpoints.deploy(Broken, "broken")
     broken = session.endpoints.get("broken")

@@ -26,7 +26,7 @@ from clary.endpoints.model import ENDPOINT, LOG_GROUP
 from clary.endpoints.options import ALONE, Options, Rollout
 from clary.endpoints.summaries import variants
 from clary.governance.presence import find
-from clary.kernel.errors import InvalidInput, JobFailed
+from clary.kernel.errors import ClaryError, InvalidInput, JobFailed, ModelFailed
 from clary.kernel.names import Ref
 from clary.kernel.resource import Query, Resource
 from clary.platform import Platform
@@ -175,14 +175,17 @@ def scale(
 
 
 @app.command()
-def delete(name: Name, no_wait: NoWait = False, home: Home = None) -> None:
+def delete(name: Name, no_wait: NoWait = False, home: Home = None, as_json: Json = False) -> None:
     """Take an endpoint out of service, with the models made for it."""
     platform = open_home(home)
     ref = _find(platform, name).ref
     platform.deployments.delete(ref, actor=platform.governance.owner.principal_arn)
     _settle(platform, ref, no_wait=no_wait)
     gone = platform.store.get(ref) is None
-    note(f"{ref} is gone" if gone else f"{ref} is being deleted")
+    if as_json:
+        show_json({"endpoint": ref.name, "status": "Deleted" if gone else "Deleting"})
+    else:
+        note(f"{ref} is gone" if gone else f"{ref} is being deleted")
 
 
 @app.command()
@@ -194,6 +197,9 @@ def invoke(  # noqa: PLR0917 - each is a named option on the command line
     accept: Annotated[str, typer.Option(help="The type of the answer.")] = "",
     variant: Annotated[str, typer.Option(help="The variant that must answer.")] = "",
     home: Home = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print who answered and the answer's type too, as JSON.")
+    ] = False,
 ) -> None:
     """Ask an endpoint, and print its answer as it comes."""
     platform = open_home(home)
@@ -204,15 +210,22 @@ def invoke(  # noqa: PLR0917 - each is a named option on the command line
     try:
         target, reply = platform.serving.invoke(Invocation(ref, payload, kind, accept, variant))
         pieces = [reply.body] if isinstance(reply.body, bytes) else reply.body
+        if as_json:
+            body_text = b"".join(pieces).decode("utf-8", "replace")
+            told = {"variant": target.variant, "content_type": reply.content_type}
+            show_json({**told, "body": body_text})
+            return
         for piece in pieces:
             sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
+    except ModelFailed as error:
+        raise ClaryError(
+            error.message, hint=f"`clary endpoints logs {ref.name}` may say more"
+        ) from error
     finally:
         platform.serving.close()
         platform.captures.close()
         platform.recorder.close()
-    if sys.stdout.isatty():
-        note(f"\n{target.variant} answered in {reply.content_type or 'bytes'}")
 
 
 @app.command()
@@ -221,11 +234,15 @@ def logs(
     variant: Annotated[str, typer.Option(help="Only this variant.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Lines of each worker.")] = 100,
     home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Print the last lines of an endpoint's workers."""
     platform = open_home(home)
     ref = _find(platform, name).ref
     lines = _lines(platform, ref, variant, limit)
+    if as_json:
+        show_json(lines)
+        return
     for line in lines:
         typer.echo(printable(line))
     if not lines:

@@ -30,7 +30,7 @@ COMMANDS = {
     "environments": ("environments", "List, show, build and remove environments of jobs."),
     "runs": ("runs", "List, show and compare runs of experiments."),
     "models": ("models", "List, show, scan, approve and reject model versions."),
-    "batch": ("batch", "Predict objects with a registered model version."),
+    "batch": ("batch", "Predict objects with a registered model version, and wait for the end."),
     "metrics": ("metrics", "List metrics, and show how one went."),
     "endpoints": ("endpoints", "Deploy models, ask them, replace them, look at them."),
     "features": ("features", "List and show feature groups, get and put their records."),

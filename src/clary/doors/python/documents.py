@@ -15,6 +15,7 @@ from clary.doors.python.tracing import Call, Raw
 from clary.doors.python.values import JSON
 from clary.jobs.instances import instance
 from clary.jobs.launch import PRELOAD_VARIABLE
+from clary.jobs.shared import SHARE
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def _processing(call: Call, target: Target) -> JsonObject:
         "ProcessingOutputConfig": {"Outputs": [_output(call, name, uploads) for name in results]},
     }
     if _is_light(call, package):
-        arguments["Environment"] = {PRELOAD_VARIABLE: "none"}
+        share = dict([SHARE]) if options.may_share else {}
+        arguments["Environment"] = {PRELOAD_VARIABLE: "none", **share}
     if options.timeout_s:
         arguments["StoppingCondition"] = {"MaxRuntimeInSeconds": options.timeout_s}
     step: JsonObject = {"Name": call.name, "Type": "Processing", "Arguments": arguments}

@@ -48,6 +48,10 @@ class Options:
         The packages of an environment of its own: a list, or the path of a requirements.txt.
     after
         Steps' results that must be there before, though they are no arguments.
+    process
+        Run in a process and a sandbox of its own. Else a step that imports no large library, and
+        asks for no processors, memory, GPUs, time or requirements, may follow others of its
+        execution in one sandbox, each with a clean interpreter of its own.
     """
 
     name: str = ""
@@ -59,6 +63,7 @@ class Options:
     cache: bool | str = False
     requirements: Sequence[str] | str | Path = ()
     after: Sequence[Any] = ()
+    process: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what can never be had."""
@@ -81,6 +86,12 @@ class Options:
         mib = _mib(self.memory) if self.memory else 0
         gpus = f".g{self.gpus}" if self.gpus else ""
         return f"clary.c{self.cpus or 0}.m{mib}{gpus}"
+
+    @property
+    def may_share(self) -> bool:
+        """Whether nothing is asked for that takes a process of its own."""
+        asked = (self.process, self.cpus, self.memory, self.gpus, self.timeout_s, self.requirements)
+        return not any(asked)
 
     def members(self) -> JsonObject:
         """Return the members of the step's document beside its arguments."""

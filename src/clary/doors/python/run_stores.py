@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 _SESSION = "clary.doors.python.session"
 """Imported outside jobs only: it opens a home."""
 _PLUGIN = "clary=clary_client"
-_PROCESSING = Path("/opt/ml/config/processingjobconfig.json")
+_PROCESSING = (
+    Path(os.environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "config" / "processingjobconfig.json"
+)
 _POINTS_A_CALL = 10
 _PATIENCE_S = 20.0
 """How long a job waits for the component that is made for it."""

@@ -162,7 +162,7 @@ def step(**options: Any) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a step: ``@clary.step``, or ``@clary.step(cpus=2, cache="30d")``.
 
-    Each call within a pipeline is a step, in a sandboxed process of its own. Arguments are
+    Each call within a pipeline is a step, in a process of its own in a sandbox. Arguments are
     parameters of the pipeline, results of other steps, and plain values. What the function
     declares to return says how it is stored, and is checked: frames of pandas, Polars or Arrow as
     Parquet; numbers, texts, dicts and lists as JSON; ``Path`` and ``clary.File`` as files; any
@@ -170,7 +170,7 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Parameters
     ----------
-    name, cpus, memory, gpus, retries, timeout_s, cache, requirements, after
+    name, cpus, memory, gpus, retries, timeout_s, cache, requirements, after, process
         See ``Options``.
 
     Raises

@@ -1,7 +1,7 @@
 """Inference requests that are answered on the event loop, because that takes microseconds.
 
 What is not plain, small and answered by a compiled model takes the ordinary way through the
-gateway, which says the same in every case.
+gateway, which says the same in every case. So does libsvm, of which a few bytes are many numbers.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Invocations:
             return None
         invocation = Invocation(self._ref(url[len(BEFORE) : -len(BEHIND)], *where), body, **members)
         target = self._serving.find(invocation)
-        if target is None or not target.quick(len(body)):
+        if target is None or not target.quick(len(body)) or "libsvm" in invocation.content_type:
             return None
         request_id = _request_id()
         try:

@@ -12,9 +12,13 @@ import sys
 from pathlib import Path
 from zipfile import BadZipFile
 
-import numpy as np
 from job_files import MODEL, JobError
 from serving import ANY, CSV, JSON, Context, Refused, media_type
+
+try:
+    import numpy as np
+except ImportError:  # then scripts read and write for themselves
+    np = None
 
 NPY = "application/x-npy"
 _NPZ = "application/x-npz"
@@ -79,6 +83,8 @@ def answer(steps, model, asked, context):
 
 def decode(body, content_type):
     """Read a payload as an array."""
+    if np is None:
+        raise Refused(415, "reading arrays needs the package numpy; install it or define input_fn")
     data = body.encode() if isinstance(body, str) else body
     try:
         if content_type == JSON:
@@ -98,6 +104,8 @@ def decode(body, content_type):
 
 def encode(prediction, accept):
     """Write predictions as the accepted type."""
+    if np is None:
+        raise Refused(406, "writing arrays needs the package numpy; install it or define output_fn")
     array = np.asarray(prediction)
     if accept == JSON:
         return json.dumps(array.tolist())
