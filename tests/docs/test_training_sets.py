@@ -20,7 +20,11 @@ def test_the_program_of_the_page_runs(tmp_path):
     program = "\n".join(shown("docs/how-to/make-training-sets.md"))
     environment = {**os.environ, "CLARY_HOME": str(tmp_path / "home")}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == SAID
