@@ -30,7 +30,7 @@ COMMANDS = {
     "environments": ("environments", "List, show, build and remove environments of jobs."),
     "runs": ("runs", "List, show and compare runs of experiments."),
     "models": ("models", "List, show, scan, approve and reject model versions."),
-    "batch": ("batch", "Predict objects with a registered model version."),
+    "batch": ("batch", "Predict objects with a registered model version, and wait for the end."),
     "metrics": ("metrics", "List metrics, and show how one went."),
     "endpoints": ("endpoints", "Deploy models, ask them, replace them, look at them."),
     "features": ("features", "List and show feature groups, get and put their records."),
@@ -39,7 +39,7 @@ COMMANDS = {
         "reproduce",
         "Run again what a model version was made by, and compare every digest.",
     ),
-    "skew": ("skew", "Compare what a feature view served with what batch computes."),
+    "skew": ("skew", "Replay what a feature view served, and compare every cell."),
     "version": ("version", "Print the version."),
 }
 _EXTRAS = {"sklego": "demo", **dict.fromkeys(("pandas", "pyarrow", "sklearn", "xgboost"), "ml")}
