@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 from clary.adapters.files import FileObjects
 from clary.adapters.logfiles import LogFiles
-from clary.adapters.onnx_models import OnnxModels
 from clary.adapters.openlineage import OpenLineage
 from clary.adapters.optuna_studies import OptunaStudies
-from clary.adapters.otlp import OtlpSpans
 from clary.adapters.process.runner import ProcessRunner
 from clary.adapters.property_shapes import check_property
 from clary.adapters.sqlite import SqliteStore
@@ -21,24 +19,12 @@ from clary.adapters.sqlite_series import SqliteSeries
 from clary.adapters.uv import UvEnvironments
 from clary.endpoints.asynchronous import QUEUE as ASYNC_QUEUE
 from clary.endpoints.asynchronous import AsyncInvocations
-from clary.endpoints.asynchronous import Tools as AsyncTools
-from clary.endpoints.autoscaler import Autoscaler
-from clary.endpoints.captures import Captures
-from clary.endpoints.clients import FleetClient
-from clary.endpoints.compilations import COMPILATION, Compilations
-from clary.endpoints.controller import Controller
+from clary.endpoints.compilations import COMPILATION
 from clary.endpoints.deployments import Deployments
-from clary.endpoints.fleets import Fleets
-from clary.endpoints.live import Tools as ServingTools
-from clary.endpoints.loads import Loads
-from clary.endpoints.meters import Meters
 from clary.endpoints.model import ENDPOINT, FLEET
 from clary.endpoints.scaling import Scaling
 from clary.endpoints.scaling_requests import TARGET
-from clary.endpoints.service import Endpoints
-from clary.endpoints.serving import Serving
 from clary.endpoints.shadow_tests import EXPERIMENT, ShadowTests
-from clary.endpoints.shadows import Shadows
 from clary.endpoints.sources import Sources
 from clary.endpoints.steps import EndpointConfigStep, EndpointStep
 from clary.endpoints.workers import Tools as WorkerTools
@@ -65,6 +51,7 @@ from clary.lineage.steps import LineageStep
 from clary.metrics.alarms import ALARM, Alarms
 from clary.metrics.recorder import Recorder
 from clary.metrics.service import Metrics
+from clary.model_serving import open_model_serving
 from clary.models import documents as model_documents
 from clary.models.reproduction import Reproductions
 from clary.models.service import Models
@@ -87,12 +74,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clary.config import Config
+    from clary.endpoints.captures import Captures
+    from clary.endpoints.fleets import Fleets
+    from clary.endpoints.service import Endpoints
+    from clary.endpoints.serving import Serving
+    from clary.endpoints.shadows import Shadows
     from clary.features.service import Features
     from clary.jobs.ports import JobRunner, LogStore
     from clary.kernel.journal import Follower, Sender
     from clary.kernel.ports import MetadataStore, ObjectStore
     from clary.kernel.steps import StepKind
-    from clary.queues.messages import Messages
 
 _DESCRIBED = {
     **dict.fromkeys(KINDS, describe),
@@ -156,63 +147,6 @@ class Platform:
     worker: Worker
 
 
-@dataclass(frozen=True, slots=True)
-class _Serving:
-    """What endpoints consist of."""
-
-    captures: Captures
-    fleets: Fleets
-    endpoints: Endpoints
-    shadows: Shadows
-    serving: Serving
-    compilations: Compilations
-    async_invocations: AsyncInvocations
-    controller: Controller
-    autoscaler: Autoscaler
-    shadow_tests: ShadowTests
-
-
-def _open_serving(
-    tools: WorkerTools,
-    config: Config,
-    recorder: Recorder,
-    metrics: Metrics,
-    alarms: Alarms,
-    messages: Messages,
-) -> _Serving:
-    fleets = Fleets(tools, recorder)
-    endpoints = Endpoints(tools.store, fleets, alarms)
-    home = config.home
-    compiled = OnnxModels(home / "compiled")
-    compilations = Compilations(tools, compiled, Lineage(tools.store))
-    captures, shadows = Captures(home / "captures", tools.objects, recorder), Shadows(tools.store)
-    serving = Serving(
-        tools.store,
-        ServingTools(
-            lambda fleet: FleetClient(fleet, fleets),
-            compiled,
-            captures,
-            Meters(recorder),
-            shadows,
-            OtlpSpans(config.traces) if config.traces else None,
-        ),
-    )
-    return _Serving(
-        captures=captures,
-        fleets=fleets,
-        endpoints=endpoints,
-        shadows=shadows,
-        serving=serving,
-        compilations=compilations,
-        async_invocations=AsyncInvocations(
-            AsyncTools(tools.store, tools.objects, serving, messages, recorder)
-        ),
-        controller=Controller(tools.store, tools.objects, fleets, compilations, alarms),
-        autoscaler=Autoscaler(tools.store, endpoints, Loads(metrics)),
-        shadow_tests=ShadowTests(tools.store, endpoints),
-    )
-
-
 def open_platform(config: Config) -> Platform:
     """Open a home, making what is missing; the worker is not started.
 
@@ -249,7 +183,7 @@ def open_platform(config: Config) -> Platform:
     experiments = Experiments(store, objects, SqliteMetrics(home / "metrics.db"))
     tuning = Tuning(store, logs, jobs, OptunaStudies())
     feature_store = open_feature_store(config, store, objects, recorder)
-    serving = _open_serving(
+    serving = open_model_serving(
         WorkerTools(
             store,
             objects,
