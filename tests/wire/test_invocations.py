@@ -308,6 +308,14 @@ def test_a_request_may_come_in_pieces_and_close(server):
     assert (first.split()[1], body.count(b"\n")) == (b"200", 1)
 
 
+@pytest.mark.long  # the server has 20 s of patience
+def test_a_body_that_never_comes_ends_the_connection(server):
+    headers = {**signed(server, BODY), "Content-Length": str(len(BODY))}
+    [(first, body)] = talk(server, head(headers) + BODY[:5].encode())
+    assert first.split()[1] == b"400"
+    assert b"too slow" in body
+
+
 def test_a_body_in_chunks_is_answered_alike(server):
     headers = {**signed(server, BODY), "Transfer-Encoding": "chunked"}
     chunked = f"{len(BODY):x}\r\n{BODY}\r\n0\r\n\r\n".encode()

@@ -256,7 +256,7 @@ def test_an_operation_not_offered_names_itself(sagemaker):
     ("service", "operation", "named"),
     [
         ("batch", "describe_job_queues", "batch"),
-        ("athena", "list_work_groups", "AmazonAthena.ListWorkGroups"),
+        ("glue", "list_jobs", "AWSGlue.ListJobs"),
         ("sns", "list_topics", "sns"),
         ("ecr", "describe_repositories", "AmazonEC2ContainerRegistry"),
     ],

@@ -25,6 +25,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._is_coming = False
         self._held: list[bytes] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -38,26 +39,28 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes before the head is complete."""
+        """Count and time what comes in several pieces before the head, or all, is complete."""
         if self._head_timer is not None:
             self._head_bytes += len(data)
             if self._head_bytes > _LARGEST_HEAD + len(data):
                 self._refuse()
                 return
         super().data_received(data)
+        if self._is_coming and self._head_timer is None and not self.transport.is_closing():
+            self._start_timer()
+            self._head_bytes = len(data)
 
     def on_message_begin(self) -> None:
         """Begin a head; the first has its timer already."""
         super().on_message_begin()
-        if self._head_timer is None:
-            self._start_timer()
+        self._is_coming = True
 
     def on_headers_complete(self) -> None:
         """End the head; of a small inference request, wait for the body before anything else."""
-        self._stop_timer()
         if self.url.startswith(BEFORE) and self.url.endswith(BEHIND) and self._is_small():
             self._held = []
             return
+        self._end()
         super().on_headers_complete()
 
     def _is_small(self) -> bool:
@@ -82,6 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._held is None:
             super().on_message_complete()
             return
+        self._end()
         body, self._held = b"".join(self._held), None
         answer = self.app.invocations.answer(self.url, self.headers, body)
         if answer is None:
@@ -97,6 +101,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if not stays:
             self.transport.close()
         self.on_response_complete()
+
+    def _end(self) -> None:
+        self._is_coming = False
+        self._stop_timer()
 
     def _start_timer(self) -> None:
         self._head_bytes = 0
