@@ -97,10 +97,10 @@ def test_without_a_signature_a_form_says_its_service(action, service):
 
 @pytest.mark.parametrize(
     ("scope", "headers"),
-    [("athena", {}), (None, {"x-amz-target": "AmazonAthena.StartQueryExecution"})],
+    [("glue", {}), (None, {"x-amz-target": "AWSGlue.ListJobs"})],
 )
 def test_a_service_not_offered_is_named(scope, headers):
-    with pytest.raises(WireError, match=r"clary does not offer (athena|AmazonAthena\.Start)"):
+    with pytest.raises(WireError, match=r"clary does not offer (glue|AWSGlue\.List)"):
         routing.choose_service(Request("POST", "/", "", headers), scope)
 
 

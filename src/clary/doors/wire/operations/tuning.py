@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clary.doors.wire.listing import answer, page_of, query, tags
+from clary.kernel.errors import InvalidInput
 from clary.kernel.names import arn, parse_name
 from clary.tuning import documents
 from clary.tuning.model import TUNING
@@ -62,7 +63,10 @@ def delete_hyper_parameter_tuning_job(call: Call) -> JsonObject:
 
 def list_training_jobs_for_hyper_parameter_tuning_job(call: Call) -> JsonObject:
     """List the training jobs of a tuning job; by value, only those that have one."""
-    member = _SORTS[call.params.get("SortBy", "Name")]
+    word = call.params.get("SortBy", "Name")
+    if word not in _SORTS:
+        raise InvalidInput("SortBy", f"{word!r} is no order", legal=", ".join(_SORTS))
+    member = _SORTS[word]
     status = call.params.get("StatusEquals")
     found = [
         one
