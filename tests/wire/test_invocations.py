@@ -338,3 +338,11 @@ def test_a_changed_body_is_refused(server):
     [(first, body)] = talk(server, head(headers) + BODY.replace("1", "2").encode())
     assert first.split()[1] in (b"400", b"403")
     assert b"signature" in body
+
+
+def test_without_keys_an_endpoint_is_found_by_its_path(launch, tmp_path):
+    with launch(tmp_path / "home", "--no-auth") as open_server:
+        request = head({"Host": "here", "Content-Length": str(len(BODY))}) + BODY.encode()
+        [(first, body)] = talk(open_server, request)
+    assert first.split()[1] == b"400"
+    assert b"Endpoint scores of account" in body

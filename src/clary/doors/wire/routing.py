@@ -33,6 +33,7 @@ _FORMS = ("sts", "iam", "cloudwatch")
 _SIGNED = {"monitoring": "cloudwatch"}
 """Services that sign under another name than botocore calls them by."""
 _CALLED = re.compile(r"/service/([A-Za-z0-9]+)/operation/([A-Za-z0-9]+)")
+_ENDPOINT = re.compile(r"/endpoints/[^/]+/(async-)?invocations")
 _LABEL = re.compile(r"(\{[^}]+\})")
 
 
@@ -128,7 +129,8 @@ def _rest(name: str) -> _RestRoutes:
 def choose_service(request: Request, scope: str | None) -> str:
     """Name the service a request is for.
 
-    By ``X-Amz-Target``, else by the service it was signed for, else by form ``Action``, else S3.
+    By ``X-Amz-Target``, else by the service it was signed for, else by an endpoint's path or the
+    form's ``Action``, else S3.
 
     Raises
     ------
@@ -148,8 +150,14 @@ def choose_service(request: Request, scope: str | None) -> str:
         if name not in model.SERVICES:
             raise _not_offered(scope)
         return name
+    return _unsigned(request)
+
+
+def _unsigned(request: Request) -> str:
     if "smithy-protocol" in request.headers and (called := _CALLED.fullmatch(request.path)):
         return _TARGETS.get(called[1], "s3")
+    if request.method == "POST" and _ENDPOINT.match(request.path):
+        return "sagemaker-runtime"  # S3 takes forms at a bucket itself, not below it
     if "x-www-form-urlencoded" in request.headers.get("content-type", ""):
         action = _action(request)
         return next((name for name in _FORMS if action in model.service(name).operations), "s3")
