@@ -91,9 +91,10 @@ def open_feature_store(
     home = config.home
     online = online_records(config.online, home / "online")
     offline = DeltaRecords(home / "buckets", home / "offline")
+    features = Features(store, objects, online, offline)
     upkeep = Upkeep(store, offline)
     upkeep.install()
-    features = Features(store, objects, online, offline)
+    features.watch(upkeep.written)
     duckdb = DuckDB(home / "scratch" / "duckdb")
     queries = Queries(features, offline, DuckDBSql(duckdb))
     joins = DuckDBPointInTime(duckdb)

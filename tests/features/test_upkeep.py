@@ -56,7 +56,7 @@ def test_small_files_are_merged(metadata, tables, monkeypatch):
     for count in range(1, 5):
         tables.append(TABLE, SCHEMA, [record(str(count))])
         tables.flush(TABLE)
-        assert keeper.run(resource(metadata, "compaction"), threading.Event()) is not None
+        keeper.run(resource(metadata, "compaction"), threading.Event())
         assert len(tables.files(TABLE)) == (count if count < 4 else 1)
     assert len(rows(tables)) == 4
 
@@ -72,6 +72,31 @@ def test_a_table_that_fails_does_not_stop_the_others(metadata, tables, monkeypat
     keeper.run(resource(metadata, "flush"), threading.Event())
     assert len(rows(tables)) == 1
     assert len(tables.snapshot(LOST).unflushed) == 1
+
+
+def test_it_rests_where_nothing_is_written(metadata, tables, monkeypatch):
+    monkeypatch.setattr(upkeep, "OLDEST_US", 0)
+    monkeypatch.setattr(upkeep, "QUIET_S", 0.0)
+    keeper = Upkeep(metadata, tables)
+    keeper.install()
+    for name in ("flush", "compaction"):
+        assert keeper.run(resource(metadata, name), threading.Event()) is None
+    monkeypatch.setattr(upkeep, "QUIET_S", 60.0)
+    tables.append(TABLE, SCHEMA, [record("a")])
+    assert keeper.run(resource(metadata, "flush"), threading.Event()) is not None
+    assert len(rows(tables)) == 1
+    assert keeper.run(resource(metadata, "flush"), threading.Event()) is not None
+
+
+def test_a_write_wakes_it(metadata, tables):
+    keeper = Upkeep(metadata, tables)
+    keeper.install()
+    for name in ("flush", "compaction"):
+        metadata.release(metadata.claim([UPKEEP], name, 60), None)
+    assert metadata.claim([UPKEEP], "nobody", 60) is None
+    keeper.written(None)
+    keeper.written(None)
+    assert metadata.claim([UPKEEP], "one", 60).resource.ref.name in {"flush", "compaction"}
 
 
 def test_when_a_flush_is_due():

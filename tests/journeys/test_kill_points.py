@@ -347,9 +347,9 @@ def check_metadata(home: Home, store: SqliteStore) -> None:
 
 
 def has_work(home: Home) -> bool:
-    """Say whether anything is due or held by lease, but for what is due again and again."""
+    """Say whether anything is due or held by lease."""
     with closing(sqlite3.connect(home.path / "metadata.db")) as database:
-        held = "kind != 'feature-upkeep' and (due_at is not null or lease_owner is not null)"
+        held = "due_at is not null or lease_owner is not null"
         return bool(database.execute(f"select 1 from resource where {held}").fetchall())
 
 

@@ -1,12 +1,13 @@
 """Upkeep of offline tables: what was appended becomes part of them, and small files are merged.
 
-Two resources of one kind are worked on for as long as a worker runs: one flushes, one compacts, so
-that a long compaction of one table does not keep the others' records waiting.
+Two resources of one kind are worked on while there are writes: one flushes, one compacts, so that a
+long compaction of one table does not keep the others' records waiting.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from clary.features.model import Backlog
+    from clary.features.records import Group
     from clary.kernel.ports import MetadataStore
 
 UPKEEP = "feature-upkeep"
@@ -30,6 +32,10 @@ LARGEST_BYTES = 64 << 20
 """So much that waits is flushed at once."""
 MOST_FILES = 32
 """A table of more files has its small ones merged."""
+WAKE_S = 30.0
+"""A process that writes makes the work due so often."""
+QUIET_S = 2 * WAKE_S
+"""The work rests when nothing has waited for so long: whoever writes next has to wake it again."""
 _PAUSE_S = {"flush": 5.0, "compaction": 30.0}
 _log = logging.getLogger(__name__)
 
@@ -52,26 +58,41 @@ class Upkeep:
     def __init__(self, store: MetadataStore, tables: Tables) -> None:
         self._store = store
         self._tables = tables
+        self._woken_at = float("-inf")
+        self._busy_at: dict[str, float] = {}
 
     def install(self) -> None:
-        """Make the work due, once a home."""
-        for name in _PAUSE_S:
-            ref, at = Ref("", "", UPKEEP, name), now()
-            if self._store.get(ref) is None:
-                with self._store.begin() as change:
-                    if change.get(ref) is None:
-                        change.insert(Resource(ref, {}, at, at), due=True)
+        """Make the work due, because a process that died may have left some."""
+        with self._store.begin(durable=False) as change:
+            for name in _PAUSE_S:
+                ref, at = Ref("", "", UPKEEP, name), now()
+                if change.get(ref) is None:
+                    change.insert(Resource(ref, {}, at, at), due=True)
+                else:
+                    change.wake(ref)
+
+    def written(self, group: Group) -> None:
+        """Take note that a table grows."""
+        del group
+        if time.monotonic() - self._woken_at >= WAKE_S:
+            self._woken_at = time.monotonic()
+            self.install()
 
     def run(self, found: Resource, stopping: threading.Event) -> datetime | None:
         """Look after every table once; the worker's handler of ``UPKEEP``."""
+        name = found.ref.name
         for backlog in self._tables.backlogs():
             if stopping.is_set():
                 break
+            if backlog.oldest_us is not None or backlog.files > MOST_FILES:
+                self._busy_at[name] = time.monotonic()
             try:
-                self._keep(found.ref.name, backlog)
+                self._keep(name, backlog)
             except (ClaryError, OSError):
-                _log.exception("%s of %s failed; trying again", found.ref.name, backlog.table)
-        return now() + timedelta(seconds=_PAUSE_S[found.ref.name])
+                _log.exception("%s of %s failed; trying again", name, backlog.table)
+        if time.monotonic() - self._busy_at.get(name, float("-inf")) > QUIET_S:
+            return None
+        return now() + timedelta(seconds=_PAUSE_S[name])
 
     def _keep(self, work: str, backlog: Backlog) -> None:
         if work == "compaction":

@@ -9,7 +9,7 @@ import socket
 import stat
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,13 +26,13 @@ from clary.adapters.process.sandbox import (
     sandbox_plan,
     uid_map,
 )
+from clary.adapters.process.supervisors import Supervisors
 from clary.jobs.ports import ProcessSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from clary.adapters.process.sandbox import Rung
-    from clary.adapters.process.supervisors import Supervisors
 
 _FIRST_BLOCK, _BLOCKS, _BLOCK_SIZE = 2**31, 1023, 2**21
 _LISTENER = 110
@@ -87,8 +87,6 @@ class ForkServers:
     ----------
     folder
         Where they lie; only this user may reach it.
-    supervisors
-        Who holds them, as any other process.
     rung
         How processes are isolated; it has namespaces.
     limits
@@ -100,13 +98,12 @@ class ForkServers:
     def __init__(
         self,
         folder: Path,
-        supervisors: Supervisors,
         rung: Rung,
         *,
         limits: Sequence[tuple[int, int]],
         idle_s: float,
     ) -> None:
-        self._folder, self._supervisors, self._rung = folder, supervisors, rung
+        self._folder, self._rung = folder, rung
         self._limits, self._idle_s = limits, idle_s
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._made_etc = etc.shared(folder)
@@ -245,8 +242,11 @@ class ForkServers:
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with _listener(key.socket) as listener:
-                self._supervisors.start(plan, lock, listener.fileno())
+            with (
+                _listener(key.socket) as listener,
+                closing(Supervisors(self._folder)) as ours,  # it outlives the home that starts it
+            ):
+                ours.start(plan, lock, listener.fileno())
         finally:
             os.close(lock)
 

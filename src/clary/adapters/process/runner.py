@@ -91,9 +91,7 @@ class ProcessRunner:
         if rung.binary is None or (os.geteuid() == 0 and not rung.own_uid):
             return None
         limits = self._rlimits(None, own_uid=rung.own_uid)
-        return ForkServers(
-            self._fork_servers, self._supervisors, rung, limits=limits, idle_s=self._idle_s
-        )
+        return ForkServers(self._fork_servers, rung, limits=limits, idle_s=self._idle_s)
 
     def workspace(self, process_id: str) -> Path:
         """Make (or find) the empty-at-first host directory for a process's ``/opt/ml``."""

@@ -70,7 +70,7 @@ class Supervisors:
     def _start(self, plan: dict[str, Any], files: Sequence[int]) -> None:
         answer = self._hand(plan, files)
         if not answer:  # it died; without an answer nothing was run
-            self._forget()
+            self.close()
             answer = self._hand(plan, files)
         if answer != b"ok":
             raise OSError(answer.decode("utf-8", "replace") or "its supervisor died")
@@ -82,7 +82,8 @@ class Supervisors:
                 self._source.requests.close()
                 self._source = None
 
-    def _forget(self) -> None:
+    def close(self) -> None:
+        """End what supervisors are forked from; those that run go on, and a start makes another."""
         with self._lock:
             former, self._source = self._source, None
         if former is not None:
