@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from clary.adapters.files import FileObjects
 from clary.adapters.sqlite_series import SqliteSeries
-from clary.endpoints.capture_records import Format
-from clary.endpoints.captures import LOST, Captures, Limits, Waiting, destination
+from clary.endpoints.capture_records import Format, Shape
+from clary.endpoints.captures import LOST, Captures, Kind, Limits, Waiting, destination
 from clary.endpoints.invocations import Invocation
 from clary.endpoints.model import CaptureConfig
 from clary.kernel.clock import now
@@ -170,6 +170,36 @@ def test_what_was_sent_can_be_read_back(body, kind, csv, sides):
         assert part.get("observedContentType", "") == kind
 
 
+@given(
+    pairs=st.lists(st.tuples(*[st.binary() | st.text().map(str.encode)] * 2), min_size=1),
+    kinds=st.tuples(_TYPES | st.just("%x"), _TYPES),
+    sides=st.tuples(st.booleans(), st.booleans()),
+)
+def test_many_at_once_are_written_as_one_by_one(pairs, kinds, sides):
+    config = CaptureConfig("s3://b", input=sides[0], output=sides[1])
+    bodies, answers = map(list, zip(*pairs, strict=True))
+    together = Format(config).lines(Shape(*kinds, 1), bodies, answers)
+    if together is None:
+        texts = {"text/csv", "application/json"}
+        sent = [
+            one
+            for kind, side, is_on in zip(kinds, (bodies, answers), sides, strict=True)
+            if is_on and kind.split(";")[0].lower() in texts
+            for one in side
+        ]
+        assert any(b"\0" in one or b"u0000" in one or not _is_text(one) for one in sent)
+        return
+    one_by_one = Format(config)
+    found, ids = [json.loads(line) for line in together.splitlines()], set()
+    for line, (body, answer) in zip(found, pairs, strict=True):
+        invocation = Invocation(ENDPOINT, body, kinds[0])
+        wanted = json.loads(one_by_one.line(invocation, answer, kinds[1], "", 1.5))
+        wanted["eventMetadata"]["eventId"] = line["eventMetadata"]["eventId"]
+        assert line == wanted
+        ids.add(line["eventMetadata"]["eventId"])
+    assert len(ids) == len(pairs)
+
+
 def _is_text(body):
     try:
         body.decode()
@@ -277,21 +307,33 @@ def test_what_killed_processes_left_is_published_once(world, tmp_path):
 
 def test_memory_is_bounded_and_the_rest_is_counted(world):
     woken = threading.Event()
-    waiting = Waiting(Limits(waiting=8, waiting_bytes=100), woken.set)
+    waiting = Waiting(Limits(waiting_bytes=1 << 20), woken.set)
     captures = world.captures()
     sampler = captures.sampler(ENDPOINT, "blue", CONFIG)
-    small = (sampler, 7.0, b"1\n")
-    waiting.put(small, 2)
+    kind = Kind(sampler, Shape("text/csv", "text/csv", 7))
+    other = Kind(sampler, Shape("text/csv", "text/csv", 8))
+    waiting.put(kind, b"1", b"2", 2)
     assert not woken.is_set()
-    for _ in range(10):
-        waiting.put(small, 2)
+    for _ in range(1000):
+        waiting.put(kind, b"1", b"2", 1 << 10)
     assert woken.is_set()
-    assert waiting.take_all() == ([small] * 8, {sampler: 3})
-    large = (sampler, 7.0, bytes(60))
-    for _ in range(3):
-        waiting.put(large, 60)
-    assert waiting.take_all(close=True) == ([large], {sampler: 2})
-    waiting.put(small, 2)
+    runs, lost = waiting.take_all()
+    assert 500 < sum(len(bodies) for _, bodies, _ in runs) == 1001 - lost[sampler]
+    assert max(len(bodies) for _, bodies, _ in runs) <= 256
+    waiting.put(kind, b"1", b"2", 2)
+    waiting.put(kind, b"3", b"4", 2)
+    waiting.put(other, b"5", b"6", 2)
+    waiting.put(kind, b"7", b"8", 2)
+    waiting.put(kind, b"9", b"", 1 << 20)
+    assert waiting.take_all(close=True) == (
+        [
+            (kind, [b"1", b"3"], [b"2", b"4"]),
+            (other, [b"5"], [b"6"]),
+            (kind, [b"7"], [b"8"]),
+        ],
+        {sampler: 1},
+    )
+    waiting.put(kind, b"1", b"2", 2)
     assert waiting.take_all() == ([], {sampler: 1})
     captures.close()
 

@@ -58,16 +58,15 @@ class CaptureFile:
         self.handle = _made(self.path)
         self.size_bytes = 0
         try:
-            self.append([to_json(header) + b"\n"])
+            self.append(to_json(header) + b"\n", 0)
         except OSError:
             self.close()
             self.path.unlink()
             raise
-        self.records = 0
 
-    def append(self, lines: list[bytes]) -> None:
-        """Write lines, all or none. Raises OSError where the disk is full."""
-        data = memoryview(b"".join(lines))
+    def append(self, lines: bytes, count: int) -> None:
+        """Write so many whole lines, all or none. Raises OSError where the disk is full."""
+        data = memoryview(lines)
         written = 0
         try:
             while written < len(data):
@@ -76,7 +75,7 @@ class CaptureFile:
             os.ftruncate(self.handle, self.size_bytes)
             raise
         self.size_bytes += len(data)
-        self.records += len(lines)
+        self.records += count
 
     def close(self) -> None:
         """Let go of it; whoever comes first publishes it."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from binascii import b2a_base64
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
+from itertools import chain, count, islice, repeat
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
@@ -13,11 +14,22 @@ import msgspec
 from clary.endpoints.invocations import CSV, JSON
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from clary.endpoints.invocations import Invocation
     from clary.endpoints.model import CaptureConfig
 
 Encoding = Literal["CSV", "JSON", "BASE64"]
 _MOST_TYPES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What requests may have in common: their types, and the second of their answers."""
+
+    content_type: str
+    answer_type: str
+    second: int
 
 
 class Format:
@@ -79,6 +91,47 @@ class Format:
             )
         )
 
+    def lines(
+        self, shape: Shape, bodies: Sequence[bytes], answers: Sequence[bytes]
+    ) -> bytes | None:
+        """Write the lines of requests of one shape at once; None where they need it one by one.
+
+        A line costs a fifth of what ``line`` takes: texts are encoded joined by NUL, and what they
+        have in common is written once.
+        """
+        columns: list[Iterable[bytes]] = []
+        before = b'{"captureData":{'
+        for is_on, kind, data, is_input in (
+            (self._has_input, shape.content_type, bodies, True),
+            (self._has_output, shape.answer_type, answers, False),
+        ):
+            if not is_on:
+                continue
+            head, tail, is_text = self._frame(kind, is_input=is_input)
+            texts = self._texts(data) if is_text else [b2a_base64(x, newline=False) for x in data]
+            if texts is None:
+                return None
+            columns += (repeat(before + head + b'"'), texts)
+            before = b'"' + tail + (b"," if is_input and self._has_output else b"")
+        end = before + b'},"eventMetadata":{"eventId":"' + self._id_head.encode()
+        form = (
+            end.replace(b"%", b"%%")
+            + b'%x"'
+            + self._time(shape.second)
+            + b'},"eventVersion":"0"}\n'
+        )
+        tails = islice(self._id_tails, len(bodies))
+        columns.append(map(form.__mod__, tails))
+        return b"".join(chain.from_iterable(zip(*columns, strict=False)))
+
+    def _texts(self, data: Sequence[bytes]) -> Sequence[bytes] | None:
+        """Encode texts for JSON, without their quotes; None where one is no text or has a NUL."""
+        try:
+            found = self._encode(b"\0".join(data).decode())[1:-1].split(b"\\u0000")
+        except UnicodeDecodeError:
+            return None
+        return found if len(found) == len(data) else None
+
     def _named(self, given: Invocation) -> tuple[bytes, bytes]:
         """Write what a client may have said of its request, before and behind the time."""
         before = given.inference_id and b',"inferenceId":' + self._encode(given.inference_id)
@@ -87,10 +140,7 @@ class Format:
         return before or b"", behind or b""
 
     def _payload(self, content_type: str, body: bytes, *, is_input: bool) -> bytes:
-        frame = self._frames.get((content_type, is_input)) or self._frame(
-            content_type, is_input=is_input
-        )
-        before, behind, is_text = frame
+        before, behind, is_text = self._frame(content_type, is_input=is_input)
         if is_text:
             try:
                 return before + self._encode(body.decode()) + behind
@@ -101,6 +151,8 @@ class Format:
 
     def _frame(self, content_type: str, *, is_input: bool) -> tuple[bytes, bytes, bool]:
         """Write what surrounds the data of a side; remember it for so many types."""
+        if found := self._frames.get((content_type, is_input)):
+            return found
         side, mode = ("endpointInput", "INPUT") if is_input else ("endpointOutput", "OUTPUT")
         media = content_type.partition(";")[0].strip().lower()
         encoding = self._encodings.get(media, "BASE64")

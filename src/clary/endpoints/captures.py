@@ -1,7 +1,7 @@
 """Data capture: sampled requests and answers become JSONL objects, and no request waits for it.
 
-``Sampler.take`` puts a request's line into a bounded buffer. A thread of its own writes what it
-finds there every quarter of a second to files of the home, which become objects seconds later.
+``Sampler.take`` puts a request into a bounded buffer. A thread of its own writes the lines of what
+it finds there, every quarter of a second, to files of the home, which become objects seconds later.
 What cannot be kept, because the buffer or a disk is full or a bucket is gone, is counted.
 """
 
@@ -11,32 +11,33 @@ import logging
 import random
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from clary.endpoints.capture_files import CaptureFile, Header, Spool
-from clary.endpoints.capture_records import Format
+from clary.endpoints.capture_records import Format, Shape
+from clary.endpoints.invocations import Invocation
 from clary.endpoints.meters import NAMESPACE
 from clary.endpoints.model import ENDPOINT
 from clary.kernel.errors import InvalidInput
 from clary.kernel.names import Ref
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from clary.endpoints.invocations import Invocation
     from clary.endpoints.model import CaptureConfig
     from clary.kernel.ports import ObjectStore
     from clary.metrics.recorder import Recorder, Series
 
-Taken = tuple["Invocation", bytes, str, str, float]
-"""What ``Sampler.take`` was given."""
-Item = tuple["Sampler", float, "bytes | Taken"]
-"""Whose request it is, when it was (Unix seconds), and its line, or what that is made of."""
+Body = bytes | tuple["Invocation", str]
+"""What a request said; the request itself and its id where it has more to tell than its body."""
+Run = tuple["Kind", list[Body], list[bytes]]
+"""What requests of one kind said and were told, in order."""
 Where = tuple["Sampler", int]
 """Whose a line is, and of which hour since 1970."""
 _log = logging.getLogger(__name__)
@@ -44,7 +45,9 @@ _log = logging.getLogger(__name__)
 _BATCH = 256
 """Lines of a write, in which other threads get their turn."""
 _SMALL = 64 << 10
-"""Bytes of bodies that are encoded faster than they would be handed over."""
+"""Bytes of bodies that are written together with others."""
+_OVERHEAD = 300
+"""Bytes that a request takes beside its bodies while it waits."""
 LOST = "CapturesLost"
 """The metric of requests that should have been captured and were not."""
 _SWEEP_S = 10.0
@@ -58,8 +61,8 @@ class Limits:
 
     Parameters
     ----------
-    waiting_bytes, waiting
-        Bodies and requests that may wait in memory to be written.
+    waiting_bytes
+        Of requests that may wait in memory to be written.
     every_s
         They are written so often; what a crash loses at most.
     file_bytes, file_s
@@ -69,7 +72,6 @@ class Limits:
     """
 
     waiting_bytes: int = 32 << 20
-    waiting: int = 50_000
     every_s: float = 0.25
     file_bytes: int = 8 << 20
     file_s: float = 10.0
@@ -96,58 +98,79 @@ class Place:
         return Header(ref.account, ref.region, self.bucket, key, ref.name, self.variant)
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Whose requests, and of which shape."""
+
+    sampler: Sampler
+    shape: Shape
+
+
 class Waiting:
     """What has been taken and not written yet; ``wake`` is called when that becomes much.
 
-    Nothing is locked on the way in. ``size`` may miss a little of what threads add at once; it
-    begins anew with each ``take_all``.
+    Nothing is locked on the way in: three items a request are added to a list at once, most of
+    them bytes, in which the garbage collector has no interest. ``size`` may miss a little of what
+    threads add at once; it begins anew with each ``take_all``.
     """
 
     def __init__(self, limits: Limits, wake: Callable[[], None]) -> None:
-        self._most = limits.waiting
-        self._most_bytes = limits.waiting_bytes
+        self._most = limits.waiting_bytes
         self._wake = wake
-        self._items: deque[Item] = deque()
+        self._items: list[Body | bytes | Kind] = []
+        self._add = self._items.extend
         self._size = 0
         self._lock = threading.Lock()
         self._lost: Counter[Sampler] = Counter()
 
-    def put(self, item: Item, size: int) -> None:
-        """Keep an item of so many bytes, or count it as lost."""
-        size = self._size = self._size + size
-        if size > self._most_bytes or len(self._items) >= self._most:
-            self.lose(item[0])
+    def put(self, kind: Kind, body: Body, answer: bytes, size: int) -> None:
+        """Keep a request whose bodies have so many bytes, or count it as lost."""
+        size = self._size = self._size + size + _OVERHEAD
+        if size > self._most:
+            self._lose(kind.sampler)
             return
-        self._items.append(item)
-        if size > self._most_bytes >> 3:
+        self._add((kind, body, answer))
+        if size > self._most >> 3:
             self._wake()
 
-    def lose(self, sampler: Sampler) -> None:
-        """Count a request that cannot be kept."""
+    def _lose(self, sampler: Sampler) -> None:
         with self._lock:
             self._lost[sampler] += 1
 
-    def take_all(self, *, close: bool = False) -> tuple[list[Item], Mapping[Sampler, int]]:
+    def take_all(self, *, close: bool = False) -> tuple[list[Run], Mapping[Sampler, int]]:
         """Hand out what has been kept, and how much was lost; after ``close`` nothing is kept."""
         if close:
-            self._most = 0
+            self._most = -1
         self._size = 0
-        items = [self._items.popleft() for _ in range(len(self._items))]
+        items: list[Any] = self._items[: len(self._items)]
+        del self._items[: len(items)]
         with self._lock:
             lost, self._lost = self._lost, Counter()
-        return items, lost
+        return list(_runs(items[::3], items[1::3], items[2::3])), lost
+
+
+def _runs(kinds: list[Kind], bodies: list[Body], answers: list[bytes]) -> Iterator[Run]:
+    """Cut requests where their kind changes, and where it is another thread's turn."""
+    start = 0
+    for _, same in groupby(kinds, key=id):
+        end = start + sum(1 for _ in same)
+        for cut in range(start, end, _BATCH):
+            until = min(end, cut + _BATCH)
+            yield kinds[cut], bodies[cut:until], answers[cut:until]
+        start = end
 
 
 class Sampler:
     """Takes its share of one variant's requests."""
 
-    __slots__ = ("_draw", "_share", "_waiting", "format", "place")
+    __slots__ = ("_draw", "_kind", "_share", "_waiting", "format", "place")
 
     def __init__(
         self, place: Place, config: CaptureConfig, waiting: Waiting, draw: Callable[[], float]
     ) -> None:
         self.place = place
         self.format = Format(config)
+        self._kind = Kind(self, Shape("", "", -1))
         self._share = config.percentage / 100
         self._waiting = waiting
         self._draw = draw
@@ -168,17 +191,21 @@ class Sampler:
         """
         if self._share < 1.0 and self._draw() >= self._share:
             return
-        size = len(invocation.body) + len(reply_body)
-        if size > _SMALL:
-            taken = (invocation, reply_body, reply_type, event_id, at)
-            self._waiting.put((self, at, taken), size)
-            return
-        try:
-            line = self.format.line(invocation, reply_body, reply_type, event_id, at)
-        except ValueError:
-            self._waiting.lose(self)
-        else:
-            self._waiting.put((self, at, line), len(line))
+        kind, second = self._kind, int(at)
+        shape = kind.shape
+        if (
+            shape.second != second
+            or shape.answer_type != reply_type
+            or shape.content_type != invocation.content_type
+        ):
+            shape = Shape(invocation.content_type, reply_type, second)
+            kind = self._kind = Kind(self, shape)
+        body: Body = invocation.body
+        size = len(body) + len(reply_body)
+        has_more = event_id or invocation.inference_id or invocation.custom_attributes
+        if has_more or size > _SMALL:
+            body = (invocation, event_id)
+        self._waiting.put(kind, body, reply_body, size)
 
 
 class Losses:
@@ -285,8 +312,7 @@ class Captures:
         taken, lost = self._waiting.take_all(close=last)
         try:
             for sampler, count in lost.items():
-                reason = "they came too fast, or their attributes are no Unicode"
-                self._lose(sampler, count, reason)
+                self._lose(sampler, count, "they came too fast")
             self._write(taken)
             self._publish(everything=last)
             if time.monotonic() - self._swept_at >= _SWEEP_S:
@@ -296,40 +322,50 @@ class Captures:
                 _log.warning("captures cannot be published now, trying again: %s", error)
             self._is_failing = True
 
-    def _write(self, taken: list[Item]) -> None:
-        for start in range(0, len(taken), _BATCH):
-            found: dict[Where, list[bytes]] = {}
-            for sampler, at, one in taken[start : start + _BATCH]:
-                if line := self._line(sampler, one):
-                    found.setdefault((sampler, int(at) // _HOUR_S), []).append(line)
-            for where, lines in found.items():
-                self._append(where, lines)
+    def _write(self, runs: list[Run]) -> None:
+        for kind, bodies, answers in runs:
+            lines, count = self._lines(kind, bodies, answers)
+            if count:
+                self._append((kind.sampler, kind.shape.second // _HOUR_S), lines, count)
 
-    def _line(self, sampler: Sampler, one: bytes | Taken) -> bytes:
-        """Write the line of a large request; empty where it cannot be."""
-        if isinstance(one, bytes):
-            return one
+    def _lines(self, kind: Kind, bodies: list[Body], answers: list[bytes]) -> tuple[bytes, int]:
+        """Write the lines of a run; those that cannot be are lost alone."""
+        plain = [body for body in bodies if isinstance(body, bytes)]
+        if len(plain) == len(bodies):
+            written = kind.sampler.format.lines(kind.shape, plain, answers)
+            if written is not None:
+                return written, len(bodies)
+        each = [self._line(kind, *pair) for pair in zip(bodies, answers, strict=True)]
+        return b"".join(each), sum(map(bool, each))
+
+    def _line(self, kind: Kind, body: Body, answer: bytes) -> bytes:
+        """Write one line; empty where it cannot be."""
+        sampler, shape = kind.sampler, kind.shape
+        if isinstance(body, bytes):
+            asked, event_id = Invocation(sampler.place.endpoint, body, shape.content_type), ""
+        else:
+            asked, event_id = body
         try:
-            return sampler.format.line(*one)
+            return sampler.format.line(asked, answer, shape.answer_type, event_id, shape.second)
         except ValueError as error:
             self._lose(sampler, 1, str(error))
             return b""
 
-    def _append(self, where: Where, lines: list[bytes]) -> None:
+    def _append(self, where: Where, lines: bytes, count: int) -> None:
         sampler, hour = where
         if self._spooled_bytes > self._limits.spooled_bytes:
-            self._lose(sampler, len(lines), "too many wait to be published")
+            self._lose(sampler, count, "too many wait to be published")
             return
         try:
             file = self._files.get(where)
             if file is None:
                 file = CaptureFile(self._spool.folder, sampler.place.header(hour, time.time()))
                 self._files[where] = file
-            file.append(lines)
+            file.append(lines, count)
         except OSError as error:
-            self._lose(sampler, len(lines), str(error))
+            self._lose(sampler, count, str(error))
         else:
-            self._spooled_bytes += sum(map(len, lines))
+            self._spooled_bytes += len(lines)
 
     def _publish(self, *, everything: bool) -> None:
         this_hour, moment = int(time.time()) // _HOUR_S, time.monotonic()

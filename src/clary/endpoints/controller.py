@@ -10,8 +10,9 @@ from msgspec import structs
 
 from clary.endpoints import body, containers, rollouts, shadows
 from clary.endpoints.model import ENDPOINT, FLEET
+from clary.endpoints.viewed import view_of
 from clary.kernel.clock import now
-from clary.kernel.errors import ClaryError, Unavailable
+from clary.kernel.errors import ClaryError, InvalidInput, NotFound, Unavailable
 from clary.kernel.resource import Event, Link, Query
 
 if TYPE_CHECKING:
@@ -117,9 +118,11 @@ class Controller:
         if variant.stages:
             return variant
         found = containers.contents(self._store.get, ref.sibling("model", variant.model))
+        stages = containers.stages(self._objects, found.containers, role=found.role)
+        self._check_view(view_of(stages, ref), found.direct)
         return structs.replace(
             variant,
-            stages=containers.stages(self._objects, found.containers, role=found.role),
+            stages=stages,
             direct=found.direct,
             network=variant.network and found.network,
         )

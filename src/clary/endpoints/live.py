@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from clary.endpoints.invocations import LARGEST_BODY, Refused
 from clary.endpoints.model import FLEET, CaptureConfig, FleetSpec, Route
 from clary.endpoints.routing import Table
+from clary.endpoints.viewed import viewed
 from clary.kernel.codec import build
 from clary.kernel.errors import ModelFailed
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from clary.endpoints.ports import CompiledModel, CompiledModels
     from clary.endpoints.shadows import Shadows
     from clary.endpoints.tracing import Spans
+    from clary.endpoints.viewed import Served
     from clary.kernel.names import Ref
     from clary.kernel.ports import MetadataStore
     from clary.kernel.resource import Resource
@@ -60,7 +62,10 @@ class _Compiled:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What requests need on their way: who answers them, and who wants to know of it."""
+    """What requests need on their way: who answers them, and who wants to know of it.
+
+    ``views`` computes the features of models that are asked by keys.
+    """
 
     fleet: Callable[[Resource], Client]
     compiled: CompiledModels
@@ -68,6 +73,7 @@ class Tools:
     meters: Meters
     shadows: Shadows
     spans: Spans | None = None
+    views: Served | None = None
 
 
 class Target:
@@ -93,10 +99,11 @@ class Target:
         self.shadows: tuple[Target, ...] = ()
         self.is_asynchronous = False
         self._tools = tools
-        self._compiled = bool(spec.compiled)
-        self._client: Client = (
+        client: Client = (
             _Compiled(tools.compiled.load(spec.compiled)) if spec.compiled else tools.fleet(fleet)
         )
+        self._client: Client = viewed(spec, endpoint, client, tools.views)
+        self._compiled = bool(spec.compiled) and self._client is client
         self.refresh(fleet, spec)
 
     def refresh(self, fleet: Resource, spec: FleetSpec | None = None) -> None:
