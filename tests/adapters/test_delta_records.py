@@ -124,6 +124,19 @@ def test_long_logs_have_many_segments(tmp_path, monkeypatch):
     assert oldest > 0
 
 
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_nothing_is_appended_before_a_reserved_segment(tmp_path, is_empty):
+    slow, quick = (RecordLog(tmp_path / "log") for _ in range(2))
+    slow.append([b"first"])
+    if is_empty:
+        slow.seal()
+    reserved = quick.reserve()
+    slow.append([b"later"])
+    assert [one for number in range(1, reserved) for one in quick.read(number)] == [b"first"]
+    assert list(quick.read(reserved)) == []
+    assert list(quick.read(reserved + 1)) == [b"later"]
+
+
 def test_a_full_disk_is_said_and_leaves_no_torn_frame(tmp_path):
     program = (
         "import resource, signal, sys\n"

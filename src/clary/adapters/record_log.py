@@ -77,10 +77,14 @@ class RecordLog:
             return [number for number in self.numbers() if number < self._number]
 
     def reserve(self) -> int:
-        """Give the number of a segment that nothing is appended to, after all there is."""
+        """Give the number of a segment that nothing is appended to, after all there is.
+
+        It is there, empty, so that whoever has the one before it open sees that it is full.
+        """
         with self._turn, locked(self.folder / "lock"):
             self._find_end()
             number = self._number + (self._end > 0)
+            self._begin(number)
             self._begin(number + 1)
             return number
 
