@@ -26,11 +26,21 @@ from clary.lineage.service import Lineage
 
 if TYPE_CHECKING:
     from clary.config import Config
+    from clary.endpoints.viewed import Served
     from clary.endpoints.workers import Tools as WorkerTools
     from clary.metrics.alarms import Alarms
     from clary.metrics.recorder import Recorder
     from clary.metrics.service import Metrics
     from clary.queues.messages import Messages
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What endpoints are measured with, and watched by."""
+
+    recorder: Recorder
+    metrics: Metrics
+    alarms: Alarms
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +62,12 @@ class ModelServing:
 def open_model_serving(
     tools: WorkerTools,
     config: Config,
-    recorder: Recorder,
-    metrics: Metrics,
-    alarms: Alarms,
+    measures: Measures,
     messages: Messages,
+    views: Served,
 ) -> ModelServing:
-    """Put together what endpoints consist of."""
+    """Put together what endpoints consist of; ``views`` serves models that are asked by keys."""
+    recorder, alarms = measures.recorder, measures.alarms
     fleets = Fleets(tools, recorder)
     endpoints = Endpoints(tools.store, fleets, alarms)
     home = config.home
@@ -73,6 +83,7 @@ def open_model_serving(
             Meters(recorder),
             shadows,
             OtlpSpans(config.traces) if config.traces else None,
+            views,
         ),
     )
     return ModelServing(
@@ -86,6 +97,6 @@ def open_model_serving(
             AsyncTools(tools.store, tools.objects, serving, messages, recorder)
         ),
         controller=Controller(tools.store, tools.objects, fleets, compilations, alarms),
-        autoscaler=Autoscaler(tools.store, endpoints, Loads(metrics)),
+        autoscaler=Autoscaler(tools.store, endpoints, Loads(measures.metrics)),
         shadow_tests=ShadowTests(tools.store, endpoints),
     )

@@ -51,7 +51,7 @@ from clary.lineage.steps import LineageStep
 from clary.metrics.alarms import ALARM, Alarms
 from clary.metrics.recorder import Recorder
 from clary.metrics.service import Metrics
-from clary.model_serving import open_model_serving
+from clary.model_serving import Measures, open_model_serving
 from clary.models import documents as model_documents
 from clary.models.reproduction import Reproductions
 from clary.models.service import Models
@@ -194,10 +194,9 @@ def open_platform(config: Config) -> Platform:
             memory_bytes=config.job_memory_bytes,
         ),
         config,
-        recorder,
-        metrics,
-        alarms,
+        Measures(recorder, metrics, alarms),
         queues.messages,
+        feature_store.view_log,
     )
     kinds: dict[str, StepKind] = {
         "Processing": ProcessingStep(jobs),

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from clary.endpoints import body, containers, rollouts, shadows
 from clary.endpoints.model import ENDPOINT, FLEET
-from clary.endpoints.viewed import view_of
+from clary.endpoints.viewed import VIEW_VARIABLE, view_of
 from clary.kernel.clock import now
 from clary.kernel.errors import ClaryError, InvalidInput, NotFound, Unavailable
 from clary.kernel.resource import Event, Link, Query
@@ -119,7 +119,12 @@ class Controller:
             return variant
         found = containers.contents(self._store.get, ref.sibling("model", variant.model))
         stages = containers.stages(self._objects, found.containers, role=found.role)
-        self._check_view(view_of(stages, ref), found.direct)
+        view = view_of(stages, ref)
+        if view is not None and found.direct:
+            problem = "its containers are called one by one"
+            raise InvalidInput(VIEW_VARIABLE, problem, legal="containers that are called in a row")
+        if view is not None and self._store.get(view) is None:
+            raise NotFound(view)
         return structs.replace(
             variant,
             stages=stages,
@@ -296,6 +301,8 @@ def _deployed(resource: Resource, after: Endpoint, change: Transaction) -> list[
     for one in variants:
         model = resource.ref.sibling("model", one.model)
         change.link(Link(model, "ContributedTo", resource.ref, one.name))
+        if view := view_of(one.stages, resource.ref):
+            change.link(Link(view, "ContributedTo", model, "view"))
     return [{"name": x.name, "model": x.model, "choice": x.choice} for x in variants]
 
 

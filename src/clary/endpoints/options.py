@@ -30,6 +30,7 @@ class Options(TypedDict, total=False):
     requirements: Sequence[str]
     files: str | Path
     environment: Mapping[str, str]
+    view: object
     wait: bool
 
 
@@ -45,6 +46,7 @@ class Rollout(TypedDict, total=False):
     requirements: Sequence[str]
     files: str | Path
     environment: Mapping[str, str]
+    view: object
     wait: bool
 
 

@@ -9,7 +9,7 @@ from clary.features.facts import Fact
 from clary.features.replay import of_view
 from clary.features.replay import replay as replayed
 from clary.kernel.clock import now_us
-from clary.kernel.codec import from_json, to_json
+from clary.kernel.codec import from_json, plain, to_json
 from clary.kernel.errors import InvalidInput, LimitExceeded, NotFound
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from clary.features.definitions import Checked
     from clary.features.fact_queries import Wanted
     from clary.features.facts import Facts
-    from clary.features.model import Value
+    from clary.features.model import Feature, Value
     from clary.features.replay import Batch, Definition
     from clary.features.skew import Report, Skew, Source
     from clary.features.vectors import Entity
-    from clary.features.views import Views
+    from clary.features.views import Opened, Views
     from clary.kernel.names import Ref
 
     SourceOf = Callable[[Checked, ViewBatch], Source]
@@ -76,32 +76,52 @@ class ViewLog:
         InvalidInput
             See ``Vectors.compute``; or the context is none, see ``Facts.log``.
         """
+        return self.vectors(
+            ref, [entity], [inputs or {}], context=context or {}, request_id=request_id
+        )[0]
+
+    def vectors(
+        self,
+        ref: Ref,
+        entities: Sequence[Entity],
+        inputs: Sequence[Mapping[str, Any]],
+        *,
+        context: Mapping[str, str],
+        request_id: str,
+    ) -> Sequence[dict[str, Value]]:
+        """Compute the features of several entities now, and log each; see ``vector``."""
         found = ref if ref.version else self._views.describe(ref).ref
-        definition = self.definition(found)
-        vectors, at = self._views.ready(found).vectors, now_us()
-        (row,) = vectors.rows([entity], [inputs or {}], at)
-        served = vectors.features(row)
-        used = dict(zip(definition.columns, row, strict=True))
-        said = dict(context or {})
-        name = entity_text(entity)
-        fact = Fact(name, at, at, used, said, request_id, definition.digest, dict(served))
-        try:
-            self._facts.keep(unversioned(found), fact)
-        except LimitExceeded:
-            self._facts.lose(unversioned(found))
+        opened, at = self._views.ready(found), now_us()
+        definition = self._definition(opened)
+        rows = opened.vectors.rows(entities, inputs, at)
+        served = [opened.vectors.features(row) for row in rows]
+        said, name = dict(context), unversioned(found)
+        for entity, row, made in zip(entities, rows, served, strict=True):
+            used = dict(zip(definition.columns, row, strict=True))
+            of = entity_text(entity)
+            fact = Fact(of, at, at, used, said, request_id, definition.digest, dict(made))
+            try:
+                self._facts.keep(name, fact)
+            except LimitExceeded:
+                self._facts.lose(name)
         return served
+
+    def features(self, ref: Ref) -> Sequence[Feature]:
+        """Name what a version of a view gives, in order. Raises NotFound."""
+        return self._views.open(ref).checked.features
 
     def definition(self, ref: Ref) -> Definition:
         """Give what a version of a view computes, the latest when it is not said. Raises NotFound.
 
         A version never changes, but for what its groups are.
         """
-        found = self._views.describe(ref)
-        known = self._definitions.get(found.ref)
-        if known is None or known.origin != found.body["uid"]:
-            checked = self._views.open(found.ref).checked
-            known = of_view(checked, found.body["definition"], found.body["uid"])
-            self._definitions[found.ref] = known
+        return self._definition(self._views.open(self._views.describe(ref).ref))
+
+    def _definition(self, opened: Opened) -> Definition:
+        known = self._definitions.get(opened.ref)
+        if known is None or known.origin != opened.uid:
+            known = of_view(opened.checked, plain(opened.checked.view), opened.uid)
+            self._definitions[opened.ref] = known
         return known
 
     def skew(self, ref: Ref, wanted: Wanted | None = None, *, with_source: bool = True) -> Report:

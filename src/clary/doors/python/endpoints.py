@@ -48,6 +48,10 @@ def deploy(model: Any, name: str, **options: Unpack[Options]) -> Endpoint:
         A file or folder that a class is given.
     environment
         Variables of the workers.
+    view
+        A feature view, its name or NAME/VERSION: requests hold keys, the server computes the
+        model's features by the view, and logs them. ``endpoint.predict({"keys": {"id": 7},
+        "request": {"amount": 2.5}})``.
     wait
         False: return at once; ``endpoint.wait()`` waits.
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from clary.doors.python import artifacts, bodies
+from clary.doors.python.views import FeatureView
 from clary.endpoints import body
 from clary.endpoints.invocations import Invocation
 from clary.endpoints.model import ENDPOINT, LOG_GROUP
 from clary.endpoints.options import ALONE, Options, Rollout, known
 from clary.endpoints.summaries import measures, variants
+from clary.endpoints.viewed import FORM_VARIABLE, VIEW_VARIABLE
 from clary.kernel.errors import InvalidInput, JobFailed
 from clary.kernel.resource import Query
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clary.doors.python.session import Session
+    from clary.endpoints.model import Stage
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject
     from clary.kernel.resource import Resource
@@ -138,8 +141,8 @@ class Endpoint:
             Seconds that each step is watched; 60 unless it says more.
         alarms
             Names of alarms: when one rings, all goes back to the old model.
-        capture, requirements, files, environment, wait
-            As for ``deploy``; ``capture`` stays as it is.
+        capture, requirements, files, environment, view, wait
+            As for ``deploy``; ``capture`` and ``view`` stay as they are, an empty ``view`` is none.
 
         Raises
         ------
@@ -150,7 +153,9 @@ class Endpoint:
         """
         known(rollout, Rollout, "update")
         session = self._session
-        containers = _each(model, "", rollout, session)
+        stage = self._stage()
+        kept = stage.environment.get(VIEW_VARIABLE, "") if stage else ""
+        containers = _each(model, "", {"view": kept, **rollout}, session)
         session.platform.deployments.update(self.ref, containers, rollout, actor=session.actor)
         session.work()
         return self.wait() if rollout.get("wait", True) else self
@@ -231,16 +236,22 @@ class Endpoint:
 
     def _encoded(self, data: Any, content_type: str) -> tuple[bytes, str, str]:
         """Write what is asked: the body, its content type, and the type of the answer."""
-        served = body.read(self._found()).served
-        stage = served.variants[0].stages[0] if served and served.variants[0].stages else None
+        stage = self._stage()
         variables = stage.environment if stage else {}
         any_python = artifacts.PYTHON in variables
-        rows_only = stage is not None and not any_python and "xgboost" in stage.image
+        by_keys = VIEW_VARIABLE in variables and isinstance(data, Mapping | list)
+        is_xgboost = stage is not None and not any_python and "xgboost" in stage.image
+        rows_only = is_xgboost and not by_keys
         wanted = bodies.NATIVE if any_python else ""
         if content_type and isinstance(data, str | bytes):
             return (data.encode() if isinstance(data, str) else data), content_type, wanted
         payload, kind = bodies.encode(data, any_python=any_python, rows_only=rows_only)
         return payload, content_type or kind, wanted
+
+    def _stage(self) -> Stage | None:
+        """Give the first container of the first variant."""
+        served = body.read(self._found()).served
+        return served.variants[0].stages[0] if served and served.variants[0].stages else None
 
     def _change(self, what: JsonObject, variant: str, *, wait: bool) -> Endpoint:
         names = [variant] if variant else list(self.variants)
@@ -261,16 +272,35 @@ def _each(model: Any, alone: str, options: Any, session: Session) -> dict[str, J
     models = model if isinstance(model, Mapping) else {alone: model}
     if not models:
         raise InvalidInput("model", "no variant is given", legal="a model, or models by variant")
-    return {
-        name: artifacts.container(
-            one,
-            session,
-            requirements=options.get("requirements", ()),
-            files=str(options.get("files", "")),
-            environment=options.get("environment"),
-        )
-        for name, one in models.items()
-    }
+    view = _view(options.get("view"), session)
+    return {name: _container(one, view, options, session) for name, one in models.items()}
+
+
+def _container(model: Any, view: str, options: Any, session: Session) -> JsonObject:
+    made = artifacts.container(
+        model,
+        session,
+        requirements=options.get("requirements", ()),
+        files=str(options.get("files", "")),
+        environment=options.get("environment"),
+    )
+    if not view:
+        return made
+    given = made.get("Environment", {})
+    form = {FORM_VARIABLE: "frame"} if artifacts.PYTHON in given else {}
+    return {**made, "Environment": {**form, **given, VIEW_VARIABLE: view}}
+
+
+def _view(view: object, session: Session) -> str:
+    """Name a version of a view, the latest unless it is said; empty where none is."""
+    if not view:
+        return ""
+    if not isinstance(view, FeatureView):
+        name, _, version = str(view).partition("/")
+        if version and not (version.isascii() and version.isdecimal()):
+            raise InvalidInput("view", f"{version!r} is no version", legal="NAME or NAME/VERSION")
+        view = session.views.get(name, int(version or 0))
+    return f"{view.name}/{view.version}"
 
 
 def _texts(pieces: Iterator[bytes]) -> Iterator[str]:
