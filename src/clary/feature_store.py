@@ -11,24 +11,32 @@ from clary.adapters.duckdb_point_in_time import DuckDBPointInTime
 from clary.adapters.duckdb_replay import DuckBatch
 from clary.adapters.duckdb_session import DuckDB
 from clary.adapters.duckdb_sql import DuckDBSql
+from clary.adapters.duckdb_statistics import DuckDBStatistics
 from clary.adapters.duckdb_views import DuckViews
 from clary.adapters.fact_files import FactFiles
 from clary.adapters.online_records import online_records
+from clary.features.annotations import Annotations
+from clary.features.discovery import Discovery
 from clary.features.erasure import Erasure
 from clary.features.executions import EXECUTION, Executions
+from clary.features.expiry import EXPIRY, Expiry
 from clary.features.fact_queries import FactQueries
 from clary.features.facts import Facts
 from clary.features.freshness import Freshness
+from clary.features.histories import Histories
 from clary.features.materialization import MATERIALIZATION, Materializations
 from clary.features.model import FEATURE_GROUP
 from clary.features.queries import Queries
+from clary.features.retention import Retention
 from clary.features.service import Features
 from clary.features.skew import Skew
+from clary.features.statistics import Statistics
 from clary.features.training_sets import TrainingSets
 from clary.features.updates import Updates
 from clary.features.upkeep import UPKEEP, Upkeep
 from clary.features.view_log import ViewLog
 from clary.features.views import VIEW, Tools, Views
+from clary.lineage.service import Lineage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +69,12 @@ class FeatureStore:
     facts: Facts
     fact_queries: FactQueries
     view_log: ViewLog
+    statistics: Statistics
+    discovery: Discovery
+    annotations: Annotations
+    retention: Retention
+    histories: Histories
+    expiry: Expiry
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -68,6 +82,7 @@ class FeatureStore:
         return {
             FEATURE_GROUP: self.features.run,
             UPKEEP: self.upkeep.run,
+            EXPIRY: self.expiry.run,
             EXECUTION: self.executions.run,
             VIEW: self.freshness.run,
             MATERIALIZATION: self.materializations.run,
@@ -107,6 +122,11 @@ def open_feature_store(
     fact_files = FactFiles(home / "facts")
     facts, fact_queries = Facts(fact_files, recorder), FactQueries(fact_files)
     replays = DuckBatch(duckdb)
+    counts = DuckDBStatistics(duckdb)
+    retention = Retention(store, features, offline, counts)
+    expiry = Expiry(store, online, retention)
+    expiry.install()
+    discovery = Discovery(store, Lineage(store), features, online, offline, counts)
     return FeatureStore(
         online=online,
         offline=offline,
@@ -130,4 +150,10 @@ def open_feature_store(
             replays,
             lambda checked, batch: GroupSource(checked, batch, joins),
         ),
+        statistics=Statistics(store, features, offline, counts),
+        discovery=discovery,
+        annotations=Annotations(store, features, discovery, retention),
+        retention=retention,
+        histories=Histories(features, queries, retention),
+        expiry=expiry,
     )

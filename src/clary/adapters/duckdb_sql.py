@@ -29,6 +29,7 @@ _LARGEST_ANSWER = 1 << 30
 _LARGEST_FILES = 8 << 30
 _LONGEST_REASON = 2_000
 _LOOK_S = 0.1
+_LAST_US = (1 << 63) - 1
 _HISTORY = """
 SELECT {features}, make_timestamp(write_us) AS write_time,
        make_timestamp(write_us) AS api_invocation_time, is_deleted
@@ -38,7 +39,7 @@ _LATEST = """
 SELECT {features}, write_time, api_invocation_time, is_deleted FROM (
     SELECT *, make_timestamp(write_us) AS write_time,
            make_timestamp(write_us) AS api_invocation_time
-    FROM {rows}
+    FROM {rows} WHERE event_us <= {until} AND write_us <= {known}
     QUALIFY row_number() OVER (
         PARTITION BY {identifier} ORDER BY event_us DESC, write_us DESC, "row" DESC
     ) = 1
@@ -191,10 +192,16 @@ def _group(table: Table, connection: DuckDBPyConnection) -> str:
     features = ", ".join(map(name, kinds))
     if not table.is_latest:
         return _HISTORY.format(features=features, rows=rows)
-    ttl = table.ttl_us
-    young = "" if ttl is None else f"AND event_us > epoch_us(now()) - {ttl}"
-    identifier = name(table.schema.identifier)
-    return _LATEST.format(features=features, rows=rows, identifier=identifier, young=young)
+    ttl, until = table.ttl_us, _LAST_US if table.until_us is None else table.until_us
+    at = "epoch_us(now())" if table.until_us is None else str(until)
+    return _LATEST.format(
+        features=features,
+        rows=rows,
+        identifier=name(table.schema.identifier),
+        until=until,
+        known=_LAST_US if table.known_us is None else table.known_us,
+        young="" if ttl is None else f"AND event_us > {at} - {ttl}",
+    )
 
 
 def _csv_files(table: CsvTable, files: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """Features and facts: groups of records online and offline, views, training sets, the proof.
 
-``clary.features`` is a public name too: ``list``, ``sql`` and ``training_set`` are found here,
-where ``clary`` finds its other public names.
+``clary.features`` is a public name too: ``delete``, ``list``, ``search``, ``sql`` and
+``training_set`` are found here, where ``clary`` finds its other public names.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_PUBLIC = ("list", "sql", "training_set")
+_PUBLIC = ("delete", "list", "search", "sql", "training_set")
 
 
 def __getattr__(name: str) -> Any:

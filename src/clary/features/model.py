@@ -10,6 +10,8 @@ from msgspec import Struct
 FEATURE_GROUP = "feature-group"
 FEATURE = "feature"
 """A feature's own description and parameters; named ``<group>/<feature>``."""
+STATISTICS = "feature-statistics"
+"""What was counted of a version of a group's offline table."""
 LARGEST_RECORD = 350_000
 """Bytes of a record."""
 

@@ -24,7 +24,7 @@ Dialect = Literal["duckdb", "athena"]
 Name = tuple[str, str]
 """A database and a table in it; both in lower case."""
 _LONGEST_TEXT = 262_144
-_TIMEOUT_S = 600.0
+TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,10 @@ class Table:
         Its features, and where its rows are.
     is_latest
         Only the latest row of each entity, unless it is deleted or older than ``ttl_us``.
+    until_us
+        Of the latest rows, those of this time; None: of now.
+    known_us
+        Only rows that were written until then; None: all.
     """
 
     name: Name
@@ -48,6 +52,8 @@ class Table:
     files: Sequence[str]
     is_latest: bool = False
     ttl_us: int | None = None
+    until_us: int | None = None
+    known_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ Statement = Select | CreateTable | DropTable
 class Limits:
     """When an answer is given up: after so long, or when ``is_stopped`` says so."""
 
-    timeout_s: float = _TIMEOUT_S
+    timeout_s: float = TIMEOUT_S
     is_stopped: Callable[[], bool] = lambda: False
 
 
@@ -170,7 +176,7 @@ class Queries:
         self._offline = offline
         self.engine = engine
 
-    def run(self, text: str, *, account: str, region: str, timeout_s: float = _TIMEOUT_S) -> Any:
+    def run(self, text: str, *, account: str, region: str, timeout_s: float = TIMEOUT_S) -> Any:
         """Answer a query in DuckDB's SQL with an Arrow table.
 
         A group's name is a table of the latest record of every entity; ``history.<group>`` has

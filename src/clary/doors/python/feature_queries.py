@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from clary.doors.python.features import FeatureGroup
 from clary.doors.python.session import session
+from clary.features.model import FEATURE_GROUP
 from clary.features.training_sets import TRAINING_SET, Wanted, new_name
+from clary.kernel.codec import plain
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -16,7 +19,8 @@ if TYPE_CHECKING:
 
     from clary.features.point_in_time import Form
 
-__all__ = ["list", "sql", "training_set"]
+__all__ = ["delete", "list", "search", "sql", "training_set"]
+_PAUSE_S = 0.02
 _FORMS = ("pandas", "polars", "arrow")
 
 
@@ -25,6 +29,43 @@ def list() -> builtins.list[FeatureGroup]:  # noqa: A001 - clary.features.list
     opened = session()
     groups = opened.platform.features.groups(opened.account, opened.platform.config.region)
     return [FeatureGroup(one.ref.name) for one in groups]
+
+
+def search(
+    text: str = "", *, tags: Mapping[str, str] | None = None, owner: str = ""
+) -> builtins.list[dict[str, Any]]:
+    """Find groups and features; those whose names fit best come first.
+
+    Parameters
+    ----------
+    text
+        Words that all occur in the name, the description, the tags or the parameters.
+    tags
+        Tags of the group, or parameters of the feature, that it has.
+    owner
+        Whose it is.
+    """
+    opened = session()
+    found = opened.platform.feature_store.discovery.search(
+        opened.ref(FEATURE_GROUP, ""), text, tags=tags, owner=owner
+    )
+    return [plain(one) for one in found]
+
+
+def delete(name: str) -> None:
+    """Delete a feature group and its online records, and wait until it is gone.
+
+    Its history stays in the bucket, as with SageMaker; ``FeatureGroup.erase`` removes that of an
+    entity. Raises NotFound when there is no such group.
+    """
+    opened = session()
+    ref = opened.ref(FEATURE_GROUP, name)
+    features = opened.platform.features
+    features.group(ref)
+    features.delete(ref, actor=opened.actor)
+    opened.work()
+    while opened.platform.store.get(ref) is not None:
+        time.sleep(_PAUSE_S)
 
 
 def sql(text: str, *, form: Form = "pandas") -> Any:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from clary.doors.python.feature_requests import change, ttl_members, written
 from clary.doors.python.feature_types import definitions
 from clary.doors.python.session import session
+from clary.features.discovery import OWNER
 from clary.features.model import FEATURE_GROUP
-from clary.features.values import event_time_us
+from clary.features.training_sets import microseconds
 from clary.kernel.clock import now
+from clary.kernel.codec import plain
 from clary.kernel.errors import AlreadyExists, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from clary.features.model import Value
+    from clary.features.point_in_time import Form
     from clary.features.records import Group
     from clary.kernel.ports import JsonObject
 
 _ROWS_A_BATCH = 10_000
-_CASTS = {"Integral": "BIGINT", "Fractional": "DOUBLE", "String": "VARCHAR"}
-_SAME = ("FeatureType", "CollectionType", "CollectionConfig")
 
 
 class FeatureGroup:
@@ -72,6 +75,7 @@ class FeatureGroup:
         self._session = session()
         self._ref = self._session.ref(FEATURE_GROUP, name)
         self._features = self._session.platform.features
+        self._store = self._session.platform.feature_store
         if not identifier and not event_time and features is None:
             self._features.group(self._ref)
             return
@@ -82,7 +86,7 @@ class FeatureGroup:
             "FeatureDefinitions": definitions(features or {}, identifier, event_time),
         }
         if online:
-            request["OnlineStoreConfig"] = {"EnableOnlineStore": True, **_ttl(ttl)}
+            request["OnlineStoreConfig"] = {"EnableOnlineStore": True, **ttl_members(ttl)}
         if offline:
             place = f"s3://{self._session.bucket}/features"
             request["OfflineStoreConfig"] = {"S3StorageConfig": {"S3Uri": place}}
@@ -160,30 +164,94 @@ class FeatureGroup:
             Forget the online record too, instead of keeping the deletion's time. History keeps its
             rows and the deletion either way.
         """
-        event_time = _written(self._group(), now() if at is None else at)
+        event_time = written(self._group(), now() if at is None else at)
         self._features.delete_record(self._ref, key, event_time, hard=hard)
 
     def history(self, key: object) -> list[dict[str, Any]]:
-        """Read every record there ever was of an entity, the earliest first.
+        """Read every record there is of an entity, the earliest first.
 
         By feature, and ``write_time`` and ``is_deleted``. Raises InvalidInput when the group has
         no offline store.
         """
-        group = self._group()
-        if not group.is_offline:
-            raise InvalidInput("history", f"{self.name} has no offline store")
-        schema, ref = group.schema, self._ref
-        kind = schema.features[group.place(schema.identifier)].kind
-        text = (
-            f"SELECT * EXCLUDE (api_invocation_time) FROM history.{_quoted(self.name)} "  # noqa: S608 - quoted
-            f"WHERE {_quoted(schema.identifier)} = "
-            f"CAST({_literal(group.key(key))} AS {_CASTS[kind]})"
+        return self._store.histories.of(self._ref, key)
+
+    def frame(
+        self,
+        *,
+        at: datetime | None = None,
+        known_at: datetime | None = None,
+        form: Form = "pandas",
+    ) -> Any:
+        """Give the features of all entities as they were at a time, now unless it is said.
+
+        Parameters
+        ----------
+        at
+            UTC where it has no zone.
+        known_at
+            Only what had been written until then counts.
+        form
+            ``pandas``, ``polars`` or ``arrow``.
+
+        Raises
+        ------
+        InvalidInput
+            The group has no offline store, or its retention removed what was true then.
+        """
+        moments = [None if one is None else microseconds(one) for one in (at, known_at)]
+        return self._store.frames.convert(self._store.histories.frame(self._ref, *moments), form)
+
+    def erase(self, key: object) -> None:
+        """Remove an entity from all that is kept: online, history with its old versions, facts."""
+        self._store.erasure.erase(self._ref, [key], actor=self._session.actor)
+
+    def keep(self, age: timedelta | None) -> None:
+        """Have rows removed from history that are older, by their event times; None: none.
+
+        A running server or a connected session removes them within hours.
+        """
+        age_us = None if age is None else age // timedelta(microseconds=1)
+        self._store.retention.keep(self._ref, age_us, actor=self._session.actor)
+
+    def annotate(
+        self,
+        feature: str = "",
+        *,
+        description: str | None = None,
+        owner: str | None = None,
+        tags: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Say what the group, or a feature of it, means, and whose it is; None leaves it.
+
+        Tags of a feature are its parameters; a tag that is None is removed.
+        """
+        said = dict(tags or {}) | ({} if owner is None else {OWNER: owner})
+        self._store.annotations.annotate(
+            self._ref, feature, description, said, actor=self._session.actor
         )
-        queries = self._session.platform.feature_store.queries
-        rows = queries.run(text, account=ref.account, region=ref.region).to_pylist()
-        return sorted(
-            rows, key=lambda row: (event_time_us(row[schema.event_time]), row["write_time"])
-        )
+
+    def describe(self) -> dict[str, Any]:
+        """Give what is known of the group: definition, owner, tags, freshness, retention."""
+        return self._store.annotations.describe(self._ref)
+
+    def statistics(self) -> dict[str, Any]:
+        """Count what history holds: of each feature what is missing, its distribution, and so on.
+
+        It is counted once for each version of the table; see ``statistics.FeatureStatistics``.
+        """
+        return dict(plain(self._store.statistics.of(self._ref)))
+
+    def freshness(self) -> dict[str, Any]:
+        """Say how fresh the group is: rows, newest event and write, ages and lag in seconds."""
+        return dict(plain(self._store.discovery.recency(self._ref)))
+
+    def usage(self, feature: str = "") -> list[dict[str, Any]]:
+        """List what uses the group or a feature: views, training sets, jobs, models, endpoints."""
+        return [plain(one) for one in self._store.discovery.usage(self._ref, feature)]
+
+    def lineage(self, *, down: bool = False) -> dict[str, Any]:
+        """Say what the group came from; or (``down``) what became of it: a tree of things."""
+        return dict(plain(self._session.platform.lineage.tree(self._ref, down=down)))
 
     def __repr__(self) -> str:
         return f"FeatureGroup({self.name!r})"
@@ -193,7 +261,7 @@ class FeatureGroup:
 
     def _batches(self, frame: Any) -> list[Any]:
         try:
-            table = self._session.platform.feature_store.frames.table(frame)
+            table = self._store.frames.table(frame)
         except InvalidInput as error:
             raise InvalidInput("frame", error.problem, legal=error.legal) from None
         return list(table.to_batches(max_chunksize=_ROWS_A_BATCH))
@@ -218,80 +286,6 @@ class FeatureGroup:
                 self._features.create(self._ref, request, actor=self._session.actor)
                 return
             present = self._features.describe(self._ref)
-        change = _change(present, request)
-        if change:
+        if asked := change(present, request):
             name = {"FeatureGroupName": self.name}
-            self._features.update(self._ref, name | change, actor=self._session.actor)
-
-
-def _change(present: JsonObject, request: JsonObject) -> JsonObject:
-    """Say what is to change of a group that is there. Raises InvalidInput."""
-    _refuse_others(present, request)
-    known = {one["FeatureName"]: one for one in present["FeatureDefinitions"]}
-    added = []
-    for one in request["FeatureDefinitions"]:
-        before = known.get(one["FeatureName"])
-        if before is None:
-            added.append(one)
-        elif any(before.get(member) != one.get(member) for member in _SAME):
-            was = " of ".join(before[member] for member in _SAME[1::-1] if before.get(member))
-            raise InvalidInput(one["FeatureName"], "is in the group with another type", legal=was)
-    change: JsonObject = {"FeatureAdditions": added} if added else {}
-    ttl = request.get("OnlineStoreConfig", {}).get("TtlDuration")
-    if ttl and ttl != present["OnlineStoreConfig"].get("TtlDuration"):
-        change["OnlineStoreConfig"] = {"TtlDuration": ttl}
-    return change
-
-
-def _refuse_others(present: JsonObject, request: JsonObject) -> None:
-    """Refuse another identifier, event time or stores than those of the group that is there."""
-    members = {
-        "identifier": "RecordIdentifierFeatureName",
-        "event_time": "EventTimeFeatureName",
-    }
-    for word, member in members.items():
-        if present[member] != request[member]:
-            raise InvalidInput(
-                word, f"{request[member]!r} is not the group's", legal=present[member]
-            )
-    for word, is_there in _stores(present).items():
-        if is_there != _stores(request)[word]:
-            raise InvalidInput(word, f"{not is_there} is not the group's", legal=str(is_there))
-
-
-def _stores(document: JsonObject) -> dict[str, bool]:
-    online = document.get("OnlineStoreConfig", {})
-    return {
-        "online": bool(online.get("EnableOnlineStore")),
-        "offline": "OfflineStoreConfig" in document,
-    }
-
-
-def _ttl(ttl: timedelta | None) -> JsonObject:
-    if ttl is None:
-        return {}
-    if ttl % timedelta(seconds=1) or ttl < timedelta(seconds=1):
-        raise InvalidInput("ttl", f"{ttl} is none", legal="whole seconds, 1 or more")
-    return {"TtlDuration": {"Unit": "Seconds", "Value": ttl // timedelta(seconds=1)}}
-
-
-def _written(group: Group, moment: datetime | str | float) -> str:
-    """Write a time as the group's event times are written. Raises InvalidInput."""
-    if isinstance(moment, str):
-        return moment
-    if isinstance(moment, datetime):
-        if moment.tzinfo is None:
-            raise InvalidInput("at", f"{moment} has no time zone", legal="a datetime with one")
-        at = group.place(group.schema.event_time)
-        if group.schema.features[at].kind == "String":
-            return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        moment = moment.timestamp()
-    return str(moment)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+            self._features.update(self._ref, name | asked, actor=self._session.actor)
