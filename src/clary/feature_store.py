@@ -27,10 +27,12 @@ from clary.features.histories import Histories
 from clary.features.materialization import MATERIALIZATION, Materializations
 from clary.features.model import FEATURE_GROUP
 from clary.features.queries import Queries
+from clary.features.quick_records import QuickRecords
 from clary.features.retention import Retention
 from clary.features.service import Features
 from clary.features.skew import Skew
 from clary.features.statistics import Statistics
+from clary.features.throughput import Throughput
 from clary.features.training_sets import TrainingSets
 from clary.features.updates import Updates
 from clary.features.upkeep import UPKEEP, Upkeep
@@ -58,6 +60,8 @@ class FeatureStore:
     upkeep: Upkeep
     erasure: Erasure
     features: Features
+    quick_records: QuickRecords
+    throughput: Throughput
     updates: Updates
     frames: PointInTime
     training_sets: TrainingSets
@@ -133,6 +137,8 @@ def open_feature_store(
         upkeep=upkeep,
         erasure=Erasure(store, features, online, offline),
         features=features,
+        quick_records=QuickRecords(features, online),
+        throughput=Throughput(),
         updates=Updates(features),
         frames=joins,
         training_sets=training_sets,

@@ -83,6 +83,27 @@ class LmdbRecords:
             raise environment.failure(error) from error
         return [None if one is None else decode(one) for one in found]
 
+    def peek(
+        self, keys: Sequence[tuple[str, str]], most_bytes: int
+    ) -> Sequence[Record | None] | None:
+        """Read at once; None when it is not open yet, fails, or there are more bytes."""
+        environment = self._opened
+        if environment is None:
+            return None
+        found = []
+        try:
+            with environment.begin() as transaction:
+                get = transaction.get
+                for table, key in keys:
+                    stored = get(_key(table, key))
+                    found.append(stored)
+                    most_bytes -= 0 if stored is None else len(stored)
+                    if most_bytes < 0:
+                        return None
+        except environment.errors:
+            return None  # whoever may wait reads it again, and says what is wrong
+        return [None if one is None else decode(one) for one in found]
+
     def list(self, table: str, *, after: str = "", limit: int = 100) -> Sequence[Record]:
         """List the records of a table in the store's own order, after that of a key."""
         environment = self._environment()

@@ -11,12 +11,12 @@ from clary.kernel.errors import InvalidInput
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clary.features.ports import OnlineStore
+    from clary.features.ports import OnlineRecords
 
 _REDIS = ("redis://", "rediss://", "unix://")
 
 
-def online_records(setting: str, folder: Path) -> OnlineStore:
+def online_records(setting: str, folder: Path) -> OnlineRecords:
     """Make the store that ``Config.online`` names; LMDB's is in ``folder``.
 
     Raises

@@ -133,6 +133,9 @@ class RedisRecords:
                 found[place] = None if value is None else _record(value)
         return found
 
+    def peek(self, keys: Sequence[tuple[str, str]], most_bytes: int) -> None:
+        """Give nothing: a server has to be waited for."""
+
     def list(self, table: str, *, after: str = "", limit: int = 100) -> Sequence[Record]:
         """List the records of a table in the order of their keys, after that of a key."""
         start = b"(" + _field(after) if after else b"-"

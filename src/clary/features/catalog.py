@@ -42,10 +42,14 @@ class Catalog:
 
     def find(self, ref: Ref) -> Group:
         """Give a group. Raises NotFound when there is none, or it is being deleted."""
+        return self.at_hand(ref) or self.look(ref)
+
+    def at_hand(self, ref: Ref) -> Group | None:
+        """Give a group if that needs no look at the store."""
         known = self._known.get(ref)
-        if known is not None and time.monotonic() - known[0] < _LOOK_S:
-            return known[2]
-        return self.look(ref)
+        if known is None or time.monotonic() - known[0] >= _LOOK_S:
+            return None
+        return known[2]
 
     def look(self, ref: Ref) -> Group:
         """Give a group as the store has it at this moment. Raises NotFound."""
@@ -97,4 +101,6 @@ def compiled(found: Resource) -> Group:
         ttl_us=view.ttl_us,
         offline_table=found.body["output"].removeprefix("s3://"),
         catalog_table=found.body["table"].get("TableName", ""),
+        read_units=view.units[0],
+        write_units=view.units[1],
     )

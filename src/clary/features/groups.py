@@ -81,7 +81,9 @@ def changed(before: JsonObject, request: JsonObject) -> JsonObject:
     if ttl := request.get("OnlineStoreConfig"):
         after["OnlineStoreConfig"] = {**before.get("OnlineStoreConfig", {}), **ttl}
     if throughput := request.get("ThroughputConfig"):
-        after["ThroughputConfig"] = {**before.get("ThroughputConfig", {}), **throughput}
+        is_free = throughput.get("ThroughputMode") == "OnDemand"
+        kept = {} if is_free else before.get("ThroughputConfig", {})
+        after["ThroughputConfig"] = {**kept, **throughput}
     return after
 
 

@@ -50,6 +50,23 @@ class OnlineStore(Protocol):
         """Give back what it holds open; it may be used again."""
 
 
+class QuickReads(Protocol):
+    """Reads for an event loop, which must not wait."""
+
+    def peek(
+        self, keys: Sequence[tuple[str, str]], most_bytes: int
+    ) -> Sequence[Record | None] | None:
+        """Read as ``OnlineStore.read`` does, in microseconds.
+
+        None where that cannot be: the store is elsewhere, not open yet, or the records have more
+        bytes together.
+        """
+
+
+class OnlineRecords(OnlineStore, QuickReads, Protocol):
+    """A store of latest records that may answer at once."""
+
+
 class OfflineStore(Protocol):
     """All records that there ever were, by table: append-only rows with their times.
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from clary.kernel.names import Ref
 
 Store = Literal["online", "offline"]
+_DIGITS = 19
+"""Whole numbers of fewer digits have 64 bits."""
 LATEST_US = 300_000_000
 """How far event times may lie in the future: clocks differ."""
 
@@ -51,6 +53,8 @@ class Group:
         How long records count online that do not say so themselves; None: for ever.
     catalog_table
         What SQL calls its offline table; empty without one.
+    read_units, write_units
+        How many units of 4 KiB and of 1 KiB are read and written online in a second; None: any.
     readers, text_readers
         How a feature's value is read, by name, with its place: from a Python value, and from text
         or a list of texts.
@@ -63,6 +67,8 @@ class Group:
     ttl_us: int | None
     offline_table: str
     catalog_table: str
+    read_units: int | None = None
+    write_units: int | None = None
     readers: Mapping[str, tuple[int, Read]] = field(init=False, repr=False, compare=False)
     text_readers: Mapping[str, tuple[int, Read]] = field(init=False, repr=False, compare=False)
 
@@ -163,6 +169,19 @@ class Group:
             return as_text(readers[name][1](value))
         except Illegal as problem:
             raise InvalidInput(name, shown(value), legal=problem.legal) from None
+
+    def are_filed(self, keys: Sequence[str]) -> bool:
+        """Say whether keys are written as records are filed under them, where that is plain."""
+        feature = self.schema.features[self.readers[self.schema.identifier][0]]
+        joined = "".join(keys)
+        if not all(keys):
+            return False
+        if feature.kind == "String":
+            return joined.isprintable()
+        is_whole = feature.kind == "Integral" and joined.isascii() and joined.isdigit()
+        return is_whole and all(
+            len(key) < _DIGITS and (key[0] != "0" or key == "0") for key in keys
+        )
 
     def record(self, values: tuple[Value, ...], write_us: int, ttl_us: int | None = None) -> Record:
         """Make a record of values that were read.

@@ -139,6 +139,14 @@ class GroupRequest(View, frozen=True):
         online = self.online_store_config
         return online.ttl_duration.us if online and online.ttl_duration else None
 
+    @property
+    def units(self) -> tuple[int | None, int | None]:
+        """How many units are read and written in a second; None: any number."""
+        asked = self.throughput_config
+        if asked is None or asked.throughput_mode != "Provisioned":
+            return None, None
+        return asked.provisioned_read_capacity_units, asked.provisioned_write_capacity_units
+
 
 class OnlineChange(View, frozen=True):
     """What may change of the online store."""

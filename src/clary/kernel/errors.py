@@ -9,6 +9,7 @@ ClaryError
 ├── LimitExceeded  a quota or size limit
 ├── NotSupported   a known request that clary does not offer
 ├── Unavailable    try again later
+│   └── Throttled  asked for more often than is provided for
 ├── ModelFailed    a model answered a request with an error
 └── JobFailed      a job ended without its result
 
@@ -99,6 +100,10 @@ class Unavailable(ClaryError):
     def __init__(self, message: str, *, retry_after_s: float = 1.0, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class Throttled(Unavailable):
+    """More was asked in a time than is provided for; the same request succeeds later."""
 
 
 class ModelFailed(ClaryError):

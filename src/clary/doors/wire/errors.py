@@ -15,6 +15,7 @@ from clary.kernel.errors import (
     ModelFailed,
     NotFound,
     NotSupported,
+    Throttled,
     Unavailable,
 )
 
@@ -78,6 +79,7 @@ _RUNTIME: dict[type[ClaryError], tuple[str, ...]] = {
     Forbidden: ("AccessForbidden", "AccessDeniedException"),
     LimitExceeded: ("ValidationError",),
     NotSupported: ("UnsupportedOperation",),
+    Throttled: ("ThrottlingException",),
     Unavailable: ("ServiceUnavailable",),
     ModelFailed: ("ModelError",),
     JobFailed: ("ModelError", "ValidationError"),
@@ -238,10 +240,13 @@ _STATUS: dict[type[ClaryError], int] = {
     Forbidden: 403,
     LimitExceeded: 400,
     NotSupported: 501,
+    Throttled: 429,
     Unavailable: 503,
     ModelFailed: 424,
     JobFailed: 400,
 }
+_LIKE: dict[type[ClaryError], type[ClaryError]] = {Throttled: Unavailable}
+"""What a service says of an error that it has no words for; of others, that a job failed."""
 # The official SDK tells "make it" from "change it" by this code and "already exists" in the text.
 _EXISTS_IS_VALIDATION = frozenset(
     {"CreatePipeline", "CreateExperiment", "CreateTrial", "CreateTrialComponent"}
@@ -294,7 +299,7 @@ def translate(error: ClaryError, service: str, operation: Operation | None) -> W
 
 
 def _code(kind: type[ClaryError], service: str, operation: Operation | None) -> str:
-    words = WORDS[service].get(kind) or WORDS[service][JobFailed]
+    words = WORDS[service].get(kind) or WORDS[service][_LIKE.get(kind, JobFailed)]
     if operation is None:
         return words[-1]
     if kind is AlreadyExists and operation.name in _EXISTS_IS_VALIDATION:

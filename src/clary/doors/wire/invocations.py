@@ -6,14 +6,13 @@ gateway, which says the same in every case. So does libsvm, of which a few bytes
 
 from __future__ import annotations
 
-import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from clary.doors.wire import model, sigv4
+from clary.doors.wire import model
+from clary.doors.wire.at_once import Callers, head, request_id
 from clary.doors.wire.codec import encode_error
-from clary.doors.wire.errors import WireError, translate
-from clary.doors.wire.message import Request
+from clary.doors.wire.errors import translate
 from clary.endpoints.invocations import Invocation
 from clary.endpoints.model import ENDPOINT
 from clary.kernel.errors import ModelFailed
@@ -39,7 +38,6 @@ _HEADERS = {
 }
 _ELSEWHERE = (b"x-amzn-sagemaker-", b"x-amz-decoded")
 """Headers that begin so and are none of the above make a request special."""
-_IDENTIFYING = (b"authorization", b"origin")
 _REASONS = {200: "OK", 204: "No Content", 424: "Failed Dependency"}
 
 
@@ -48,13 +46,7 @@ class Invocations:
 
     def __init__(self, platform: Platform, authenticator: Authenticator) -> None:
         self._serving = platform.serving
-        self._authenticator = authenticator
-        self._region = platform.config.region
-        self._anybody = (
-            None
-            if platform.config.authenticate
-            else (platform.governance.owner.account, self._region)
-        )
+        self._callers = Callers(platform, authenticator, _SERVICE)
         self._operation = model.service(_SERVICE).operations["InvokeEndpoint"]
         self._refs: dict[tuple[bytes, str, str], Ref] = {}
 
@@ -77,43 +69,20 @@ class Invocations:
         if len(given) != len(headers):
             return None
         members = _members(given)
-        where = None if members is None else self._where(url, given, body)
+        where = None if members is None else self._callers.where("POST", url, given, body)
         if members is None or where is None:
             return None
         invocation = Invocation(self._ref(url[len(BEFORE) : -len(BEHIND)], *where), body, **members)
         target = self._serving.find(invocation)
         if target is None or not target.quick(len(body)) or "libsvm" in invocation.content_type:
             return None
-        request_id = _request_id()
+        named = request_id()
         try:
             reply = self._serving.answer(target, invocation, began)
         except ModelFailed as error:
             wire_error = translate(error, _SERVICE, self._operation)
-            return _error(encode_error(wire_error, _SERVICE, self._operation, request_id))
-        return _success(reply, target.variant, request_id)
-
-    def _where(
-        self, url: bytes, given: Mapping[bytes, bytes], body: bytes
-    ) -> tuple[str, str] | None:
-        """Say in whose account and region a request acts; None when it cannot be told here."""
-        if self._anybody is not None and given.keys().isdisjoint(_IDENTIFYING):
-            return self._anybody
-        request = Request(
-            "POST",
-            url.decode("latin-1"),
-            headers={
-                name.decode("latin-1"): value.decode("latin-1") for name, value in given.items()
-            },
-            body=(body,),
-        )
-        try:
-            claim = sigv4.read_claim(request)
-            if claim is not None and claim.service != "sagemaker":
-                return None
-            identity = self._authenticator.identify(request, claim, _SERVICE)
-        except WireError:
-            return None
-        return identity.account, (claim.region if claim else "") or self._region
+            return _error(encode_error(wire_error, _SERVICE, self._operation, named))
+        return _success(reply, target.variant, named)
 
     def _ref(self, name: bytes, account: str, region: str) -> Ref:
         key = (name, account, region)
@@ -142,29 +111,20 @@ def _members(given: Mapping[bytes, bytes]) -> dict[str, Any] | None:
     return members
 
 
-def _request_id() -> str:
-    bits = f"{random.getrandbits(128):032x}"
-    return f"{bits[:8]}-{bits[8:12]}-4{bits[13:16]}-a{bits[17:20]}-{bits[20:]}"
-
-
-def _success(reply: Reply, variant: str, request_id: str) -> tuple[bytes, bytes]:
+def _success(reply: Reply, variant: str, named: str) -> tuple[bytes, bytes]:
     body = reply.body if isinstance(reply.body, bytes) else b"".join(reply.body)
-    more = (
-        f"x-amzn-sagemaker-custom-attributes: {reply.custom_attributes}\r\n"
-        if reply.custom_attributes
-        else ""
-    )
-    head = (
-        f"HTTP/1.1 200 OK\r\nx-amzn-requestid: {request_id}\r\n"
-        f"x-amzn-invoked-production-variant: {variant}\r\n"
-        f"content-type: {reply.content_type}\r\n{more}content-length: {len(body)}\r\n"
-    )
-    return head.encode("latin-1"), body
+    headers = {
+        "x-amzn-requestid": named,
+        "x-amzn-invoked-production-variant": variant,
+        "content-type": reply.content_type,
+    }
+    if reply.custom_attributes:
+        headers["x-amzn-sagemaker-custom-attributes"] = reply.custom_attributes
+    return head("200 OK", headers, len(body)), body
 
 
 def _error(response: Response) -> tuple[bytes, bytes]:
     body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
-    reason = _REASONS.get(response.status, "")
-    headers = "".join(f"{name.lower()}: {value}\r\n" for name, value in response.headers.items())
-    head = f"HTTP/1.1 {response.status} {reason}\r\n{headers}content-length: {len(body)}\r\n"
-    return head.encode("latin-1"), body
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    status = f"{response.status} {_REASONS.get(response.status, '')}"
+    return head(status, headers, len(body)), body

@@ -1,6 +1,7 @@
 """HTTP connections with bounds: how large a request's head may be, and how slowly it may come.
 
-Small inference requests are answered here if they can be, before any task is made for them.
+Small requests for inferences and for records are answered here if they can be, before any task is
+made for them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from clary.doors.wire.invocations import BEFORE, BEHIND, SMALL
+from clary.doors.wire.record_reads import MANY, ONE
 
 if TYPE_CHECKING:
     import asyncio
@@ -56,38 +58,51 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_coming = True
 
     def on_headers_complete(self) -> None:
-        """End the head; of a small inference request, wait for the body before anything else."""
-        if self.url.startswith(BEFORE) and self.url.endswith(BEHIND) and self._is_small():
+        """End the head; of a small request, wait for the body before anything else."""
+        if self._is_quick() and self._is_small():
             self._held = []
             return
         self._end()
         super().on_headers_complete()
 
+    def _is_quick(self) -> bool:
+        url = self.url
+        if self.parser.get_method() == b"GET":
+            return url.startswith(ONE)
+        is_known = (url.startswith(BEFORE) and url.endswith(BEHIND)) or url == MANY
+        return is_known and self.parser.get_method() == b"POST"
+
     def _is_small(self) -> bool:
-        if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+        if self.parser.get_http_version() != "1.1":
             return False
         if self.expect_100_continue or self.parser.should_upgrade() or self.flow.write_paused:
             return False
         if self.cycle is not None and not self.cycle.response_complete:
             return False  # it came while another is answered, and must wait for its turn
-        length = next((value for name, value in self.headers if name == b"content-length"), b"")
+        length = next((value for name, value in self.headers if name == b"content-length"), None)
+        if length is None:
+            return self.parser.get_method() == b"GET" and not self._is_chunked()
         return length.isdigit() and len(length) <= len(str(SMALL)) and int(length) <= SMALL
 
+    def _is_chunked(self) -> bool:
+        return any(name == b"transfer-encoding" for name, _ in self.headers)
+
     def on_body(self, body: bytes) -> None:
-        """Keep the body of a small inference request."""
+        """Keep the body of a small request."""
         if self._held is None:
             super().on_body(body)
         else:
             self._held.append(body)
 
     def on_message_complete(self) -> None:
-        """Answer a small inference request, or send it the ordinary way."""
+        """Answer a small request, or send it the ordinary way."""
         if self._held is None:
             super().on_message_complete()
             return
         self._end()
         body, self._held = b"".join(self._held), None
-        answer = self.app.invocations.answer(self.url, self.headers, body)
+        quick = self.app.invocations if self.url.startswith(BEFORE) else self.app.record_reads
+        answer = quick.answer(self.url, self.headers, body)
         if answer is None:
             super().on_headers_complete()
             super().on_body(body)

@@ -24,6 +24,7 @@ from clary.doors.wire.gateway import Gateway
 from clary.doors.wire.invocations import Invocations
 from clary.doors.wire.message import Request, Response
 from clary.doors.wire.protocol import BoundedProtocol
+from clary.doors.wire.record_reads import RecordReads
 from clary.kernel.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Application:
         self._gateway, self._mlflow = Gateway(platform), mlflow.Gateway(platform)
         self._metrics = prometheus.Gateway(platform)
         self.invocations = Invocations(platform, self._gateway.authenticator)
+        self.record_reads = RecordReads(platform, self._gateway.authenticator)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from clary.doors.wire.operations.features import group_ref, named_group
+from clary.doors.wire.record_documents import document as written
 from clary.features.requests import Ttl
-from clary.features.values import as_text
 from clary.kernel.codec import build
-from clary.kernel.errors import ClaryError, InvalidInput, NotFound
+from clary.kernel.errors import ClaryError, InvalidInput, NotFound, Throttled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from clary.doors.wire.call import Call
-    from clary.features.model import Record, Value
+    from clary.features.model import Record
     from clary.features.records import Group, Store
     from clary.kernel.ports import JsonObject
 
+One = TypeVar("One")
 _STORES: Mapping[str, Store] = {
     "OnlineStore": "online",
     "OfflineStore": "offline",
@@ -29,14 +31,16 @@ _LONGEST_MESSAGE = 2048
 def put_record(call: Call) -> JsonObject:
     """Write a record."""
     group, record = _checked(call, call.params, call.params.get("TtlDuration"))
-    call.platform.features.write(group, [record], _stores(call.params))
+    stores = _stores(call.params)
+    _count_writes(call, group, [record], stores)
+    call.platform.features.write(group, [record], stores)
     return {}
 
 
 def batch_write_record(call: Call) -> JsonObject:
     """Write several records; what is wrong with one does not stop the others."""
     errors = []
-    parts: dict[tuple[str, ...], tuple[Group, list[Record]]] = {}
+    parts: dict[tuple[str, ...], _Part] = {}
     for entry in call.params["Entries"]:
         stores = _stores(entry)
         try:
@@ -46,20 +50,23 @@ def batch_write_record(call: Call) -> JsonObject:
         except ClaryError as error:
             errors.append({"Entry": entry, **_said(error)})
         else:
-            part = parts.setdefault((group.online_table, *sorted(stores)), (group, []))
-            part[1].append(record)
-    for (_, *chosen), (group, records) in parts.items():
-        call.platform.features.write(
-            group, records, [one for one in _STORES.values() if one in chosen]
-        )
-    return {"Errors": errors, "UnprocessedEntries": []}
+            part = parts.setdefault(
+                (group.online_table, *sorted(stores)), _Part(group, stores, [], [])
+            )
+            part.records.append(record)
+            part.entries.append(entry)
+    later = _postponed(list(parts.values()), partial(_write_part, call))
+    unprocessed = [entry for part in later for entry in part.entries]
+    return {"Errors": errors, "UnprocessedEntries": unprocessed}
 
 
 def update_record(call: Call) -> JsonObject:
     """Change some values of the latest record of an entity."""
     params = call.params
+    group = call.platform.features.group(group_ref(call))
+    _count_writes(call, group, [None], _stores(params))
     call.platform.feature_store.updates.update(
-        group_ref(call),
+        group.ref,
         params["RecordIdentifierValueAsString"],
         _values(params["Features"]),
         stores=_stores(params),
@@ -73,6 +80,7 @@ def get_record(call: Call) -> JsonObject:
     key = call.params["RecordIdentifierValueAsString"]
     group, record = call.platform.features.get_records([(group_ref(call), key)])[0]
     names = _names(group, call.params.get("FeatureNames", ()))
+    call.platform.feature_store.throughput.read(group, [record])
     if record is None:
         return {}
     return _found(call, group, record, names)
@@ -82,11 +90,14 @@ def batch_get_record(call: Call) -> JsonObject:
     """Read the latest records of entities of several groups; absent ones are left out."""
     records: list[JsonObject] = []
     errors: list[JsonObject] = []
-    for asked in call.params["Identifiers"]:
+
+    def read(asked: JsonObject) -> None:
         found, wrong = _batch(call, asked)
-        records += found
-        errors += wrong
-    return {"Records": records, "Errors": errors, "UnprocessedIdentifiers": []}
+        records.extend(found)
+        errors.extend(wrong)
+
+    later = _postponed(call.params["Identifiers"], read)
+    return {"Records": records, "Errors": errors, "UnprocessedIdentifiers": later}
 
 
 def list_records(call: Call) -> JsonObject:
@@ -104,14 +115,50 @@ def list_records(call: Call) -> JsonObject:
 def delete_record(call: Call) -> JsonObject:
     """Say that from a time on there is nothing of an entity."""
     params = call.params
+    group = call.platform.features.group(group_ref(call))
+    _count_writes(call, group, [None], _stores(params))
     call.platform.features.delete_record(
-        group_ref(call),
+        group.ref,
         params["RecordIdentifierValueAsString"],
         params["EventTime"],
         hard=params.get("DeletionMode") == "HardDelete",
         stores=_stores(params),
     )
     return {}
+
+
+class _Part(NamedTuple):
+    """Records of one group for the same stores, with the entries that they were."""
+
+    group: Group
+    stores: Sequence[Store]
+    records: list[Record]
+    entries: list[JsonObject]
+
+
+def _write_part(call: Call, part: _Part) -> None:
+    _count_writes(call, part.group, part.records, part.stores)
+    call.platform.features.write(part.group, part.records, part.stores)
+
+
+def _postponed(parts: Sequence[One], work: Callable[[One], None]) -> list[One]:
+    """Do the parts of a request; give those that exceed a capacity. Raises Throttled if all do."""
+    later: list[One] = []
+    for part in parts:
+        try:
+            work(part)
+        except Throttled:
+            later.append(part)
+            if len(later) == len(parts):
+                raise
+    return later
+
+
+def _count_writes(
+    call: Call, group: Group, records: Sequence[Record | None], stores: Sequence[Store]
+) -> None:
+    if "online" in group.stores(stores):
+        call.platform.feature_store.throughput.write(group, records)
 
 
 def _checked(call: Call, entry: JsonObject, ttl: JsonObject | None) -> tuple[Group, Record]:
@@ -177,6 +224,7 @@ def _batch(call: Call, asked: JsonObject) -> tuple[list[JsonObject], list[JsonOb
         else:
             keys.append(key)
     found = call.platform.features.get_records([(ref, key) for key in keys])
+    call.platform.feature_store.throughput.read(group, [record for _, record in found])
     records = [
         {
             "FeatureGroupName": name,
@@ -195,17 +243,11 @@ def _refused(name: str, key: str, error: ClaryError) -> JsonObject:
 
 def _found(call: Call, group: Group, record: Record, names: Sequence[str]) -> JsonObject:
     values = group.picked(record, names)
-    document: JsonObject = {"Record": [_written(name, values[name]) for name in values]}
+    document: JsonObject = {"Record": [written(name, values[name]) for name in values]}
     if call.params.get("ExpirationTimeResponse") == "Enabled" and record.expires_us is not None:
         expires = datetime.fromtimestamp(record.expires_us / 1e6, UTC)
         document["ExpiresAt"] = expires.strftime("%Y-%m-%dT%H:%M:%SZ")
     return document
-
-
-def _written(name: str, value: Value) -> JsonObject:
-    if isinstance(value, list):
-        return {"FeatureName": name, "ValueAsStringList": [as_text(one) for one in value]}
-    return {"FeatureName": name, "ValueAsString": as_text(value)}
 
 
 def _said(error: ClaryError) -> JsonObject:
