@@ -85,6 +85,32 @@ def test_batch_equals_tiles(engine, tmp_path_factory, rows, asked, known_at_us):
             assert bits(cells[aggregate.name]) == bits(cell), aggregate.name
 
 
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 3), moments()), max_size=30),
+    st.lists(st.tuples(st.integers(1, 4), TIMES, st.integers(0, 5)), max_size=8),
+)
+def test_each_time_asked_has_a_moment_of_knowing(engine, tmp_path_factory, rows, asked):
+    files = write(tmp_path_factory.mktemp("rows") / "a.parquet", rows)
+    columns = list(zip(*asked, strict=True)) or [(), (), ()]
+    moment = pa.timestamp("us", "UTC")
+    table = pa.table(
+        {
+            "id": pa.array(map(str, columns[0]), pa.string()),
+            "t": pa.array(columns[1], moment),
+            "known": pa.array(columns[2], moment),
+        }
+    )
+    stream = Stream(SCHEMA, files, INPUTS, AGGREGATES)
+    found = engine.aggregate(table, Asked("id", "t", known_at="known"), stream).to_pylist()
+    assert len(found) == len(asked)
+    for (key, at_us, known_us), cells in zip(asked, found, strict=True):
+        tiles = tiles_of(rows, key, known_us)
+        expected = windows.evaluate(tiles, AGGREGATES, LENGTH_US, at_us)
+        for aggregate, cell in zip(AGGREGATES, expected, strict=True):
+            assert bits(cells[aggregate.name]) == bits(cell), aggregate.name
+
+
 def test_columns_that_no_file_has_and_no_files_at_all(engine):
     stream = Stream(
         SCHEMA, [], [Input('"added" * 2', "BIGINT")], [Aggregate("n", "count", 0, HOUR_US)]
@@ -109,7 +135,12 @@ def test_more_times_than_are_answered_together(engine, tmp_path):
     )
     stream = Stream(SCHEMA, files, INPUTS, [Aggregate("n", "sum", 1, 2 * HOUR_US)])
     found = engine.aggregate(asked, Asked("id", "t"), stream).column("n").to_pylist()
-    assert found == [(1 + at % 2) * (1 if at % 50 == 0 else 2) for at in range(count)]
+    expected = [(1 + at % 2) * (1 if at % 50 == 0 else 2) for at in range(count)]
+    assert found == expected
+    asked = asked.slice(0, 4_500).append_column("k", asked["t"].slice(0, 4_500))
+    question = Asked("id", "t", known_at="k")
+    found = engine.aggregate(asked, question, stream).column("n").to_pylist()
+    assert found == expected[:4_500]
 
 
 def test_keys_are_those_with_rows_in_a_span(engine, tmp_path):

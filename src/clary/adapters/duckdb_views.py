@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 20_000
 """Times asked that are answered together: the numbers to add exactly are held in memory."""
+_KNOWN_AT_ONCE = 2_000
+"""So many where each has a moment of knowing: their rows are told apart for each of them."""
 _KINDS = {"Integral": "BIGINT", "Fractional": "DOUBLE", "String": "VARCHAR"}
 _FIXED = {
     "event_us": "BIGINT",
@@ -55,7 +57,7 @@ class DuckViews:
     def aggregate(self, labels: Any, asked: Asked, stream: Stream) -> Any:
         """Append the aggregates of a stream to labels; see ``ViewEngine``."""
         pa = library("pyarrow")
-        for column in (asked.key, asked.time):
+        for column in filter(None, (asked.key, asked.time, asked.known_at)):
             if column not in labels.column_names:
                 raise InvalidInput(
                     "labels", f"has no column {column!r}", legal=", ".join(labels.column_names)
@@ -63,10 +65,15 @@ class DuckViews:
         with self._database.open(stream.files) as connection:
             connection.register("labels", labels)
             _ask(connection, asked, stream)
-            connection.execute(_moments(stream, asked.known_at_us))
-            found = [
-                _part(connection, stream, first) for first in range(0, labels.num_rows, _AT_ONCE)
-            ]
+            step = _KNOWN_AT_ONCE if asked.known_at else _AT_ONCE
+            if not asked.known_at:
+                connection.execute(_moments(stream, asked.known_at_us))
+            found = []
+            for first in range(0, labels.num_rows, step):
+                if asked.known_at:
+                    connection.execute(_known_moments(stream, first))
+                ids = range(first, first + step)
+                found.append(_part(connection, stream, ids, is_own=bool(asked.known_at)))
         return beside(labels, pa.concat_tables(found or [_empty(stream)]))
 
     def compute(self, table: Any, columns: Mapping[str, Column], made: Mapping[str, str]) -> Any:
@@ -130,12 +137,15 @@ def _ask(connection: DuckDBPyConnection, asked: Asked, stream: Stream) -> None:
     described = connection.execute("DESCRIBE labels").fetchall()
     types = {row[0]: str(row[1]) for row in described}
     read = key(stream.schema, asked.key, types[asked.key])
+    known = moment(asked.known_at, types[asked.known_at]) if asked.known_at else "NULL::BIGINT"
     connection.execute(
         f"CREATE TEMP TABLE asked AS SELECT row_number() OVER () - 1 AS id, "
         f"CAST({read} AS VARCHAR) AS key, {moment(asked.time, types[asked.time])} AS at_us, "
-        f"{name(asked.key)} IS NOT NULL AS is_keyed FROM labels"
+        f"{known} AS known_us, {name(asked.key)} IS NOT NULL AS is_keyed FROM labels"
     )
-    for column, wrong in ((asked.key, "key IS NULL AND is_keyed"), (asked.time, "at_us IS NULL")):
+    wrong_ones = [(asked.key, "key IS NULL AND is_keyed"), (asked.time, "at_us IS NULL")]
+    wrong_ones += [(asked.known_at, "known_us IS NULL")] if asked.known_at else []
+    for column, wrong in wrong_ones:
         found = connection.execute(
             f"SELECT min(id) FROM asked WHERE {wrong} HAVING count(*) > 0"
         ).fetchone()
@@ -176,17 +186,10 @@ def _key(schema: Schema) -> str:
 
 def _moments(stream: Stream, known_at_us: int | None) -> str:
     """Keep what counts of each event time, and when a deletion first forgets it."""
-    longest = max(one.window_us for one in stream.aggregates)
-    inputs = "".join(f", {_input(one)} AS i{at}" for at, one in enumerate(stream.inputs))
     known = "" if known_at_us is None else f"AND write_us <= {known_at_us}"
     return f"""
         CREATE TEMP TABLE moments AS
-        WITH rows AS (
-            SELECT *, {_key(stream.schema)} AS "key of row"
-            FROM ({_rows(stream.schema, stream.files)})
-            WHERE event_us > (SELECT min(at_us) FROM asked) - {longest}
-                AND event_us <= (SELECT max(at_us) FROM asked) {known}
-        ), latest AS (
+        WITH rows AS ({_near(stream, "asked")} {known}), latest AS (
             SELECT * FROM rows WHERE "key of row" IN (SELECT key FROM asked)
             QUALIFY row_number() OVER (
                 PARTITION BY "key of row", event_us ORDER BY write_us DESC, row DESC
@@ -198,22 +201,69 @@ def _moments(stream: Stream, known_at_us: int | None) -> str:
             ), {2**63 - 1}) AS "gone at us"
             FROM latest
         )
-        SELECT "key of row" AS key, event_us, "gone at us" AS gone_us{inputs}
+        SELECT "key of row" AS key, event_us, "gone at us" AS gone_us{_inputs(stream)}
         FROM cut WHERE NOT is_deleted
     """
 
 
-def _part(connection: DuckDBPyConnection, stream: Stream, first: int) -> Any:
+def _known_moments(stream: Stream, first: int) -> str:
+    """Keep what counts for each of some times asked, of what was known then.
+
+    A correction or a deletion that is known for one of them may be unknown for another.
+    """
+    longest = max(one.window_us for one in stream.aggregates)
+    return f"""
+        CREATE OR REPLACE TEMP TABLE moments AS
+        WITH part AS (
+            SELECT id, key, at_us, known_us FROM asked
+            WHERE id >= {first} AND id < {first + _KNOWN_AT_ONCE}
+        ), rows AS ({_near(stream, "part")}), latest AS (
+            SELECT part.id AS "id of asked", rows.*
+            FROM part JOIN rows ON "key of row" = part.key AND event_us <= at_us
+                AND event_us > at_us - {longest} AND write_us <= known_us
+            QUALIFY row_number() OVER (
+                PARTITION BY part.id, event_us ORDER BY write_us DESC, row DESC
+            ) = 1
+        ), cut AS (
+            SELECT *, max(CASE WHEN is_deleted THEN event_us END) OVER (
+                PARTITION BY "id of asked"
+            ) AS "gone until us"
+            FROM latest
+        )
+        SELECT "id of asked" AS id, "key of row" AS key, event_us,
+            {2**63 - 1} AS gone_us{_inputs(stream)}
+        FROM cut WHERE event_us > coalesce("gone until us", {-(2**63)})
+    """
+
+
+def _near(stream: Stream, asked: str) -> str:
+    """Read the rows that any of the times asked may count."""
+    longest = max(one.window_us for one in stream.aggregates)
+    return f"""
+        SELECT *, {_key(stream.schema)} AS "key of row"
+        FROM ({_rows(stream.schema, stream.files)})
+        WHERE event_us > (SELECT min(at_us) FROM {asked}) - {longest}
+            AND event_us <= (SELECT max(at_us) FROM {asked})
+    """
+
+
+def _inputs(stream: Stream) -> str:
+    return "".join(f", {_input(one)} AS i{at}" for at, one in enumerate(stream.inputs))
+
+
+def _part(connection: DuckDBPyConnection, stream: Stream, ids: range, *, is_own: bool) -> Any:
+    """Answer some of the times asked; ``is_own`` says that each has moments of its own."""
     longest = max(one.window_us for one in stream.aggregates)
     chosen = [
         _select(one, stream.inputs[one.of], f"c{at}") for at, one in enumerate(stream.aggregates)
     ]
+    own = "AND moments.id = asked.id" if is_own else ""
     found = connection.sql(f"""
         SELECT {", ".join(chosen)}
-        FROM (SELECT * FROM asked WHERE id >= {first} AND id < {first + _AT_ONCE}) AS asked
-        LEFT JOIN moments ON moments.key = asked.key AND event_us <= at_us
+        FROM (SELECT * FROM asked WHERE id >= {ids.start} AND id < {ids.stop}) AS asked
+        LEFT JOIN moments ON moments.key = asked.key {own} AND event_us <= at_us
             AND event_us > at_us - {longest} AND gone_us > at_us
-        GROUP BY id ORDER BY id
+        GROUP BY asked.id ORDER BY asked.id
     """).to_arrow_table()
     pa = library("pyarrow")
     return pa.table(

@@ -175,7 +175,7 @@ def compare(facts: Sequence[Fact], source: Source) -> Sequence[Comparison]:
     for fact, truths in zip(facts, source.known(facts), strict=True):
         for name, truth in truths.items():
             logged = fact.facts.get(name)
-            is_different = not same(logged, truth.then)
+            is_different = not (same(logged, truth.then) or same(logged, truth.settled))
             is_late = not is_different and not same(logged, truth.now)
             counts[name][0] += 1
             counts[name][1] += is_different

@@ -12,7 +12,6 @@ from clary.features.definitions import EVENT_TIME
 from clary.features.point_in_time import Question, Source
 from clary.features.training_sets import microseconds
 from clary.features.view_engine import Asked, Column, Stream
-from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +24,10 @@ if TYPE_CHECKING:
     from clary.features.training_sets import Wanted
     from clary.features.view_engine import ViewEngine
 
-_AGGREGATE = "aggregates.{}"
-"""What aggregates are called beside labels."""
+
+def aggregated(name: str) -> str:
+    """Name the column of an aggregate beside labels."""
+    return f"aggregates.{name}"
 
 
 class Batch:
@@ -53,16 +54,23 @@ class Batch:
     def aggregated(self, labels: Any, wanted: Wanted) -> Any:
         """Append the view's aggregates to labels of any form. Raises InvalidInput."""
         table = self._joins.table(labels)
-        if isinstance(wanted.known_at, str) and self._checked.streams:
-            raise InvalidInput(
-                "known_at", "is a column, and the view has aggregates", legal="a moment"
-            )
         known = wanted.known_at
         known_us = microseconds(known) if isinstance(known, datetime) else None
+        column = known if isinstance(known, str) else ""
+        return self.windowed(table, Asked("", wanted.time, known_us, column), wanted.keys or {})
+
+    def windowed(self, table: Any, asked: Asked, keys: Mapping[str, str]) -> Any:
+        """Append the aggregates to a table: ``aggregated(name)`` is the column of each.
+
+        Parameters
+        ----------
+        asked
+            Its key is none: ``keys`` says by group which column has it, the identifier's else.
+        """
         for stream in self._checked.streams:
-            key = (wanted.keys or {}).get(stream.group.ref.name, stream.group.schema.identifier)
-            asked = Asked(key, wanted.time, known_us)
-            table = self._engine.aggregate(table, asked, self._stream(stream))
+            key = keys.get(stream.group.ref.name, stream.group.schema.identifier)
+            question = replace(asked, key=key)
+            table = self._engine.aggregate(table, question, self._stream(stream))
         return table
 
     def wanted(self, wanted: Wanted) -> Wanted:
@@ -98,9 +106,7 @@ class Batch:
         """
         (identifier,) = self._checked.identifiers
         asked = self._engine.asked(identifier, keys, at_us)
-        for stream in self._checked.streams:
-            question = Asked(identifier, EVENT_TIME, at_us)
-            asked = self._engine.aggregate(asked, question, self._stream(stream))
+        asked = self.windowed(asked, Asked(identifier, EVENT_TIME, at_us), {})
         if self._checked.view.sources:
             asked = self._joins.join(asked, Question(self.sources(), EVENT_TIME, at_us))
         every = self._made()
@@ -132,7 +138,7 @@ class Batch:
         return {feature.name: expression.sql() for feature, expression in pairs}
 
     def _stream(self, stream: Windowed) -> Stream:
-        named = [replaced(one, name=_AGGREGATE.format(one.name)) for one in stream.aggregates]
+        named = [replaced(one, name=aggregated(one.name)) for one in stream.aggregates]
         files = self._files(stream.group.offline_table)
         return Stream(stream.group.schema, files, stream.read, named)
 
@@ -158,6 +164,6 @@ class Batch:
             for group in view.sources
             for feature, name in view.columns(group).items()
         }
-        places |= {name: _AGGREGATE.format(name) for name in view.aggregates}
+        places |= {name: aggregated(name) for name in view.aggregates}
         places |= {name: name for name in view.inputs}
         return {name: Column(places[name], kind.duckdb) for name, kind in types.items()}

@@ -54,10 +54,11 @@ class LoggedSource:
         then = next((one for one in reversed(passed) if one.write_us <= at.write_us), None)
         now = self._unless_old(ageless, at.event_us)
         then = self._unless_old(then, at.event_us)
-        return {
-            name: Truth(_value(now, name), _value(then, name), _value(ageless, name))
-            for name in self.columns
-        }
+        found: dict[str, Truth] = {}
+        for name in self.columns:
+            known = _value(then, name)
+            found[name] = Truth(_value(now, name), known, _value(ageless, name), known)
+        return found
 
     def _unless_old(self, found: Fact | None, at_us: int) -> Fact | None:
         is_old = found and self._ttl_us is not None and at_us - found.event_us >= self._ttl_us

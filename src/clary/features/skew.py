@@ -41,11 +41,20 @@ class Truth:
         As was known when the request was logged.
     ageless
         As is known now, of any age.
+    settled
+        As was known ten seconds earlier still: aggregates follow rows within moments, so that what
+        was written since may not have counted yet.
     """
 
     now: Any
     then: Any
     ageless: Any
+    settled: Any
+
+    @property
+    def is_late(self) -> bool:
+        """Whether something was written after the request, or so shortly before."""
+        return not (same(self.now, self.then) and same(self.now, self.settled))
 
 
 class Source(Protocol):
@@ -67,9 +76,10 @@ class Difference:
     ----------
     cause
         ``code``: the definition is another one; ``type``: a value is of another type; ``late``:
-        something that was true then was written only afterwards; ``expired``: it was older than
-        its TTL; ``source``: the source never said what was used, or has lost it; ``engine``: the
-        same definition makes something else of the same facts.
+        something that was true then was written only afterwards, or so shortly before that it did
+        not count yet; ``expired``: it was older than its TTL; ``source``: the source never said
+        what was used, or has lost it; ``engine``: the same definition makes something else of the
+        same facts.
     """
 
     request_id: str
@@ -257,14 +267,14 @@ class _Reading:
 
 
 _WHY = {
-    "late": "written after it was used",
+    "late": "late data: written after it was used, or too shortly before to count",
     "expired": "older than its TTL when it was used",
     "source": "the source did not say so then, or has lost it",
 }
 
 
 def _blame(logged: Any, truth: Truth) -> Cause:
-    if not same(truth.now, truth.then):
+    if truth.is_late:
         return "late"
     if truth.now is None and same(truth.ageless, logged):
         return "expired"

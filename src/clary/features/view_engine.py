@@ -54,11 +54,14 @@ class Asked:
         The columns of the labels that hold the identifier and the time.
     known_at_us
         Only rows that were written until then count; None: all.
+    known_at
+        The column that says so for each label instead.
     """
 
     key: str
     time: str
     known_at_us: int | None = None
+    known_at: str = ""
 
 
 class Change(NamedTuple):

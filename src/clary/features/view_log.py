@@ -157,7 +157,7 @@ class ViewLog:
     def _source_of(self, ref: Ref) -> Source | None:
         checked = self._views.open(ref).checked
         has_history = all(checked.groups[name].is_offline for name in checked.view.sources)
-        if not checked.view.sources or not has_history:
+        if not checked.groups or not has_history:
             return None
         return self._source(checked, self._views.batch(ref))
 
