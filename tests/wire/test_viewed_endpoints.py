@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -122,6 +124,21 @@ def test_keys_become_features_in_the_server(ask, store):
         "7": {"spent": 0.5, "visits": 3, "share": 0.5, "amount": 0.25},
         "8": dict.fromkeys(("spent", "visits", "share", "amount")),
     }
+
+
+def test_what_was_served_has_no_skew(ask, server):
+    ask({"keys": {"id": 7}, "request": {"amount": 0.125}}, InferenceId="proof")
+    argv = [sys.executable, "-m", "clary", "skew", NAME, "--home", str(server.home)]
+    deadline = time.monotonic() + 30
+    while (
+        done := subprocess.run(
+            [*argv, "--request", "proof"], capture_output=True, text=True, check=False
+        )
+    ).returncode and "does not exist" in done.stderr:  # what was served is stored within moments
+        assert time.monotonic() < deadline
+    assert done.returncode == 0, done.stderr
+    assert "4 cells of 1 requests compared and with the groups' history" in done.stderr
+    assert "0 differences" in done.stderr
 
 
 def test_features_are_taken_as_they_are(ask):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clary.features.facts import table
+from clary.kernel.clock import now_us
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ END_US = 1 << 62
 """Later than every moment."""
 MOST = 100_000
 """Facts that one answer holds; more are to be iterated over."""
+_HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,11 @@ class Wanted:
             and self.is_served in (None, fact.served is not None)
             and all(fact.context.get(name) == word for name, word in self.context.items())
         )
+
+
+def since(hours: float) -> int:
+    """Say when the last hours began, in microseconds since 1970; 0 hours: at the beginning."""
+    return now_us() - int(hours * _HOUR_US) if hours else 0
 
 
 def terms(fact: Fact) -> Iterator[str]:

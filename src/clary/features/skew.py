@@ -130,6 +130,16 @@ class Report:
         if len(self.differences) < MOST:
             self.differences.append(one)
 
+    def merge(self, other: Report) -> None:
+        """Count what another comparison found, of other requests."""
+        self.requests += other.requests
+        self.cells += other.cells
+        self.differences += other.differences[: MOST - len(self.differences)]
+        self.causes += other.causes
+        self.features += other.features
+        self.added |= other.added
+        self.from_source |= other.from_source
+
 
 class Skew:
     """Compares what was served with what batch computes.

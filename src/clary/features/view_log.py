@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from clary.features.fact_queries import Wanted
 from clary.features.facts import Fact
 from clary.features.replay import of_view
 from clary.features.replay import replay as replayed
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from clary.features.batch import Batch as ViewBatch
     from clary.features.definitions import Checked
-    from clary.features.fact_queries import Wanted
     from clary.features.facts import Facts
     from clary.features.model import Feature, Value
     from clary.features.replay import Batch, Definition
@@ -139,16 +139,19 @@ class ViewLog:
         NotFound
             There is no such view, or it has served nothing that was logged.
         """
-        found = self._views.describe(ref).ref
-        source = self._source_of(found) if with_source else None
-        report = self._skew.compare(
-            unversioned(found), self.definition(found), wanted, source=source
-        )
+        report = self.compared(ref, wanted or Wanted(), with_source=with_source)
         if not report.requests:
             raise NotFound(
-                f"a logged request of {found.name}", hint="only what is served with its log counts"
+                f"a logged request of {ref.name}", hint="only what is served with its log counts"
             )
         return report
+
+    def compared(self, ref: Ref, wanted: Wanted, *, with_source: bool) -> Report:
+        """Compare like ``skew``; an empty report tells of no requests."""
+        found = self._views.describe(ref).ref
+        source = self._source_of(found) if with_source else None
+        definition = self.definition(found)
+        return self._skew.compare(unversioned(found), definition, wanted, source=source)
 
     def replay(self, ref: Ref, facts: Iterable[Fact]) -> Iterator[tuple[Fact, dict[str, Any]]]:
         """Compute the features of a view from logged facts, see ``replay.replay``."""

@@ -75,6 +75,65 @@ def test_a_deployed_object_gets_the_views_features(session, view):
             endpoint.delete()
 
 
+@pytest.fixture(scope="module")
+def skewed(session, view):
+    with session.endpoints.deploy(Speller(), "skewed", view=view) as endpoint:
+        yield endpoint
+
+
+def test_skew_of_what_an_endpoint_served(session, skewed):
+    features, group = session.platform.features, session.ref(FEATURE_GROUP, "people")
+    for key in (3, 5):
+        features.put_record(
+            group, {"id": key, "at": time.time() - 900, "city": "Bern", "spent": 2.5}
+        )
+    with pytest.raises(clary.NotFound, match="a logged request of endpoint skewed"):
+        skewed.skew()
+    asked = {"keys": {"id": 3}, "request": {"n": 2}}
+    for _ in range(20):
+        skewed.predict([asked, {"keys": {"id": 4}}])
+    skewed.predict({"keys": {"id": 5}})
+    report = skewed.skew()
+    assert (report.is_equal, report.requests, report.cells) == (True, 41, 123)
+    assert report.from_source
+
+    features.put_record(group, {"id": 3, "at": time.time() - 500, "city": "Chur", "spent": 1.0})
+    report = skewed.skew()
+    assert report.causes == {"late": 40}
+    assert report.features == {"city": 20, "double": 20}
+    assert skewed.skew(logged_only=True).is_equal
+
+    ttl = {"OnlineStoreConfig": {"TtlDuration": {"Unit": "Seconds", "Value": 60}}}
+    features.update(group, {"FeatureGroupName": "people", **ttl}, actor=session.actor)
+    found = [one for one in skewed.skew().differences if one.entity == "5"]
+    assert [(one.feature, one.cause) for one in found] == [("city", "expired")]
+
+
+def test_skew_after_another_version_was_deployed(session, skewed):
+    sources, same = {"people": ["city", "spent"]}, {"city": "city", "n": "n"}
+    skewed.predict({"keys": {"id": 3}, "request": {"n": 2}})
+    before = skewed.skew(logged_only=True).requests
+    changed = session.views.define(
+        "viewed", {**same, "double": "n * 3"}, sources=sources, inputs={"n": "Integral"}
+    )
+    skewed.update(Speller(), view=changed)
+    report = skewed.skew(logged_only=True)
+    assert set(report.causes) == {"code"}
+    assert set(report.features) == {"double"}
+    assert "'n * 3'" in report.differences[0].detail
+
+    texts = session.views.define("viewed", same, sources=sources, inputs={"n": "String"})
+    skewed.update(Speller(), view=texts)
+    report = skewed.skew(logged_only=True)
+    assert report.requests == before
+    assert report.causes["type"] >= 1
+    assert {one.detail for one in report.differences if one.cause == "type"} == {"2 is no varchar"}
+
+    skewed.update(Speller(), view="")
+    with pytest.raises(clary.InvalidInput, match="no variant of skewed has a feature view"):
+        skewed.skew()
+
+
 def test_a_view_that_is_none_is_refused(session):
     with pytest.raises(clary.NotFound, match="nothing"):
         session.endpoints.deploy(Speller(), "unseen", view="nothing")

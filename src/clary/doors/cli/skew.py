@@ -8,27 +8,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clary.doors.cli.homes import find_one, open_home
+from clary.doors.cli.homes import open_home
 from clary.doors.cli.options import Home, Json, new_app
 from clary.doors.cli.output import note, show_json, show_rows
-from clary.features.fact_queries import Wanted
+from clary.endpoints.model import ENDPOINT
+from clary.endpoints.skew import skew as skew_of
+from clary.features.fact_queries import Wanted, since
 from clary.features.views import VIEW
-from clary.kernel.clock import now_us
-from clary.kernel.errors import InvalidInput
+from clary.kernel.errors import InvalidInput, NotFound
+from clary.kernel.names import parse_arn
+from clary.kernel.resource import Query
 
 if TYPE_CHECKING:
     from clary.features.skew import Difference, Report
-    from clary.kernel.names import Ref
+    from clary.kernel.resource import Resource
     from clary.platform import Platform
 
 app = new_app()
-_HOUR_US = 3_600_000_000
 _SHOWN = 20
 
 
 @app.command()
 def skew(
-    view: Annotated[str, typer.Argument(help="NAME of a feature view, or NAME/VERSION.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="NAME of a feature view, or NAME/VERSION; or NAME of an endpoint."),
+    ],
     hours: Annotated[
         float, typer.Option(min=0, help="Only requests of the last hours; 0: all.")
     ] = 0.0,
@@ -40,19 +45,18 @@ def skew(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Replay what a feature view served, and compare every cell.
+    """Replay what a feature view or an endpoint served, and compare every cell.
 
     Requests served with their log are computed again, in batch, by the view's newest version or
-    the one named: from the facts that were logged, and from what the groups' history says was true
-    at the time. Each difference has its cause: code, type, late, expired, source or engine.
-    Ends with 1 when there is any.
+    the one named, or by the versions that the endpoint's models name: from the facts that were
+    logged, and from what the groups' history says was true at the time. Each difference has its
+    cause: code, type, late, expired, source or engine. Ends with 1 when there is any.
     """
     platform = open_home(home)
-    start_us = now_us() - int(hours * _HOUR_US) if hours else 0
-    wanted = Wanted(start_us=start_us, request_id=request)
+    wanted = Wanted(start_us=since(hours), request_id=request)
     store = platform.feature_store
     try:
-        report = store.view_log.skew(_find(platform, view), wanted, with_source=not logged_only)
+        report = _compared(platform, name, wanted, with_source=not logged_only)
     finally:
         store.close()
     if as_json:
@@ -63,13 +67,36 @@ def skew(
         raise typer.Exit(1)
 
 
-def _find(platform: Platform, name: str) -> Ref:
-    """Name a version of a view, or the view. Raises NotFound, InvalidInput."""
-    plain, _, version = name.partition("/")
-    if version and not version.isdecimal():
-        raise InvalidInput("view", f"{version!r} is no version", legal="NAME or NAME/VERSION")
-    found = find_one(platform.store.select, [VIEW], platform.config.account, plain).ref
-    return found.sibling(VIEW, plain, int(version or 0))
+def _compared(platform: Platform, name: str, wanted: Wanted, *, with_source: bool) -> Report:
+    """Compare what a view served, or an endpoint. Raises NotFound, InvalidInput."""
+    log, account = platform.feature_store.view_log, platform.governance.owner.account
+    plain, _, version = name.partition("/") if not name.startswith("arn:") else (name, "", "")
+    if version and not (version.isascii() and version.isdecimal()):
+        raise InvalidInput("name", f"{version!r} is no version", legal="NAME or NAME/VERSION")
+    kinds = [VIEW] if version else [VIEW, ENDPOINT]
+    found = [one for kind in kinds if (one := _named(platform, kind, account, plain))]
+    if len(found) == 2:
+        raise InvalidInput(
+            "name",
+            f"{plain} is a feature view and an endpoint",
+            legal="NAME/VERSION of the view, or the ARN of the endpoint",
+        )
+    if not found:
+        raise NotFound(f"{' or '.join(kinds)} {plain}")
+    if found[0].ref.kind == ENDPOINT:
+        return skew_of(found[0], log, wanted, with_source=with_source)
+    ref = found[0].ref.sibling(VIEW, found[0].ref.name, int(version or 0))
+    return log.skew(ref, wanted, with_source=with_source)
+
+
+def _named(platform: Platform, kind: str, account: str, name: str) -> Resource | None:
+    """Find the newest of a name, or by its ARN; None where it is of another kind, or not there."""
+    if name.startswith("arn:"):
+        ref = parse_arn(name, field="name")
+        return platform.store.get(ref) if ref.kind == kind else None
+    query = Query(kind, account, name=name, limit=1)
+    found = platform.store.select(query).items
+    return found[0] if found else None
 
 
 def _document(report: Report) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from clary.endpoints import body
 from clary.endpoints.invocations import Invocation
 from clary.endpoints.model import ENDPOINT, LOG_GROUP
 from clary.endpoints.options import ALONE, Options, Rollout, known
+from clary.endpoints.skew import skew
 from clary.endpoints.summaries import measures, variants
 from clary.endpoints.viewed import FORM_VARIABLE, VIEW_VARIABLE
+from clary.features.fact_queries import Wanted, since
 from clary.kernel.errors import InvalidInput, JobFailed
 from clary.kernel.resource import Query
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from clary.doors.python.session import Session
     from clary.endpoints.model import Stage
+    from clary.features.skew import Report
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject
     from clary.kernel.resource import Resource
@@ -206,6 +209,35 @@ class Endpoint:
         """Count its requests and errors, and say how long they took, by variant."""
         metrics = self._session.platform.metrics
         return {name: measures(metrics, self.ref, name, minutes=minutes) for name in self.variants}
+
+    def skew(self, *, hours: float = 0, request: str = "", logged_only: bool = False) -> Report:
+        """Replay what it served by keys, through the views that its models name, and compare.
+
+        Parameters
+        ----------
+        hours
+            Only requests of the last hours; 0: all.
+        request
+            Only the request of this ``InferenceId``.
+        logged_only
+            Do not ask the groups' history what was true.
+
+        Returns
+        -------
+        Report
+            ``is_equal``, ``cells``, ``differences`` with their ``cause``, and counts of them.
+
+        Raises
+        ------
+        InvalidInput
+            No variant is asked by keys.
+        NotFound
+            It has served nothing that was logged.
+        """
+        store = self._session.platform.feature_store
+        store.facts.flush()
+        wanted = Wanted(start_us=since(hours), request_id=request)
+        return skew(self._found(), store.view_log, wanted, with_source=not logged_only)
 
     def logs(self, variant: str = "") -> list[str]:
         """Return the lines that its workers printed."""

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from clary.features.fact_queries import Wanted as FactsWanted
+from clary.features.fact_queries import since as since_us
 from clary.features.training_sets import TRAINING_SET, Wanted, new_name
 from clary.features.views import VIEW
 from clary.kernel.errors import JobFailed
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from clary.doors.python.session import Session
     from clary.features.model import Value
     from clary.features.point_in_time import Form
+    from clary.features.skew import Report
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject
 
@@ -164,6 +167,15 @@ class FeatureView:
         made = self._session.ref(TRAINING_SET, name or new_name())
         actor = self._session.actor
         return self._store.views.training_set(self.ref, made, labels, wanted, actor=actor).to(form)
+
+    def skew(self, *, hours: float = 0, request: str = "", logged_only: bool = False) -> Report:
+        """Replay what any version of it served with its log through this one, and compare.
+
+        See ``Endpoint.skew``; a request's id is what its log says.
+        """
+        self._store.facts.flush()
+        wanted = FactsWanted(start_us=since_us(hours), request_id=request)
+        return self._store.view_log.skew(self.ref, wanted, with_source=not logged_only)
 
     def materialize(self, since: datetime | None = None) -> str:
         """Write the features of all entities with changes since a time down, and wait for it.
