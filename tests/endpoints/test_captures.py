@@ -319,7 +319,7 @@ def test_memory_is_bounded_and_the_rest_is_counted(world):
     assert woken.is_set()
     runs, lost = waiting.take_all()
     assert 500 < sum(len(bodies) for _, bodies, _ in runs) == 1001 - lost[sampler]
-    assert max(len(bodies) for _, bodies, _ in runs) <= 256
+    assert max(len(bodies) for _, bodies, _ in runs) <= 1024
     waiting.put(kind, b"1", b"2", 2)
     waiting.put(kind, b"3", b"4", 2)
     waiting.put(other, b"5", b"6", 2)

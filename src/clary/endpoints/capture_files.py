@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clary.kernel.ports import ObjectStore
 
 _SUFFIX = ".jsonl"
-_CHUNK_BYTES = 1 << 16
+_CHUNK_BYTES = 1 << 20
 _LONGEST_HEADER = 1 << 14
 _HEADERS = {"content-type": "application/jsonlines"}
 

@@ -42,7 +42,7 @@ Where = tuple["Sampler", int]
 """Whose a line is, and of which hour since 1970."""
 _log = logging.getLogger(__name__)
 
-_BATCH = 256
+_BATCH = 1024
 """Lines of a write, in which other threads get their turn."""
 _SMALL = 64 << 10
 """Bytes of bodies that are written together with others."""
