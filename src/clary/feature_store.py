@@ -33,11 +33,13 @@ from clary.features.service import Features
 from clary.features.skew import Skew
 from clary.features.statistics import Statistics
 from clary.features.throughput import Throughput
+from clary.features.traces import Traces
 from clary.features.training_sets import TrainingSets
 from clary.features.updates import Updates
 from clary.features.upkeep import UPKEEP, Upkeep
 from clary.features.view_log import ViewLog
 from clary.features.views import VIEW, Tools, Views
+from clary.kernel.errors import InvalidInput
 from clary.lineage.service import Lineage
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from clary.kernel.ports import MetadataStore, ObjectStore
     from clary.kernel.work import Handler
     from clary.metrics.recorder import Recorder
+
+_DURABILITIES = ("disk", "process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,9 @@ def open_feature_store(
 ) -> FeatureStore:
     """Open the feature store of a home; what is missing is made when it is used."""
     home = config.home
-    online = online_records(config.online, home / "online")
-    offline = DeltaRecords(home / "buckets", home / "offline")
+    is_synced = _is_synced(config.durability)
+    online = online_records(config.online, home / "online", is_relaxed=not is_synced)
+    offline = DeltaRecords(home / "buckets", home / "offline", is_synced=is_synced)
     features = Features(store, objects, online, offline)
     upkeep = Upkeep(store, offline)
     upkeep.install()
@@ -126,6 +131,13 @@ def open_feature_store(
     fact_files = FactFiles(home / "facts")
     facts, fact_queries = Facts(fact_files, recorder), FactQueries(fact_files)
     replays = DuckBatch(duckdb)
+    view_log = ViewLog(
+        views,
+        facts,
+        Skew(fact_queries, replays),
+        replays,
+        lambda checked, batch: GroupSource(checked, batch, joins),
+    )
     counts = DuckDBStatistics(duckdb)
     retention = Retention(store, features, offline, counts)
     expiry = Expiry(store, online, retention)
@@ -135,7 +147,13 @@ def open_feature_store(
         online=online,
         offline=offline,
         upkeep=upkeep,
-        erasure=Erasure(store, features, online, offline),
+        erasure=Erasure(
+            store,
+            features,
+            online,
+            offline,
+            Traces(store, views, facts, fact_queries, view_log),
+        ),
         features=features,
         quick_records=QuickRecords(features, online),
         throughput=Throughput(),
@@ -149,13 +167,7 @@ def open_feature_store(
         materializations=Materializations(tools, views, objects),
         facts=facts,
         fact_queries=fact_queries,
-        view_log=ViewLog(
-            views,
-            facts,
-            Skew(fact_queries, replays),
-            replays,
-            lambda checked, batch: GroupSource(checked, batch, joins),
-        ),
+        view_log=view_log,
         statistics=Statistics(store, features, offline, counts),
         discovery=discovery,
         annotations=Annotations(store, features, discovery, retention),
@@ -163,3 +175,10 @@ def open_feature_store(
         histories=Histories(features, queries, retention),
         expiry=expiry,
     )
+
+
+def _is_synced(durability: str) -> bool:
+    """Say whether records are on the disk when they are acknowledged. Raises InvalidInput."""
+    if durability not in _DURABILITIES:
+        raise InvalidInput("durability", f"{durability!r}", legal=", ".join(_DURABILITIES))
+    return durability == "disk"

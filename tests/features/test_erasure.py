@@ -2,27 +2,23 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clary.adapters.delta_records import DeltaRecords
-from clary.adapters.files import FileObjects
-from clary.adapters.lmdb_records import LmdbRecords
-from clary.adapters.sqlite import SqliteStore
-from clary.features.erasure import Erasure
-from clary.features.service import Features
+from clary.config import Config
 from clary.kernel.errors import NotFound
 from clary.kernel.names import DEFAULT_ACCOUNT, DEFAULT_REGION, Ref
 from clary.kernel.resource import Bucket
+from clary.platform import open_platform
 from clary.testing.offline_store import rows
 
 REF = Ref(DEFAULT_ACCOUNT, DEFAULT_REGION, "feature-group", "people")
 
 
 def test_an_erased_entity_is_nowhere(tmp_path):
-    store, objects = SqliteStore(tmp_path / "metadata.db"), FileObjects(tmp_path / "buckets")
-    online = LmdbRecords(tmp_path / "online")
-    offline = DeltaRecords(tmp_path / "buckets", tmp_path / "offline")
-    features = Features(store, objects, online, offline)
-    erasure = Erasure(store, features, online, offline)
-    objects.create_bucket(Bucket("bucket", DEFAULT_ACCOUNT, DEFAULT_REGION, datetime.now(UTC)))
+    platform = open_platform(Config(home=tmp_path))
+    store, features = platform.store, platform.features
+    erasure, offline = platform.feature_store.erasure, platform.feature_store.offline
+    platform.objects.create_bucket(
+        Bucket("bucket", DEFAULT_ACCOUNT, DEFAULT_REGION, datetime.now(UTC))
+    )
     with pytest.raises(NotFound):
         erasure.erase(REF, ["Ada"], actor="test")
     request = {
@@ -50,3 +46,4 @@ def test_an_erased_entity_is_nowhere(tmp_path):
     assert b"Ada" not in content
     (event,) = [one for one in store.events(ref=REF) if one.action == "feature-group.erased"]
     assert event.detail == {"entities": 1}
+    platform.feature_store.close()

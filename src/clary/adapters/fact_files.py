@@ -27,7 +27,7 @@ from clary.features.fact_queries import END_US, terms
 from clary.features.facts import LARGEST_FACT, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from clary.features.fact_queries import Wanted
@@ -162,8 +162,8 @@ class FactFiles:
                     removed += len(facts)
         return removed
 
-    def erase(self, table: str, entity: str) -> int:
-        """Write files again without an entity; see ``FactStore``."""
+    def erase(self, table: str, is_gone: Callable[[Fact], bool]) -> int:
+        """Write files again without some facts; see ``FactStore``."""
         folder, removed = self._folder / table, 0
         if not folder.is_dir():
             return 0
@@ -171,7 +171,7 @@ class FactFiles:
             for leftover in folder.glob("*.new"):
                 leftover.unlink()
             for path in _files(folder):
-                removed += _without(path, entity)
+                removed += _without(path, is_gone)
         return removed
 
     def close(self) -> None:
@@ -271,13 +271,13 @@ def _frames(handle: int, start: int, size: int) -> Iterator[tuple[int, int, Fact
         start = end
 
 
-def _without(path: Path, entity: str) -> int:
-    """Replace a file by one without an entity; return how many facts of it there were."""
+def _without(path: Path, is_gone: Callable[[Fact], bool]) -> int:
+    """Replace a file by one without some facts; return how many there were."""
     kept, removed = [], 0
     with path.open("rb") as file:
         data = file.read()
     for start, end, fact in _read(path):
-        if fact.entity == entity:
+        if is_gone(fact):
             removed += 1
         else:
             kept.append(data[start:end])

@@ -10,7 +10,7 @@ from clary.kernel.clock import now_us
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from clary.features.facts import Fact
     from clary.features.ports import FactStore
@@ -119,7 +119,11 @@ class FactQueries:
 
     def erase(self, of: Ref, entity: str) -> int:
         """Remove every fact of an entity; return how many there were."""
-        return self._store.erase(table(of), entity)
+        return self.erase_where(of, lambda fact: fact.entity == entity)
+
+    def erase_where(self, of: Ref, is_gone: Callable[[Fact], bool]) -> int:
+        """Remove the facts that a rule names; return how many there were."""
+        return self._store.erase(table(of), is_gone)
 
 
 def _newest(found: list[Fact], limit: int) -> list[Fact]:

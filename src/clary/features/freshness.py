@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clary.features.definitions import Stream as Windowed
     from clary.features.model import Snapshot
     from clary.features.records import Group
-    from clary.features.views import Tools, Views
+    from clary.features.views import Opened, Tools, Views
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject
     from clary.kernel.resource import Resource
@@ -71,6 +71,7 @@ class Freshness:
             opened = self._views.open(found.ref)
         except NotFound:  # a group of it was deleted; rows of one made anew wake it
             return None
+        self._erase(found, opened)
         for stream, tiles in zip(opened.checked.streams, opened.tiles, strict=True):
             table = stream.group.offline_table
             seen = {**_NONE, **found.body["seen"].get(table, {})}
@@ -103,6 +104,24 @@ class Freshness:
         fresh = [change for change in _unflushed(stream, snapshot) if change.row > seen["row"]]
         if fresh:
             yield fresh
+
+    def _erase(self, found: Resource, opened: Opened) -> None:
+        """Forget entities that were erased while somebody added to their tiles."""
+        erased = found.body.get("erased", {})
+        for stream, tiles in zip(opened.checked.streams, opened.tiles, strict=True):
+            if keys := erased.get(stream.group.offline_table):
+                tiles.erase(keys, now_us())
+        if not erased:
+            return
+        with self._tools.store.begin() as change:
+            current = change.get(found.ref)
+            if current is not None:
+                left = {
+                    table: rest
+                    for table, keys in current.body.get("erased", {}).items()
+                    if (rest := sorted({*keys} - {*erased.get(table, ())}))
+                }
+                change.update(replace(current, body={**current.body, "erased": left}))
 
     def _keep(self, ref: Ref, table: str, seen: JsonObject) -> None:
         with self._tools.store.begin(durable=False) as change:

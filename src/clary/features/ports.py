@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from clary.features.fact_queries import Wanted
     from clary.features.facts import Fact
@@ -136,8 +136,8 @@ class FactStore(Protocol):
     def forget(self, table: str, before_us: int) -> int:
         """Remove what was written before a time, in whole files; return how many facts."""
 
-    def erase(self, table: str, entity: str) -> int:
-        """Remove every fact of an entity; return how many there were."""
+    def erase(self, table: str, is_gone: Callable[[Fact], bool]) -> int:
+        """Remove the facts that a rule names; return how many there were."""
 
     def close(self) -> None:
         """Give back what it holds open; it may be used again."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from clary.features import windows
 from clary.features.model import Record
+from clary.features.records import LATEST_US
 from clary.features.windows import Tile
 
 if TYPE_CHECKING:
@@ -77,6 +78,15 @@ class Tiles:
             )
             for at in range(len(keys))
         ]
+
+    def erase(self, keys: Sequence[str], now_us: int) -> None:
+        """Forget the tiles of entities; what is added later is of rows that come later."""
+        self.sweep(now_us)
+        first_us = now_us - self._length_us - self._longest_us - _SPARE_US
+        numbers = range(first_us // self._length_us, (now_us + LATEST_US) // self._length_us + 1)
+        places = [_key((key, number)) for key in keys for number in numbers]
+        for first in range(0, len(places), _AT_ONCE):
+            self._online.remove(self._table, places[first : first + _AT_ONCE])
 
     def sweep(self, now_us: int) -> int:
         """Forget the tiles that no window reads any more."""
