@@ -103,6 +103,7 @@ class FeatureStore:
 
     def close(self) -> None:
         """Give back what it holds open."""
+        self.freshness.close()
         self.facts.close()
         self.online.close()
 

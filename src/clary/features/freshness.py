@@ -53,17 +53,28 @@ class Freshness:
         self._views = views
         self._written: set[Ref] = set()
         self._told = threading.Event()
+        self._stopping = threading.Event()
         self._lock = threading.Lock()
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def written(self, group: Group) -> None:
         """Take note that a group has new rows; its views follow within moments."""
         with self._lock:
             self._written.add(group.ref)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._wake, name="views-wake", daemon=True)
-                self._thread.start()
+        if self._thread is None:
+            self._start()
         self._told.set()
+
+    def close(self) -> None:
+        """Wake the views of what was written until now, and stop; later writes start it again."""
+        with self._starting:
+            if self._thread is not None:
+                self._stopping.set()
+                self._told.set()
+                self._thread.join()
+                self._thread = None
+                self._stopping.clear()
 
     def run(self, found: Resource, stopping: threading.Event) -> datetime | None:
         """Add what is new to a view's tiles; the worker's handler of ``VIEW``."""
@@ -150,11 +161,19 @@ class Freshness:
                 return
             query = replace(query, token=page.token)
 
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._wake, name="views-wake", daemon=True)
+                self._thread.start()
+
     def _wake(self) -> None:
         """Wake the views of groups that were written; a process that dies leaves it to the next."""
-        while True:
+        is_last = False
+        while not is_last:
             self._told.wait()
             self._told.clear()
+            is_last = self._stopping.is_set()
             with self._lock:
                 groups, self._written = self._written, set()
             try:
@@ -164,7 +183,7 @@ class Freshness:
                 with self._lock:
                     self._written |= groups
                 self._told.set()
-            threading.Event().wait(_TOGETHER_S)
+            self._stopping.wait(_TOGETHER_S)
 
     def wake(self, groups: set[Ref]) -> None:
         """Have the views of groups look for new rows."""
