@@ -15,11 +15,11 @@ from clary.kernel.codec import build, plain
 from clary.kernel.errors import Conflict, InvalidInput, LimitExceeded, NotFound, NotSupported
 from clary.kernel.names import Ref, arn
 from clary.kernel.resource import Event, Query, Resource
+from clary.kernel.timetables import parse_timetable
 from clary.pipelines.deliveries import Deliveries
 from clary.pipelines.patterns import matches, parse_pattern
 from clary.pipelines.schedules import occurrence_name, scheduled_event
 from clary.pipelines.targets import Target, target
-from clary.pipelines.timetables import parse_timetable
 
 if TYPE_CHECKING:
     import threading

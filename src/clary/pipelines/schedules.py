@@ -20,9 +20,9 @@ from clary.kernel.codec import build, digest, plain, to_json
 from clary.kernel.errors import AlreadyExists, InvalidInput, NotFound
 from clary.kernel.names import Ref, arn
 from clary.kernel.resource import Event, Query, Resource
+from clary.kernel.timetables import Timetable, parse_timetable
 from clary.pipelines.deliveries import Deliveries
 from clary.pipelines.targets import Target, target
-from clary.pipelines.timetables import Timetable, parse_timetable
 
 if TYPE_CHECKING:
     import threading

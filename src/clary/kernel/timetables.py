@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from clary.kernel.cron import FIELD, parse_cron
 from clary.kernel.errors import InvalidInput
-from clary.pipelines.cron import FIELD, parse_cron
 
 _CALL = re.compile(r"(rate|cron|at)\((.*)\)")
 _RATE = re.compile(r"([0-9]{1,6}) +(minute|hour|day)s?")

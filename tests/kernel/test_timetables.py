@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clary.kernel.errors import InvalidInput
-from clary.pipelines.timetables import parse_timetable
+from clary.kernel.timetables import parse_timetable
 
 MINUTE = timedelta(minutes=1)
 DAYS = 45
