@@ -59,6 +59,11 @@ class Config:
         ``$CLARY_ONLINE``. ``lmdb:``: in the home, on the disk when they are acknowledged;
         ``lmdb:relaxed``: a power failure may undo the last commit; ``redis://…``, ``rediss://…``,
         ``unix://…``: in Redis.
+    durability
+        What a record of features has to outlive once it is acknowledged; the same for everybody who
+        opens the home, so set ``$CLARY_DURABILITY``. ``disk``: a power failure; ``process``: its
+        process being killed, so that history waits for no disk and ``lmdb:`` means
+        ``lmdb:relaxed``.
     """
 
     home: Path = field(default_factory=default_home)
@@ -76,3 +81,4 @@ class Config:
     openlineage: str = ""
     traces: str = ""
     online: str = field(default_factory=lambda: os.environ.get("CLARY_ONLINE") or "lmdb:")
+    durability: str = field(default_factory=lambda: os.environ.get("CLARY_DURABILITY") or "disk")

@@ -15,6 +15,7 @@ from clary.adapters.duckdb_statistics import DuckDBStatistics
 from clary.adapters.duckdb_views import DuckViews
 from clary.adapters.fact_files import FactFiles
 from clary.adapters.online_records import online_records
+from clary.adapters.record_log import locked
 from clary.features.annotations import Annotations
 from clary.features.discovery import Discovery
 from clary.features.erasure import Erasure
@@ -158,7 +159,7 @@ def open_feature_store(
         features=features,
         quick_records=QuickRecords(features, online),
         throughput=Throughput(),
-        updates=Updates(features),
+        updates=Updates(features, lambda number: locked(home / "turns" / f"{number:02}")),
         frames=joins,
         training_sets=training_sets,
         queries=queries,

@@ -54,12 +54,18 @@ class DeltaRecords:
         Where the logs lie, and what is held; on the same machine.
     history_s
         How long the files of old versions stay.
+    is_synced
+        Whether a record is on the disk when it is acknowledged; else a power failure may cost those
+        of the last half minute, a killed process none.
     """
 
-    def __init__(self, root: Path, logs: Path, *, history_s: float = HISTORY_S) -> None:
+    def __init__(
+        self, root: Path, logs: Path, *, history_s: float = HISTORY_S, is_synced: bool = True
+    ) -> None:
         self._root = root
         self._logs = logs
         self._history_s = history_s
+        self._is_synced = is_synced
         self._lock = threading.Lock()
         self._tables: dict[str, _Table] = {}
 
@@ -151,7 +157,8 @@ class DeltaRecords:
         _check(name)
         folder = self._logs / hashlib.sha256(name.encode()).hexdigest()[:32]
         with self._lock:
-            return self._tables.setdefault(name, _Table(name, self._root / name, folder))
+            table = _Table(name, self._root / name, folder, is_synced=self._is_synced)
+            return self._tables.setdefault(name, table)
 
 
 class _Held(msgspec.Struct, frozen=True):
@@ -164,11 +171,12 @@ class _Held(msgspec.Struct, frozen=True):
 class _Table:
     """One table: its log and what is committed."""
 
-    def __init__(self, name: str, place: Path, own: Path) -> None:
+    def __init__(self, name: str, place: Path, own: Path, *, is_synced: bool) -> None:
         self.name = name
-        self.log = RecordLog(own)
+        self.log = RecordLog(own, is_synced=is_synced)
         self.delta = DeltaTable(place)
         self._own = own
+        self._kept: set[int] = set()
 
     def alone(self) -> contextlib.AbstractContextManager[None]:
         """Change what is committed alone."""
@@ -180,10 +188,13 @@ class _Table:
 
     def keep(self, schema: Schema) -> None:
         """Remember a schema durably, so that records written with it can be understood."""
+        if schema.version in self._kept:
+            return
         path = self._own / f"schema-{schema.version:06}.json"
         if not path.exists():
             _put(self._own / "table", self.name.encode())
             _put(path, to_json(schema))
+        self._kept.add(schema.version)
 
     def schema(self) -> Schema:
         """Give the newest schema; the older ones are the beginnings of it."""

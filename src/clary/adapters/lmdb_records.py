@@ -62,14 +62,19 @@ class LmdbRecords:
         with self._lock:
             self._opened = None
 
-    def write(self, table: str, records: Sequence[Record]) -> None:
-        """Write the records that are later than what there is, durable when this returns."""
+    def write(self, table: str, records: Sequence[Record], *, written_us: int | None = None) -> int:
+        """Write the records that are later than what there is, durable when this returns.
+
+        With ``written_us`` only where that was written then. Says how many were written.
+        """
         rows = [
             (_key(table, one.key), (one.event_us, one.write_us), encode(one)) for one in records
         ]
         rows.sort(key=itemgetter(0))  # neighbours share pages; those of one key keep their order
-        for chunk in _chunks(rows):
-            self._environment().commit(_putting(table, chunk))
+        return sum(
+            self._environment().commit(_putting(table, chunk, written_us))
+            for chunk in _chunks(rows)
+        )
 
     def read(self, keys: Sequence[tuple[str, str]]) -> Sequence[Record | None]:
         """Read the records of ``(table, key)`` pairs, as they were at one moment."""
@@ -195,18 +200,23 @@ def _chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
         yield rows[start : start + _MOST_ROWS]
 
 
-def _putting(table: str, rows: Sequence[tuple[bytes, tuple[int, int], bytes]]) -> Change:
+def _putting(
+    table: str, rows: Sequence[tuple[bytes, tuple[int, int], bytes]], written_us: int | None
+) -> Change:
     def change(transaction: Transaction[bytes]) -> int:
-        added = 0
+        added = written = 0
         for key, at, value in rows:
             held = transaction.get(key)
-            if held is None:
-                added += 1
-            elif times(held) > at:
+            there = None if held is None else times(held)
+            if there is not None and there > at:
                 continue
+            if written_us is not None and (there is None or there[1] != written_us):
+                continue
+            added += held is None
             transaction.put(key, value)
+            written += 1
         _add(transaction, table, added)
-        return added
+        return written
 
     return change
 

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 _REDIS = ("redis://", "rediss://", "unix://")
 
 
-def online_records(setting: str, folder: Path) -> OnlineRecords:
+def online_records(setting: str, folder: Path, *, is_relaxed: bool = False) -> OnlineRecords:
     """Make the store that ``Config.online`` names; LMDB's is in ``folder``.
+
+    Parameters
+    ----------
+    is_relaxed
+        Take ``lmdb:`` as ``lmdb:relaxed``.
 
     Raises
     ------
@@ -27,7 +32,7 @@ def online_records(setting: str, folder: Path) -> OnlineRecords:
         It names Redis, whose client is not installed.
     """
     if setting in {"lmdb:", "lmdb:relaxed"}:
-        return LmdbRecords(folder, is_relaxed=setting == "lmdb:relaxed")
+        return LmdbRecords(folder, is_relaxed=is_relaxed or setting == "lmdb:relaxed")
     if setting.startswith(_REDIS):
         return RedisRecords(setting)
     scheme = setting.partition(":")[0]  # the rest may hold a password

@@ -36,13 +36,17 @@ local function is_earlier(a, b)
     end
     return false
 end
-for i = 1, #ARGV, 2 do
+local written = 0
+for i = 2, #ARGV, 2 do
     local held = redis.call('HGET', KEYS[1], ARGV[i])
-    if not held or not is_earlier(times(ARGV[i + 1]), times(held)) then
+    local is_meant = ARGV[1] == '' or (held and string.sub(held, 9, 16) == ARGV[1])
+    if is_meant and (not held or not is_earlier(times(ARGV[i + 1]), times(held))) then
         redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
         redis.call('ZADD', KEYS[2], 0, ARGV[i])
+        written = written + 1
     end
 end
+return written
 """
 _LIST = """
 local keys = redis.call('ZRANGEBYLEX', KEYS[2], ARGV[1], '+', 'LIMIT', 0, ARGV[2])
@@ -107,16 +111,24 @@ class RedisRecords:
         """Close the connections that nobody uses."""
         self._redis.close()
 
-    def write(self, table: str, records: Sequence[Record]) -> None:
-        """Write the records that are later than what there is."""
+    def write(self, table: str, records: Sequence[Record], *, written_us: int | None = None) -> int:
+        """Write the records that are later than what there is; say how many.
+
+        With ``written_us`` only where that was written then.
+        """
         self._check_durability()
         given: list[bytes] = []
         for one in records:
             times = _TIMES.pack(one.event_us + _BIAS, one.write_us + _BIAS)
             given += (_field(one.key), times + encode(one))
+        meant = b"" if written_us is None else struct.pack(">Q", written_us + _BIAS)
         with self._failures():
-            for start in range(0, len(given), 2 * _MOST_ROWS):
-                self._write(keys=_names(table), args=given[start : start + 2 * _MOST_ROWS])
+            return sum(
+                self._write(
+                    keys=_names(table), args=[meant, *given[start : start + 2 * _MOST_ROWS]]
+                )
+                for start in range(0, len(given), 2 * _MOST_ROWS)
+            )
 
     def read(self, keys: Sequence[tuple[str, str]]) -> Sequence[Record | None]:
         """Read the records of ``(table, key)`` pairs in one exchange."""

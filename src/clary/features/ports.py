@@ -19,8 +19,21 @@ class OnlineStore(Protocol):
     they come in. A tombstone is a record.
     """
 
-    def write(self, table: str, records: Sequence[Record]) -> None:
-        """Write records, durable when this returns. Raises LimitExceeded, Unavailable."""
+    def write(self, table: str, records: Sequence[Record], *, written_us: int | None = None) -> int:
+        """Write records, durable when this returns; say how many are the latest of their keys.
+
+        Parameters
+        ----------
+        written_us
+            Write only where the record there is was written at this time.
+
+        Raises
+        ------
+        LimitExceeded
+            The store is full.
+        Unavailable
+            It does not answer.
+        """
 
     def read(self, keys: Sequence[tuple[str, str]]) -> Sequence[Record | None]:
         """Read the records of ``(table, key)`` pairs, tombstones and expired ones included."""

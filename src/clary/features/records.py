@@ -224,6 +224,13 @@ class Group:
         made = self.record(values, write_us)
         return Record(made.key, made.event_us, write_us, values, schema.version, is_deleted=True)
 
+    def refuse_late(self, gone: Record, held: Record) -> None:
+        """Refuse a tombstone that the online record is later than. Raises InvalidInput."""
+        if held.event_us > gone.event_us and not held.is_deleted:
+            raise InvalidInput(
+                self.schema.event_time, "the record has a later one", legal="at least the record's"
+            )
+
     def picked(self, record: Record, names: Sequence[str] = ()) -> dict[str, Value]:
         """Read values of a record, by feature; missing ones are left out.
 

@@ -118,8 +118,7 @@ class Features:
             }
             changed = change.update(replace(found, body=body))
             groups.add_features(change, changed, added)
-            names = [one.feature_name for one in added]
-            detail = {"features": names}
+            detail = {"features": [one.feature_name for one in added]}
             change.append(Event(now(), actor, f"{FEATURE_GROUP}.updated", ref, detail))
         self._catalog.forget(ref)
         return changed
@@ -274,16 +273,23 @@ class Features:
         return wrong
 
     def write(
-        self, group: Group, records: Sequence[Record], stores: Collection[Store] = ()
-    ) -> None:
-        """Write records that were checked, durable when this returns."""
+        self,
+        group: Group,
+        records: Sequence[Record],
+        stores: Collection[Store] = (),
+        *,
+        over_us: int | None = None,
+    ) -> bool:
+        """Write checked records, durably; if asked, only over one written then: say whether."""
         chosen = group.stores(stores)
         if "offline" in chosen:
             self._offline.append(group.offline_table, group.schema, records)
             for told in self._watchers:
                 told(group)
         if "online" in chosen:
-            self._online.write(group.online_table, records)
+            count = self._online.write(group.online_table, records, written_us=over_us)
+            return over_us is None or count > 0
+        return True
 
     def delete_record(
         self,
@@ -310,7 +316,7 @@ class Features:
         gone = group.tombstone(group.key(key), event_time, self.stamp())
         is_hard = hard and "online" in group.stores(stores)
         if is_hard and (held := self._online.read([(group.online_table, gone.key)])[0]):
-            _refuse_late(group, gone, held)
+            group.refuse_late(gone, held)
         self.write(group, [gone], stores)
         if is_hard:
             self._online.remove(group.online_table, [gone.key], written_us=gone.write_us)
@@ -390,10 +396,3 @@ class Features:
         query = Query(FEATURE_GROUP, ref.account, ref.region, where=where, limit=1)
         if table and self._store.select(query).items:
             raise AlreadyExists(f"table {table}", hint="another feature group has it")
-
-
-def _refuse_late(group: Group, gone: Record, held: Record) -> None:
-    if held.event_us > gone.event_us and not held.is_deleted:
-        raise InvalidInput(
-            group.schema.event_time, "the record has a later one", legal="at least the record's"
-        )

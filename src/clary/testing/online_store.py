@@ -65,6 +65,20 @@ class OnlineStoreContract:
         assert store.read(asked) == [b, None, other, a, None, b]
         assert store.read([]) == []
 
+    def test_a_record_is_replaced_only_if_it_is_the_one_that_is_meant(
+        self, store: OnlineStore
+    ) -> None:
+        first, second, third = (record("k", 1, n, write_us=n) for n in (1, 2, 3))
+        assert store.write("t", [first], written_us=first.write_us) == 0
+        assert store.write("t", [first]) == 1
+        assert store.write("t", [second], written_us=first.write_us) == 1
+        assert store.write("t", [third], written_us=first.write_us) == 0
+        assert store.read([("t", "k")]) == [second]
+        assert store.write("t", [first]) == 0
+        assert store.write("t", [first], written_us=second.write_us) == 0
+        assert store.write("t", [third, record("other")]) == 2
+        assert store.count("t") == 2
+
     @pytest.mark.parametrize("order", [1, -1])
     @pytest.mark.parametrize("together", [True, False])
     def test_the_later_of_two_stays(self, store: OnlineStore, order: int, together: bool) -> None:  # noqa: FBT001 - a parameter of pytest

@@ -1,4 +1,4 @@
-"""What requests that are answered on the event loop share: who asks, and the head of an answer."""
+"""What requests share that are answered without the gateway: who asks, and an answer's head."""
 
 from __future__ import annotations
 
@@ -29,15 +29,24 @@ class Callers:
         Verifies signatures.
     service
         What the requests are for, as botocore calls it.
+    is_path_enough
+        Whether an unsigned request can be for it; else its path may as well be one of S3's.
     """
 
-    def __init__(self, platform: Platform, authenticator: Authenticator, service: str) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        authenticator: Authenticator,
+        service: str,
+        *,
+        is_path_enough: bool = False,
+    ) -> None:
         self._authenticator = authenticator
         self._service = service
         self._region = platform.config.region
         self._anybody = (
             None
-            if platform.config.authenticate
+            if platform.config.authenticate or not is_path_enough
             else (platform.governance.owner.account, self._region)
         )
 
@@ -57,15 +66,18 @@ class Callers:
             return self._anybody
         path, _, query = url.decode("latin-1").partition("?")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in given.items()}
-        request = Request(method, path, query, headers, (body,))
+        return self.who(Request(method, path, query, headers, (body,)))
+
+    def who(self, request: Request) -> tuple[str, str] | None:
+        """Say the same of a whole request, whose body can be iterated again."""
         try:
             claim = sigv4.read_claim(request)
-            if claim is not None and claim.service != "sagemaker":
+            if claim is None or claim.service != "sagemaker":
                 return None
             identity = self._authenticator.identify(request, claim, self._service)
         except WireError:
             return None
-        return identity.account, (claim.region if claim else "") or self._region
+        return identity.account, claim.region or self._region
 
 
 def request_id() -> str:

@@ -46,7 +46,7 @@ class Invocations:
 
     def __init__(self, platform: Platform, authenticator: Authenticator) -> None:
         self._serving = platform.serving
-        self._callers = Callers(platform, authenticator, _SERVICE)
+        self._callers = Callers(platform, authenticator, _SERVICE, is_path_enough=True)
         self._operation = model.service(_SERVICE).operations["InvokeEndpoint"]
         self._refs: dict[tuple[bytes, str, str], Ref] = {}
 

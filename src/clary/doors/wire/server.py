@@ -25,6 +25,7 @@ from clary.doors.wire.invocations import Invocations
 from clary.doors.wire.message import Request, Response
 from clary.doors.wire.protocol import BoundedProtocol
 from clary.doors.wire.record_reads import RecordReads
+from clary.doors.wire.record_writes import RecordWrites
 from clary.kernel.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Application:
         self._metrics = prometheus.Gateway(platform)
         self.invocations = Invocations(platform, self._gateway.authenticator)
         self.record_reads = RecordReads(platform, self._gateway.authenticator)
+        self._record_writes = RecordWrites(platform, self._gateway.authenticator)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -83,7 +85,10 @@ class Application:
     def _door(self, request: Request) -> Callable[[Request], Response]:
         if mlflow.is_ours(request):
             return self._mlflow.handle
-        return self._metrics.handle if prometheus.is_ours(request) else self._gateway.handle
+        return self._metrics.handle if prometheus.is_ours(request) else self._handle
+
+    def _handle(self, request: Request) -> Response:
+        return self._record_writes.answer(request) or self._gateway.handle(request)
 
     async def _run(self, function: Callable[..., Any], *args: Any) -> Any:
         loop = asyncio.get_running_loop()

@@ -184,6 +184,7 @@ def _from_query2(request: Request) -> Claim:
     return Claim("query2", key, signature, token=token, expires=expires)
 
 
+@functools.lru_cache(maxsize=256)
 def _moment(stamp: str) -> datetime:
     try:
         return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
