@@ -21,6 +21,7 @@ from clary.features.discovery import Discovery
 from clary.features.erasure import Erasure
 from clary.features.executions import EXECUTION, Executions
 from clary.features.expiry import EXPIRY, Expiry
+from clary.features.fact_audits import Audits
 from clary.features.fact_queries import FactQueries
 from clary.features.facts import Facts
 from clary.features.freshness import Freshness
@@ -30,6 +31,8 @@ from clary.features.model import FEATURE_GROUP
 from clary.features.queries import Queries
 from clary.features.quick_records import QuickRecords
 from clary.features.retention import Retention
+from clary.features.scheduled_tasks import AUDIT, MATERIALIZE, AuditTask, MaterializeTask
+from clary.features.schedules import FEATURE_SCHEDULE, FeatureSchedules
 from clary.features.service import Features
 from clary.features.skew import Skew
 from clary.features.statistics import Statistics
@@ -78,6 +81,8 @@ class FeatureStore:
     facts: Facts
     fact_queries: FactQueries
     view_log: ViewLog
+    audits: Audits
+    schedules: FeatureSchedules
     statistics: Statistics
     discovery: Discovery
     annotations: Annotations
@@ -95,6 +100,7 @@ class FeatureStore:
             EXECUTION: self.executions.run,
             VIEW: self.freshness.run,
             MATERIALIZATION: self.materializations.run,
+            FEATURE_SCHEDULE: self.schedules.run,
         }
 
     @property
@@ -140,6 +146,8 @@ def open_feature_store(
         replays,
         lambda checked, batch: GroupSource(checked, batch, joins),
     )
+    materializations = Materializations(tools, views, objects)
+    audits = Audits(view_log, fact_queries, recorder)
     counts = DuckDBStatistics(duckdb)
     retention = Retention(store, features, offline, counts)
     expiry = Expiry(store, online, retention)
@@ -166,10 +174,18 @@ def open_feature_store(
         executions=Executions(store, objects, queries),
         views=views,
         freshness=freshness,
-        materializations=Materializations(tools, views, objects),
+        materializations=materializations,
         facts=facts,
         fact_queries=fact_queries,
         view_log=view_log,
+        audits=audits,
+        schedules=FeatureSchedules(
+            store,
+            {
+                MATERIALIZE: MaterializeTask(views, materializations),
+                AUDIT: AuditTask(views, audits),
+            },
+        ),
         statistics=Statistics(store, features, offline, counts),
         discovery=discovery,
         annotations=Annotations(store, features, discovery, retention),

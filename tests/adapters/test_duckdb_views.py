@@ -11,7 +11,7 @@ from clary.adapters.duckdb_session import DuckDB
 from clary.adapters.duckdb_views import DuckViews
 from clary.features import windows
 from clary.features.model import Feature, Schema
-from clary.features.view_engine import Asked, Input, Stream
+from clary.features.view_engine import Asked, Input, Span, Stream
 from clary.features.windows import HOUR_US, Aggregate
 
 SCHEMA = Schema(
@@ -146,4 +146,5 @@ def test_more_times_than_are_answered_together(engine, tmp_path):
 def test_keys_are_those_with_rows_in_a_span(engine, tmp_path):
     rows = [(key, windows.Moment(key, 0, False, (None, None, None))) for key in (3, 1, 2)]
     files = write(tmp_path / "a.parquet", rows)
-    assert engine.keys(SCHEMA, files, 1, 3) == ["2", "3"]
+    assert engine.keys(SCHEMA, files, Span(1, 3)) == ["2", "3"]
+    assert engine.keys(SCHEMA, files, Span(2, 3), Span(-1, 0)) == ["1", "2", "3"]

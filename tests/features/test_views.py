@@ -265,9 +265,12 @@ def test_a_part_of_the_entities_since_a_time(world):
     plain = {"sources": {"customers": ["age"]}, "features": {"age": "age"}}
     view = world.define(plain, "ages")
     world.put("customers", id=1, at=NOW - 5 * HOUR, age=1)
+    since = datetime.now(UTC)
     world.put("customers", id=2, at=NOW - HOUR, age=2)
-    done = world.materialize(view, since=datetime.fromtimestamp(NOW - 2 * HOUR, UTC))
+    done = world.materialize(view, since=since)
     assert (done.status, done.body["count"]) == ("Completed", 1)
+    world.put("customers", id=1, at=NOW - 4 * HOUR, age=3)  # late
+    assert world.materialize(view, since=since).body["count"] == 2
 
 
 def test_what_cannot_be_written_down_is_refused(world):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from clary.adapters.duckdb_session import DuckDB
     from clary.features.model import Feature, Schema, Value
-    from clary.features.view_engine import Asked, Column, Input, Stream
+    from clary.features.view_engine import Asked, Column, Input, Span, Stream
     from clary.features.windows import Aggregate
 
 _AT_ONCE = 20_000
@@ -101,13 +101,14 @@ class DuckViews:
         return beside(left.select(list(names)), right)
 
     def keys(
-        self, schema: Schema, files: Sequence[str], after_us: int, until_us: int
+        self, schema: Schema, files: Sequence[str], events: Span, writes: Span | None = None
     ) -> Sequence[str]:
         """List the entities with rows in a span of time; see ``ViewEngine``."""
+        also = f" OR {_within('write_us', writes)}" if writes else ""
         with self._database.open(files) as connection:
             found = connection.execute(
                 f"SELECT DISTINCT {name(schema.identifier)} AS key FROM ({_rows(schema, files)}) "
-                f"WHERE event_us > {after_us} AND event_us <= {until_us}"
+                f"WHERE {_within('event_us', events)}{also}"
             ).fetchall()
         return sorted(as_text(value) for (value,) in found)
 
@@ -124,6 +125,10 @@ class DuckViews:
                 f'ORDER BY "row" LIMIT {limit}'
             ).fetchall()
         return [_change(*row) for row in found]
+
+
+def _within(column: str, span: Span) -> str:
+    return f"({column} > {span.after_us} AND {column} <= {span.until_us})"
 
 
 def _change(row: int, value: Value, *rest: Any) -> Change:

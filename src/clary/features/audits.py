@@ -170,11 +170,16 @@ def drawn(facts: Iterable[Fact], count: int, *, seed: int = 0) -> Sequence[Fact]
 
 
 def compare(facts: Sequence[Fact], source: Source) -> Sequence[Comparison]:
-    """Compare logged facts, such as a sample of them, with what their source says of the time."""
+    """Compare logged facts, such as a sample of them, with what their source says of the time.
+
+    What a fact lacks is not compared.
+    """
     counts: dict[str, list[int]] = {name: [0, 0, 0] for name in source.columns}
     for fact, truths in zip(facts, source.known(facts), strict=True):
         for name, truth in truths.items():
-            logged = fact.facts.get(name)
+            if name not in fact.facts:  # logged by a definition that did not read it
+                continue
+            logged = fact.facts[name]
             is_different = not (same(logged, truth.then) or same(logged, truth.settled))
             is_late = not is_different and not same(logged, truth.now)
             counts[name][0] += 1

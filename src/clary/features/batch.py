@@ -11,7 +11,7 @@ from msgspec.structs import replace as replaced
 from clary.features.definitions import EVENT_TIME
 from clary.features.point_in_time import Question, Source
 from clary.features.training_sets import microseconds
-from clary.features.view_engine import Asked, Column, Stream
+from clary.features.view_engine import Asked, Column, Span, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,7 +120,7 @@ class Batch:
     def keys(self, after_us: int, until_us: int) -> list[str]:
         """List the entities whose features may have changed in ``(after_us, until_us]``.
 
-        Those with rows in that time, and those with rows that left a window in it.
+        Those with rows in that time, or written in it, and those with rows that left a window.
         """
         longest = {
             stream.group.ref: max(one.window_us for one in stream.aggregates)
@@ -130,7 +130,8 @@ class Batch:
         for group in self._checked.groups.values():
             first_us = after_us - longest.get(group.ref, 0)
             files = self._files(group.offline_table)
-            found.update(self._engine.keys(group.schema, files, first_us, until_us))
+            events, writes = Span(first_us, until_us), Span(after_us, until_us)
+            found.update(self._engine.keys(group.schema, files, events, writes))
         return sorted(found)
 
     def _made(self) -> dict[str, str]:

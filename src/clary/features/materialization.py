@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from clary.features.definitions import EVENT_TIME
 from clary.features.model import FEATURE_GROUP
+from clary.features.view_engine import Span
 from clary.kernel.clock import now, now_us
 from clary.kernel.errors import AlreadyExists, ClaryError, Conflict, InvalidInput, NotFound
 from clary.kernel.resource import Bucket, Event, Link, Resource
@@ -54,6 +55,8 @@ class Materializations:
     ) -> Resource:
         """Compute a view for the entities with changes in ``(since, until]``; a worker does it.
 
+        A change is a row of that time, one that was written in it, or one that left a window.
+
         Its features at ``until`` become records of that event time, online and offline, of the
         feature group ``<view>-v<version>``, which is made when it is not there.
 
@@ -74,8 +77,7 @@ class Materializations:
             The view has several identifiers, every feature needs a request, or ``until`` is not
             after ``since`` or in the future.
         """
-        opened = self._views.open(self._views.describe(view).ref)
-        _identifier(opened.checked)
+        opened = self.check(view)
         limit_us = now_us()
         until_us = limit_us if until is None else int(until.timestamp() * 1e6)
         since_us = None if since is None else int(since.timestamp() * 1e6)
@@ -99,6 +101,12 @@ class Materializations:
             made = change.insert(made, due=True)
             change.append(Event(moment, actor, f"{MATERIALIZATION}.created", ref))
         return made
+
+    def check(self, view: Ref) -> Opened:
+        """Refuse a view that cannot be written down. Raises NotFound, InvalidInput."""
+        opened = self._views.open(self._views.describe(view).ref)
+        _identifier(opened.checked)
+        return opened
 
     def describe(self, ref: Ref) -> Resource:
         """Give one with its progress: ``count`` records until now. Raises NotFound."""
@@ -144,7 +152,9 @@ class Materializations:
         keys = keys[bisect_right(keys, body["after"]) :]
         version = self._tools.offline.flush(group.offline_table)
         files = self._tools.offline.files(group.offline_table, version)
-        there = frozenset(self._tools.engine.keys(group.schema, files, until_us - 1, until_us))
+        there = frozenset(
+            self._tools.engine.keys(group.schema, files, Span(until_us - 1, until_us))
+        )
         for first in range(0, len(keys), _AT_ONCE):
             part = keys[first : first + _AT_ONCE]
             fresh = [key for key in part if key not in there]

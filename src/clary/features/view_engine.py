@@ -64,6 +64,13 @@ class Asked:
     known_at: str = ""
 
 
+class Span(NamedTuple):
+    """``(after_us, until_us]``: microseconds since 1970."""
+
+    after_us: int
+    until_us: int
+
+
 class Change(NamedTuple):
     """A row that was appended: its number, its entity, and what it says."""
 
@@ -139,9 +146,9 @@ class ViewEngine(Protocol):
         """Put some columns of a table and all of another of as many rows side by side."""
 
     def keys(
-        self, schema: Schema, files: Sequence[str], after_us: int, until_us: int
+        self, schema: Schema, files: Sequence[str], events: Span, writes: Span | None = None
     ) -> Sequence[str]:
-        """List the entities with rows of event times in ``(after_us, until_us]``, sorted."""
+        """List the entities with rows of event times, or times of writes, in a span, sorted."""
 
     def changes(self, stream: Stream, after_row: int, limit: int) -> Sequence[Change]:
         """Read the first rows behind a number, in their order, with their inputs."""

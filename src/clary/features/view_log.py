@@ -149,7 +149,7 @@ class ViewLog:
     def compared(self, ref: Ref, wanted: Wanted, *, with_source: bool) -> Report:
         """Compare like ``skew``; an empty report tells of no requests."""
         found = self._views.describe(ref).ref
-        source = self._source_of(found) if with_source else None
+        source = self.source(found) if with_source else None
         definition = self.definition(found)
         return self._skew.compare(unversioned(found), definition, wanted, source=source)
 
@@ -157,7 +157,9 @@ class ViewLog:
         """Compute the features of a view from logged facts, see ``replay.replay``."""
         return replayed(self.definition(ref), facts, self._batch)
 
-    def _source_of(self, ref: Ref) -> Source | None:
+    def source(self, ref: Ref) -> Source | None:
+        """Give the history of a view's groups; None where one keeps none. Raises NotFound."""
+        ref = self._views.describe(ref).ref
         checked = self._views.open(ref).checked
         has_history = all(checked.groups[name].is_offline for name in checked.view.sources)
         if not checked.groups or not has_history:
