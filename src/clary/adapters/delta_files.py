@@ -33,6 +33,8 @@ class Frame(msgspec.Struct, array_like=True, frozen=True):
 Numbered = tuple[int, Frame]
 """A frame and the row number of its first record."""
 _ROWS_A_GROUP = 122_880
+_FILE = "file of row"
+"""The column that says which file a row is of; no feature's name has a space."""
 _SORTING_BYTES = 512 << 20
 _THREADS = 2
 _FORMAT = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE " + str(_ROWS_A_GROUP)
@@ -116,7 +118,8 @@ def holding(sources: Sequence[str], condition: str) -> Sequence[str]:
     """Name the files in which some row meets a condition."""
     if not sources:
         return []
-    query = f"SELECT DISTINCT filename FROM {_scan(sources)} WHERE {condition}"  # noqa: S608 names and texts are quoted
+    named = _scan(sources, f", filename = {text(_FILE)}")
+    query = f"SELECT DISTINCT {quoted(_FILE)} FROM {named} WHERE {condition}"  # noqa: S608 names and texts are quoted
     with library("duckdb").connect(config={"threads": _THREADS}) as engine:
         found = {name for (name,) in engine.execute(query).fetchall()}
     return [one for one in sources if one in found]
@@ -220,6 +223,6 @@ def _described(engine: Any, sources: Sequence[str]) -> set[str]:
     return {quoted(row[0]) for row in found}
 
 
-def _scan(sources: Sequence[str]) -> str:
+def _scan(sources: Sequence[str], options: str = "") -> str:
     names = ", ".join(text(one) for one in sources)
-    return f"read_parquet([{names}], union_by_name = true, hive_partitioning = false)"
+    return f"read_parquet([{names}], union_by_name = true, hive_partitioning = false{options})"

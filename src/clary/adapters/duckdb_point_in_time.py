@@ -29,27 +29,28 @@ _WHOLE_NUMBERS = (*_WHOLE, *(f"U{one}" for one in _WHOLE))
 _NUMBERS = (*_WHOLE_NUMBERS, "FLOAT", "DOUBLE")
 _MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 _LABELS = "labels"
-_ROW = "label_row"
+_ROW = "_label_row"
+"""No feature is called so: their names begin with a letter or a digit."""
 _PAIRS = """
-SELECT e.label_row, any_value(e.t) AS t,
+SELECT e._label_row, any_value(e.t) AS t,
        max({{'event': f.event_us, 'write': f.write_us, 'row': f."row"}}) AS m
 FROM {rows} f JOIN asked e ON f.id = e.id AND f.event_us <= e.t AND f.write_us <= e.known
-GROUP BY e.label_row
+GROUP BY e._label_row
 """
 _ASOF = """
 WITH k AS (
     SELECT id, event_us, write_us, event_us::HUGEINT * 18446744073709551616 + write_us AS at
     FROM {rows} f WHERE f.write_us <= (SELECT min(known) FROM asked)
 ), met AS (
-    SELECT e.label_row, e.t, e.id, k.event_us, k.write_us
+    SELECT e._label_row, e.t, e.id, k.event_us, k.write_us
     FROM (SELECT *, (t::HUGEINT + 1) * 18446744073709551616 - 1 AS at FROM asked) e
     ASOF JOIN k ON e.id = k.id AND e.at >= k.at
 )
-SELECT met.label_row, any_value(met.t) AS t,
+SELECT met._label_row, any_value(met.t) AS t,
        max({{'event': f.event_us, 'write': f.write_us, 'row': f."row"}}) AS m
 FROM {rows} f
 JOIN met ON f.id = met.id AND f.event_us = met.event_us AND f.write_us = met.write_us
-GROUP BY met.label_row
+GROUP BY met._label_row
 """
 _LAST_US = (1 << 63) - 1
 
@@ -91,7 +92,9 @@ class DuckDBPointInTime:
         _check_columns(labels, question)
         files = [file for source in question.sources for file in source.files]
         with self._duckdb.open(files) as connection:
-            connection.register(_LABELS, arrow_frames.numbered(labels, _ROW))
+            connection.register(
+                _LABELS, arrow_frames.numbered(labels.select(_needed(question)), _ROW)
+            )
             return _Join(connection, labels, question).answer()
 
 
@@ -124,16 +127,16 @@ class _Join:
         """Make the table of the features asked for, by label."""
         self._ask(source)
         rows, columns = self._rows(source)
-        keyed = f"(SELECT {columns} AS id, * FROM {rows})"
+        keyed = f'(SELECT {columns} AS id, event_us, write_us, "row" FROM {rows})'
         chosen = method(self._fan_out(keyed), known_per_label=bool(self._question.known_at))
         template = _PAIRS if chosen == "pairs" else _ASOF
         keys = template.format(rows=keyed)
-        self._run(f"CREATE OR REPLACE TEMP TABLE met AS {keys}")
-        young = "" if source.ttl_us is None else f"AND met.t - met.m.event < {source.ttl_us}"
+        self._run(f"CREATE OR REPLACE TEMP TABLE _met AS {keys}")
+        young = "" if source.ttl_us is None else f"AND _met.t - _met.m.event < {source.ttl_us}"
         features = ", ".join(f"f.{name(feature)}" for feature in source.names)
         self._run(
-            f"CREATE TEMP TABLE {table} AS SELECT met.{_ROW}, {features} FROM {rows} f"
-            f' JOIN met ON f."row" = met.m.row WHERE NOT f.is_deleted {young}'
+            f"CREATE TEMP TABLE {table} AS SELECT _met.{_ROW}, {features} FROM {rows} f"
+            f' JOIN _met ON f."row" = _met.m.row WHERE NOT f.is_deleted {young}'
         )
 
     def _run(self, statement: str) -> None:
@@ -252,15 +255,21 @@ def _columns(wanted: dict[str, str], there: set[str]) -> Iterator[str]:
         yield name(column) if column in there else f"NULL::{kind} AS {name(column)}"
 
 
+def _needed(question: Question) -> list[str]:
+    """Name the columns of the labels that are read, each once."""
+    keys = (source.key for source in question.sources)
+    known = [question.known_at] if question.known_at else []
+    return list(dict.fromkeys([question.time, *keys, *known]))
+
+
 def _check_columns(labels: Any, question: Question) -> None:
     there = set(labels.column_names)
-    sources = question.sources
-    needed = [question.time, *(source.key for source in sources)]
-    needed += [question.known_at] if question.known_at else []
-    for column in needed:
+    for column in _needed(question):
         if column not in there:
             raise InvalidInput("labels", f"has no column {column!r}", legal=", ".join(there))
-    for source in sources:
+        if column.lower() == _ROW:
+            raise InvalidInput("labels", f"{column!r} is a name of ours", legal="any other name")
+    for source in question.sources:
         for feature in source.names:
             if f"{source.name}.{feature}" in there:
                 raise InvalidInput("labels", f"has a column {source.name}.{feature} already")

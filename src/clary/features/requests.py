@@ -30,7 +30,9 @@ _MICROSECONDS = {
     "Weeks": 604_800_000_000,
 }
 _LONGEST_TTL_US = 36_525 * _MICROSECONDS["Days"]
-_RESERVED = frozenset({"is_deleted", "write_time", "api_invocation_time", "event_us", "write_us"})
+_RESERVED = frozenset(
+    {"is_deleted", "write_time", "api_invocation_time", "event_us", "write_us", "row"}
+)
 """Columns that the offline store adds to every table."""
 _PLAIN = re.compile(r"[A-Za-z0-9!_.*'()=@ +-]{1,255}")
 
