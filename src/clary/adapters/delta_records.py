@@ -227,7 +227,7 @@ class _Table:
         schema, name = self.schema(), f"log-{segment:010}.parquet"
         self.delta.fit(schema)
         count = write(self.delta.folder / name, schema, frames)
-        return self.delta.commit(schema, {name: count}, segment=segment)
+        return self.delta.commit({name: count}, segment=segment)
 
     def snapshot(self) -> Snapshot:
         while True:
@@ -248,7 +248,7 @@ class _Table:
         where = "" if before_us is None else f"event_us >= {before_us}"
         path = self.delta.folder / name
         count = rewrite(chosen, path, schema, self._own / "scratch", where=where, is_sorted=True)
-        return self.delta.commit(schema, {name: count} if count else {}, chosen)
+        return self.delta.commit({name: count} if count else {}, chosen)
 
     def clean(self, history_s: float) -> None:
         if self.delta.version() is None:
@@ -275,7 +275,7 @@ class _Table:
             count = self._without(condition, path, self.delta.folder / name)
             added |= {name: count} if count else {}
         if touched:
-            version = self.delta.commit(schema, added, touched)
+            version = self.delta.commit(added, touched)
         current = set(self.delta.newest()[1])
         old = [
             str(path) for path in self.delta.folder.glob("*.parquet") if str(path) not in current
