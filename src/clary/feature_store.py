@@ -21,6 +21,7 @@ from clary.features.discovery import Discovery
 from clary.features.erasure import Erasure
 from clary.features.executions import EXECUTION, Executions
 from clary.features.expiry import EXPIRY, Expiry
+from clary.features.exports import Exports
 from clary.features.fact_audits import Audits
 from clary.features.fact_queries import FactQueries
 from clary.features.facts import Facts
@@ -75,6 +76,7 @@ class FeatureStore:
     training_sets: TrainingSets
     queries: Queries
     executions: Executions
+    exports: Exports
     views: Views
     freshness: Freshness
     materializations: Materializations
@@ -152,7 +154,8 @@ def open_feature_store(
     retention = Retention(store, features, offline, counts)
     expiry = Expiry(store, online, retention)
     expiry.install()
-    discovery = Discovery(store, Lineage(store), features, online, offline, counts)
+    lineage, statistics = Lineage(store), Statistics(store, features, offline, counts)
+    discovery = Discovery(store, lineage, features, online, offline, counts)
     return FeatureStore(
         online=online,
         offline=offline,
@@ -163,6 +166,7 @@ def open_feature_store(
             online,
             offline,
             Traces(store, views, facts, fact_queries, view_log),
+            statistics,
         ),
         features=features,
         quick_records=QuickRecords(features, online),
@@ -171,7 +175,8 @@ def open_feature_store(
         frames=joins,
         training_sets=training_sets,
         queries=queries,
-        executions=Executions(store, objects, queries),
+        executions=Executions(store, objects, queries, lineage),
+        exports=Exports(store, lineage, objects, joins),
         views=views,
         freshness=freshness,
         materializations=materializations,
@@ -186,7 +191,7 @@ def open_feature_store(
                 AUDIT: AuditTask(views, audits),
             },
         ),
-        statistics=Statistics(store, features, offline, counts),
+        statistics=statistics,
         discovery=discovery,
         annotations=Annotations(store, features, discovery, retention),
         retention=retention,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from clary.features.ports import OfflineStore, OnlineStore
     from clary.features.service import Features
+    from clary.features.statistics import Statistics
     from clary.features.traces import Traces
     from clary.kernel.names import Ref
     from clary.kernel.ports import MetadataStore
@@ -35,12 +36,14 @@ class Erasure:
         online: OnlineStore,
         offline: OfflineStore,
         traces: Traces,
+        statistics: Statistics,
     ) -> None:
         self._store = store
         self._features = features
         self._online = online
         self._offline = offline
         self._traces = traces
+        self._statistics = statistics
 
     def erase(self, ref: Ref, keys: Sequence[object], *, actor: str) -> None:
         """Remove entities; to be called again when it did not return.
@@ -61,6 +64,7 @@ class Erasure:
             self._offline.erase(group.offline_table, texts)
         if group.is_online:
             self._online.remove(group.online_table, texts)
+        self._statistics.forget(ref)
         for written in self._traces.erase(ref, texts):
             self._erase_written(written, texts, actor)
         with self._store.begin() as change:

@@ -15,22 +15,26 @@ from clary.features.queries import (
     DropTable,
     Limits,
     Select,
+    Table,
 )
+from clary.features.training_sets import version_role
 from clary.jobs.contract import join_uri, split_uri
 from clary.kernel.clock import now
 from clary.kernel.codec import to_json
 from clary.kernel.errors import AlreadyExists, ClaryError, Conflict, InvalidInput, NotFound
-from clary.kernel.resource import Event, Resource
+from clary.kernel.resource import Event, Link, Resource
+from clary.lineage.model import of_object
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from clary.features.queries import Name, Queries, Statement, Table
+    from clary.features.queries import Name, Queries, Statement
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore, Transaction
-    from clary.kernel.resource import Page, Query
+    from clary.kernel.resource import ObjectInfo, Page, Query
+    from clary.lineage.service import Lineage
 
 _log = logging.getLogger(__name__)
 
@@ -51,11 +55,16 @@ class Executions:
         Where executions and their results are.
     queries
         What answers.
+    lineage
+        Where it is recorded what results were made of.
     """
 
-    def __init__(self, store: MetadataStore, objects: ObjectStore, queries: Queries) -> None:
+    def __init__(
+        self, store: MetadataStore, objects: ObjectStore, queries: Queries, lineage: Lineage
+    ) -> None:
         self._store = store
         self._objects = objects
+        self._lineage = lineage
         self._queries = queries
         self._engine = queries.engine
 
@@ -167,11 +176,23 @@ class Executions:
             return {"output": output, "columns": [], "kind": "DDL"}
         limits = Limits(_TIMEOUT_S, lambda: stopping.is_set() or self._is_stopped(near))
         output = join_uri(base, f"{near.name}.csv")
-        with self._engine.csv(statement, self._tables(near, statement.tables), limits) as answer:
+        tables = self._tables(near, statement.tables)
+        with self._engine.csv(statement, tables, limits) as answer:
             columns = [{"Name": name, "Type": kind} for name, kind in answer.columns]
-            size = self._put(near, output, answer.chunks)
+            made = self._put(near, output, answer.chunks)
         self._put(near, f"{output}.metadata", [to_json({"ColumnInfo": columns})])
-        return {"output": output, "columns": columns, "kind": "DML", "size": size}
+        self._record(near, tables, made)
+        return {"output": output, "columns": columns, "kind": "DML", "size": made.size_bytes}
+
+    def _record(self, ref: Ref, tables: Sequence[Table | CsvTable], made: ObjectInfo) -> None:
+        """Record what a result was made of; again is no harm."""
+        with self._store.begin() as change:
+            for one in tables:
+                if isinstance(one, Table) and one.group is not None:
+                    role = version_role(one.version)
+                    change.link(Link(one.group, "ContributedTo", ref, role))
+            self._lineage.record(change, ref, outputs=[("result", of_object(made))])
+            change.append(Event(now(), "athena", f"{EXECUTION}.produced", ref))
 
     def _tables(self, near: Ref, names: Sequence[Name]) -> Sequence[Table | CsvTable]:
         tables: list[Table | CsvTable] = []
@@ -218,10 +239,10 @@ class Executions:
             raise AlreadyExists(f"table {ref.name}")
         change.insert(Resource(ref, _body(statement, near.name), moment, moment))
 
-    def _put(self, near: Ref, uri: str, chunks: Iterable[bytes]) -> int:
+    def _put(self, near: Ref, uri: str, chunks: Iterable[bytes]) -> ObjectInfo:
         bucket, key = split_uri(uri, field="ResultConfiguration.OutputLocation")
         self._own(near, bucket)
-        return self._objects.put(bucket, key, chunks).size_bytes
+        return self._objects.put(bucket, key, chunks)
 
     def _own(self, near: Ref, bucket: str) -> None:
         owners = {one.name: one.account for one in self._objects.buckets()}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clary.features.ports import OfflineStore
     from clary.features.records import Group
     from clary.features.service import Features
+    from clary.kernel.names import Ref
 
 LATEST, HISTORY = "main", "history"
 """Where ``Queries.run`` has the latest record of each entity, and where all records."""
@@ -45,6 +46,8 @@ class Table:
         Of the latest rows, those of this time; None: of now.
     known_us
         Only rows that were written until then; None: all.
+    group, version
+        Whose rows they are, and at which version of its table.
     """
 
     name: Name
@@ -54,6 +57,8 @@ class Table:
     ttl_us: int | None = None
     until_us: int | None = None
     known_us: int | None = None
+    group: Ref | None = None
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,4 +222,12 @@ class Queries:
         """Give the rows of a group as they are now."""
         version = self._offline.flush(group.offline_table)
         files = self._offline.files(group.offline_table, version)
-        return Table(name, group.schema, files, is_latest=is_latest, ttl_us=group.ttl_us)
+        return Table(
+            name,
+            group.schema,
+            files,
+            is_latest=is_latest,
+            ttl_us=group.ttl_us,
+            group=group.ref,
+            version=version,
+        )

@@ -158,12 +158,13 @@ class TrainingSets:
             "result": {**facts, "columns": list(tables[1].column_names)},
             "engine": self._engine.version(),
         }
-        groups = [one["source"]["name"] for one in question["sources"]]
+        read = [(one["source"]["name"], one["version"]) for one in question["sources"]]
         try:
             with self._store.begin() as change:
                 change.insert(Resource(ref, body, moment, moment, "Created"))
-                for group in groups:
-                    change.link(Link(_group_ref(ref, group), "ContributedTo", ref, "features"))
+                for group, version in read:
+                    role = version_role(version)
+                    change.link(Link(_group_ref(ref, group), "ContributedTo", ref, role))
                 change.append(Event(moment, actor, f"{TRAINING_SET}.created", ref))
         except BaseException:
             self._objects.delete(bucket, key)
@@ -263,6 +264,11 @@ class TrainingSets:
 def new_name() -> str:
     """Make the name of a training set whose author gave none."""
     return f"training-set-{now():%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+
+
+def version_role(version: int) -> str:
+    """Say as what a group's table was used."""
+    return f"table version {version}"
 
 
 def _group_ref(near: Ref, name: str) -> Ref:

@@ -13,7 +13,7 @@ DEFAULT_REGION = "us-east-1"
 _ARN = re.compile(r"arn:aws[a-z-]*:([a-z0-9-]+):([a-z0-9-]*):([0-9]{12}|):(.+)")
 _EXECUTION = re.compile(r"pipeline/([^/]+)/execution/([^/]+)")
 _ROLE = re.compile(r"role/(.+)")
-_VERSION = re.compile(r"(model-package)/([^/]+)/([1-9][0-9]{0,8})")
+_VERSION = re.compile(r"(model-package|feature-view)/([^/]+)/([1-9][0-9]{0,8})")
 _RESOURCE = re.compile(r"([a-z-]+)/([^/]+)")
 _ELSEWHERE = {
     "queue": ("sqs", ""),

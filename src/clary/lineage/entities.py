@@ -1,8 +1,8 @@
 """Artifacts, actions and contexts: the nodes of the public lineage graph, made by hand or here.
 
 A stored thing that is no such node is shown as one: ``entity_of`` says which. A job is shown as its
-trial component, a model package as an artifact, an execution as an action, a group and an endpoint
-as contexts.
+trial component, a model package, a feature group and a feature view as artifacts, an execution, a
+training set and a query as actions, a group and an endpoint as contexts.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ TRIAL_COMPONENT = "experiment-trial-component"
 JOB_KINDS = ("processing-job", "training-job", "transform-job")
 PACKAGE, GROUP, EXECUTION = "model-package", "model-package-group", "pipeline-execution"
 ENDPOINT = "endpoint"
+FEATURES = {"feature-group": "FeatureGroup", "feature-view": "FeatureView"}
+"""Kinds that are shown as artifacts, and as which type."""
+READINGS = {"training-set": "TrainingSet", "query-execution": "Query"}
+"""Kinds that are shown as actions."""
 NODE_KINDS = frozenset({ARTIFACT, ACTION, CONTEXT, TRIAL_COMPONENT, "experiment"})
 
 _MOST_PROPERTIES = 30
@@ -63,13 +67,14 @@ def entity_of(ref: Ref) -> Ref | None:
         return ref
     if ref.kind in JOB_KINDS:
         return ref.sibling(TRIAL_COMPONENT, f"{ref.name}-aws-{ref.kind}".lower())
-    if ref.kind == PACKAGE:
+    if ref.kind == PACKAGE or ref.kind in FEATURES:
         return ref.sibling(ARTIFACT, artifact_name(arn(ref)))
     if ref.kind == EXECUTION:
         pipeline, _, execution = ref.name.partition("/")
         return ref.sibling(ACTION, f"{pipeline[:80]}-{execution}-aws-pipeline-execution")
-    if ref.kind in (GROUP, ENDPOINT):
-        return ref.sibling(CONTEXT, f"{ref.name}-aws-{ref.kind}")
+    if ref.kind in (GROUP, ENDPOINT, *READINGS):
+        kind = ACTION if ref.kind in READINGS else CONTEXT
+        return ref.sibling(kind, f"{ref.name}-aws-{ref.kind}")
     return None
 
 

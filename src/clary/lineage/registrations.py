@@ -1,4 +1,4 @@
-"""Nodes of the public graph for what the journal tells: of packages, executions and endpoints.
+"""Nodes of the public graph for what the journal tells: packages, executions, endpoints, features.
 
 Jobs have no part in this: what they used and made is recorded in their own transactions, and their
 trial components are shown for them.
@@ -17,8 +17,10 @@ from clary.lineage.entities import (
     ARTIFACT,
     ENDPOINT,
     EXECUTION,
+    FEATURES,
     GROUP,
     PACKAGE,
+    READINGS,
     artifact_name,
     body,
     entity_of,
@@ -68,6 +70,8 @@ class Registrations:
                 self._approval(event, event.detail, transaction)
             elif event.action == "model-package.updated":
                 self._approval(event, event.detail.get("after") or {}, transaction)
+            elif (node := _of_features(event)) is not None:
+                _once(node, transaction)
             elif event.action == "endpoint.in-service" and "variants" in event.detail:
                 self._deployment(event, transaction)
 
@@ -182,6 +186,19 @@ def _artifact(event: Event, transaction: Transaction) -> Ref:
     return _once(_node(event.ref, "Model", request, event), transaction).ref
 
 
+def _of_features(event: Event) -> Resource | None:
+    """Write the node of a group, a view, a training set or a query; None: it is about none."""
+    kind, _, what = event.action.partition(".")
+    if kind in FEATURES and what == "created":
+        known = {"Version": str(event.ref.version)} if event.ref.version else {}
+        request = _request(event.ref, FEATURES[kind], known)
+        return _node(event.ref, FEATURES[kind], request, event)
+    if event.action in ("training-set.created", "query-execution.produced"):
+        request = {**_request(event.ref, READINGS[kind], {}), "Status": "Completed"}
+        return _node(event.ref, READINGS[kind], request, event)
+    return None
+
+
 def _images(request: JsonObject) -> Iterator[str]:
     specification = request.get("InferenceSpecification") or {}
     for container in specification.get("Containers") or ():
@@ -196,7 +213,7 @@ def _request(ref: Ref, kind: str, known: JsonObject) -> JsonObject:
 def _node(ref: Ref, word: str, request: JsonObject, event: Event) -> Resource:
     """Make the node that stands for a stored thing."""
     name = entity_of(ref)
-    if name is None or ref.kind not in (PACKAGE, GROUP, EXECUTION, ENDPOINT):
+    if name is None or ref.kind not in (PACKAGE, GROUP, EXECUTION, ENDPOINT, *FEATURES, *READINGS):
         raise TypeError(f"{ref} is shown as no node")
     if name.kind == ARTIFACT:
         request = {**request, "Source": {"SourceUri": arn(ref)}}

@@ -102,6 +102,7 @@ def training_set(  # noqa: PLR0913 - each is a named part of the question
     known_at: datetime | str | None = None,
     name: str = "",
     form: Form = "pandas",
+    to: str = "",
 ) -> Any:
     """Join labels with the features that were true at their times.
 
@@ -121,6 +122,8 @@ def training_set(  # noqa: PLR0913 - each is a named part of the question
         What the training set is called, to find it again.
     form
         ``pandas``, ``polars`` or ``arrow``.
+    to
+        An ``s3://….parquet`` where it is written down too: what is trained on that knows this set.
 
     Raises
     ------
@@ -133,8 +136,11 @@ def training_set(  # noqa: PLR0913 - each is a named part of the question
     opened = session()
     ref = opened.ref(TRAINING_SET, name or new_name())
     wanted = Wanted(features, time, keys, known_at)
-    sets = opened.platform.feature_store.training_sets
-    return sets.make(ref, labels, wanted, actor=opened.actor).to(form)
+    store = opened.platform.feature_store
+    made = store.training_sets.make(ref, labels, wanted, actor=opened.actor)
+    if to:
+        store.exports.write(made, to, actor=opened.actor)
+    return made.to(form)
 
 
 def _refuse_other(form: str) -> None:

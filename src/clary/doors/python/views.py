@@ -146,6 +146,7 @@ class FeatureView:
         known_at: datetime | None = None,
         name: str = "",
         form: Form = "pandas",
+        to: str = "",
     ) -> Any:
         """Join labels with the features as they were at the labels' times.
 
@@ -162,11 +163,17 @@ class FeatureView:
             What the training set is called, to make it again.
         form
             ``pandas``, ``polars`` or ``arrow``.
+        to
+            An ``s3://….parquet`` where it is written down too: a model that is trained on that
+            knows this version of the view.
         """
         wanted = Wanted([], time=time, known_at=known_at)
         made = self._session.ref(TRAINING_SET, name or new_name())
         actor = self._session.actor
-        return self._store.views.training_set(self.ref, made, labels, wanted, actor=actor).to(form)
+        found = self._store.views.training_set(self.ref, made, labels, wanted, actor=actor)
+        if to:
+            self._store.exports.write(found, to, actor=actor)
+        return found.to(form)
 
     def skew(self, *, hours: float = 0, request: str = "", logged_only: bool = False) -> Report:
         """Replay what any version of it served with its log through this one, and compare.
