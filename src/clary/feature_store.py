@@ -24,6 +24,7 @@ from clary.features.expiry import EXPIRY, Expiry
 from clary.features.exports import Exports
 from clary.features.fact_audits import Audits
 from clary.features.fact_queries import FactQueries
+from clary.features.fact_upkeep import FACT_UPKEEP, FactUpkeep
 from clary.features.facts import Facts
 from clary.features.freshness import Freshness
 from clary.features.histories import Histories
@@ -82,6 +83,7 @@ class FeatureStore:
     materializations: Materializations
     facts: Facts
     fact_queries: FactQueries
+    fact_upkeep: FactUpkeep
     view_log: ViewLog
     audits: Audits
     schedules: FeatureSchedules
@@ -99,6 +101,7 @@ class FeatureStore:
             FEATURE_GROUP: self.features.run,
             UPKEEP: self.upkeep.run,
             EXPIRY: self.expiry.run,
+            FACT_UPKEEP: self.fact_upkeep.run,
             EXECUTION: self.executions.run,
             VIEW: self.freshness.run,
             MATERIALIZATION: self.materializations.run,
@@ -127,7 +130,6 @@ def open_feature_store(
     offline = DeltaRecords(home / "buckets", home / "offline", is_synced=is_synced)
     features = Features(store, objects, online, offline)
     upkeep = Upkeep(store, offline)
-    upkeep.install()
     features.watch(upkeep.written)
     duckdb = DuckDB(home / "scratch" / "duckdb")
     queries = Queries(features, offline, DuckDBSql(duckdb))
@@ -136,7 +138,6 @@ def open_feature_store(
     tools = Tools(store, features, online, offline, training_sets, joins, DuckViews(duckdb))
     views = Views(tools)
     freshness = Freshness(tools, views)
-    freshness.install()
     features.watch(freshness.written)
     fact_files = FactFiles(home / "facts")
     facts, fact_queries = Facts(fact_files, recorder), FactQueries(fact_files)
@@ -153,10 +154,9 @@ def open_feature_store(
     counts = DuckDBStatistics(duckdb)
     retention = Retention(store, features, offline, counts)
     expiry = Expiry(store, online, retention)
-    expiry.install()
     lineage, statistics = Lineage(store), Statistics(store, features, offline, counts)
     discovery = Discovery(store, lineage, features, online, offline, counts)
-    return FeatureStore(
+    made = FeatureStore(
         online=online,
         offline=offline,
         upkeep=upkeep,
@@ -182,6 +182,7 @@ def open_feature_store(
         materializations=materializations,
         facts=facts,
         fact_queries=fact_queries,
+        fact_upkeep=FactUpkeep(store, fact_files),
         view_log=view_log,
         audits=audits,
         schedules=FeatureSchedules(
@@ -198,6 +199,9 @@ def open_feature_store(
         histories=Histories(features, queries, retention),
         expiry=expiry,
     )
+    for work in (upkeep, freshness, made.expiry, made.fact_upkeep):
+        work.install()
+    return made
 
 
 def _is_synced(durability: str) -> bool:

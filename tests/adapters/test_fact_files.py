@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
 import subprocess
 import sys
+from datetime import date
 
+import pyarrow.parquet as pq
 import pytest
 
 from clary.adapters.fact_files import FactFiles
@@ -51,13 +54,16 @@ def keep(store, facts):
     store.append("t", [encode(fact) for fact in facts])
 
 
-def test_narrow_questions_are_those_of_a_scan(tmp_path):
+@pytest.mark.parametrize("gathers", [False, True])
+def test_narrow_questions_are_those_of_a_scan(tmp_path, gathers):
     store, facts = FactFiles(tmp_path), made(3_000)
     draw = random.Random(1)
     for at in range(0, 3_000, 500):
         keep(store, facts[at : at + 500])
         if at == 1_500:  # another process's file
             store = FactFiles(tmp_path)
+        if gathers and at in (500, 1_500):
+            store.gather(is_whole=True)
         for _ in range(20):
             start = draw.randrange(10_000)
             wanted = Wanted(
@@ -71,6 +77,7 @@ def test_narrow_questions_are_those_of_a_scan(tmp_path):
             expected = [fact for fact in facts[: at + 500] if wanted.has(fact)]
             assert list(store.find("t", wanted)) == expected
     assert list(store.find("u", Wanted())) == []
+    assert len(store.tables("t")) == (2 if gathers else 0)
 
 
 def test_a_torn_end_is_cut(tmp_path):
@@ -95,9 +102,12 @@ def test_a_reader_sees_what_is_written_beside_it(tmp_path):
         assert len(list(reader.find("t", Wanted(entity="e")))) == at + 1
 
 
-def test_entities_and_old_facts_are_removed(tmp_path):
+@pytest.mark.parametrize("gathers", [False, True])
+def test_entities_and_old_facts_are_removed(tmp_path, gathers):
     store, other, facts = FactFiles(tmp_path), FactFiles(tmp_path), made(1_000)
     keep(store, facts[:500])
+    if gathers:
+        assert store.gather("t", is_whole=True) == 1
     keep(other, facts[500:])
     gone = [fact for fact in facts if fact.entity == "e7"]
     assert list(store.find("t", Wanted(entity="e7"))) == gone
@@ -112,6 +122,7 @@ def test_entities_and_old_facts_are_removed(tmp_path):
     left = [fact for fact in facts[:500] if fact.entity != "e7"]
     assert store.forget("t", 500) == len(left)
     assert min(fact.write_us for fact in store.find("t", Wanted())) < 500  # e7's, in a mixed file
+    assert store.gather("nothing") == 0
     assert store.forget("nothing", 1) == store.erase("nothing", is_e7) == 0
 
 
@@ -133,3 +144,65 @@ def test_acknowledged_facts_survive_kill_9_once(tmp_path, seed):
         found = [fact.event_us for fact in FactFiles(tmp_path).find("t", Wanted(entity=name))]
         assert found[: 10 * (last + 1)] == list(range(10 * (last + 1)))
         assert found == list(range(len(found)))
+
+
+def test_tables_have_what_was_known_as_columns(tmp_path):
+    store = FactFiles(tmp_path)
+    facts = [
+        Fact("e", at, at, {"n": at, "x": 0.5, "mixed": at or "", "day": date(2026, 1, 1)})
+        for at in range(3)
+    ]
+    served = Fact("é", 4, 5, {"n": None, "big": 2**64 - 1}, {"a": "b"}, "r", "d", {"f": math.nan})
+    keep(store, [*facts, served])
+    assert store.gather("t") == 0  # it is not full
+    assert store.gather("t", is_whole=True) == 1
+    (path,) = store.tables("t")
+    table = pq.read_table(path)
+    assert table.column_names[-3:] == ["known.n", "known.x", "served.f"]
+    assert table["known.n"].to_pylist() == [0, 1, 2, None]
+    assert table["context"].to_pylist()[3] == '{"a":"b"}'
+    assert repr(list(store.find("t", Wanted()))) == repr([*facts, served])
+    keep(store, facts)  # its file is a table: it begins another
+    assert len(list(store.find("t", Wanted(entity="e")))) == 6
+    assert [one.entity for one in store.find("t", Wanted(context={"a": "b"}))] == ["é"]
+
+
+def test_full_files_become_tables_and_old_tables_are_forgotten(tmp_path):
+    store, facts = FactFiles(tmp_path), made(50)
+    keep(store, facts)
+    (path,) = tmp_path.glob("t/*.facts")
+    old = path.with_name(f"{0:020d}-{path.name.partition('-')[2]}")
+    path.rename(old)
+    assert store.gather() == 1
+    assert not old.exists()
+    assert list(store.find("t", Wanted())) == facts
+    assert store.forget("t", 49) == 0
+    assert store.forget("t", 50) == 50
+    assert store.tables("t") == []
+
+
+def test_a_process_that_dies_between_a_table_and_its_file_leaves_facts_once(tmp_path):
+    store, facts = FactFiles(tmp_path), made(500)
+    keep(store, facts)
+    (path,) = tmp_path.glob("t/*.facts")
+    content = path.read_bytes()
+    store.gather(is_whole=True)
+    for leftover in (path, path.with_suffix(".x.made"), path.with_suffix(".new")):
+        leftover.write_bytes(content)
+    assert list(store.find("t", Wanted())) == facts
+    assert store.erase("t", is_e7) == sum(map(is_e7, facts)) > 0
+    assert {one.suffix for one in path.parent.iterdir()} == {".parquet"}
+    path.write_bytes(content)
+    store.gather()
+    assert list(store.find("t", Wanted(entity="e7"))) == []
+
+
+def test_a_file_that_is_asked_for_while_it_becomes_a_table(tmp_path):
+    store, facts = FactFiles(tmp_path), made(3_000)
+    keep(store, facts[:1_000])
+    FactFiles(tmp_path).append("t", [encode(fact) for fact in facts[1_000:]])
+    asked = store.find("t", Wanted())
+    found = [next(asked)]
+    store.gather(is_whole=True)
+    found += asked
+    assert found == facts

@@ -1,5 +1,8 @@
 """Facts in files of the home: frames that are only ever appended, found by an index in memory.
 
+Files that are full become Parquet of the same name, see ``fact_tables``; of two of one name, that
+one counts.
+
 A table is a folder. Each process appends to a file of its own, and begins a new one after an hour
 or 64 MiB. A file begins with 16 random bytes, which tell it from one that took its name; frames
 follow: the length, the CRC-32 and the bytes of an encoded fact. What a crash tore off at the end is
@@ -12,33 +15,41 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-import struct
 import threading
 import time
 import zlib
 from array import array
 from collections import OrderedDict
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from clary.features.fact_queries import END_US, terms
-from clary.features.facts import LARGEST_FACT, decode
+from clary.adapters import fact_tables
+from clary.adapters.fact_frames import (
+    HEAD,
+    ID_BYTES,
+    SUFFIX,
+    frames,
+    locked,
+    measured,
+    read,
+    sync,
+    sync_file,
+    table_without,
+    without,
+)
+from clary.features.fact_queries import END_US, Wanted, terms
+from clary.features.facts import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
-    from clary.features.fact_queries import Wanted
     from clary.features.facts import Fact
 
-_HEAD = struct.Struct("<II")
-_ID_BYTES = 16
-_SUFFIX = ".facts"
 _FILE_BYTES = 64 << 20
 _FILE_S = 3600.0
-_CHUNK_BYTES = 1 << 20
 _INDEXED_TERMS = 4_000_000
 """Entries of all indexes in memory; the files asked for longest ago are read again."""
 _MOST_OPEN = 256
@@ -82,7 +93,7 @@ class _Open:
 class _Index:
     """Where the facts of a file are, by term, as far as it has been read."""
 
-    end: int = _ID_BYTES
+    end: int = ID_BYTES
     first_us: int = 1 << 63
     last_us: int = -1
     written_us: int = -1
@@ -131,35 +142,52 @@ class FactFiles:
 
     def append(self, table: str, lines: Sequence[bytes]) -> None:
         """Keep encoded facts; see ``FactStore``."""
-        frames = b"".join(_HEAD.pack(len(one), zlib.crc32(one)) + one for one in lines)
+        data = b"".join(HEAD.pack(len(one), zlib.crc32(one)) + one for one in lines)
         folder = self._folder / table
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._lock, _locked(folder, fcntl.LOCK_SH):
-            self._file(table, folder).append(frames)
+        with self._lock, locked(folder, fcntl.LOCK_SH):
+            self._file(table, folder).append(data)
 
     def find(self, table: str, wanted: Wanted) -> Iterator[Fact]:
         """Yield facts; see ``FactStore``."""
         for path in _files(self._folder / table):
             try:
-                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:  # removed meanwhile
-                continue
-            try:
-                yield from self._found(handle, wanted)
-            finally:
-                os.close(handle)
+                if path.suffix == SUFFIX:
+                    yield from self._framed(path, wanted)
+                    continue
+            except FileNotFoundError:  # removed meanwhile, or it became a table
+                path = path.with_suffix(fact_tables.SUFFIX)  # noqa: PLW2901 - the same file
+            with suppress(FileNotFoundError):
+                yield from fact_tables.find(path, wanted)
+
+    def tables(self, table: str) -> Sequence[str]:
+        """Name Parquet files; see ``FactStore``."""
+        return [str(one) for one in _files(self._folder / table) if one.suffix != SUFFIX]
+
+    def gather(self, table: str = "", *, is_whole: bool = False) -> int:
+        """Make tables of files; see ``FactStore``."""
+        folders = [self._folder / table] if table else self._folder.glob("*")
+        done = 0
+        for folder in filter(Path.is_dir, folders):
+            with locked(folder, fcntl.LOCK_EX):
+                _drop_leftovers(folder)
+            for path in _files(folder):
+                if path.suffix == SUFFIX and (is_whole or _is_full(path)):
+                    done += _gathered(path)
+        return done
 
     def forget(self, table: str, before_us: int) -> int:
         """Remove old files; see ``FactStore``."""
         folder, removed = self._folder / table, 0
         if not folder.is_dir():
             return 0
-        with self._lock, _locked(folder, fcntl.LOCK_EX):
+        with self._lock, locked(folder, fcntl.LOCK_EX):
+            _drop_leftovers(folder)
             for path in _files(folder):
-                facts = [fact for _, _, fact in _read(path)]
-                if all(fact.write_us < before_us for fact in facts):
+                count, last_us = measured(path)
+                if last_us < before_us:
                     path.unlink()
-                    removed += len(facts)
+                    removed += count
         return removed
 
     def erase(self, table: str, is_gone: Callable[[Fact], bool]) -> int:
@@ -167,11 +195,13 @@ class FactFiles:
         folder, removed = self._folder / table, 0
         if not folder.is_dir():
             return 0
-        with self._lock, _locked(folder, fcntl.LOCK_EX):
-            for leftover in folder.glob("*.new"):
-                leftover.unlink()
+        with self._lock, locked(folder, fcntl.LOCK_EX):
+            _drop_leftovers(folder)
             for path in _files(folder):
-                removed += _without(path, is_gone)
+                if path.suffix == SUFFIX:
+                    removed += without(path, is_gone)
+                else:
+                    removed += table_without(path, is_gone)
         return removed
 
     def close(self) -> None:
@@ -190,38 +220,45 @@ class FactFiles:
             os.close(found.handle)
             found = None
         if found is None:
-            path = folder / f"{time.time_ns():020d}-{uuid4().hex}{_SUFFIX}"
+            path = folder / f"{time.time_ns():020d}-{uuid4().hex}{SUFFIX}"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
             found = _Open(path, os.open(path, flags, 0o600), time.monotonic())
-            found.append(secrets.token_bytes(_ID_BYTES))
-            _sync(folder)
+            found.append(secrets.token_bytes(ID_BYTES))
+            sync(folder)
         self._open[table] = found
         while len(self._open) > _MOST_OPEN:
             os.close(self._open.popitem(last=False)[1].handle)
         return found
+
+    def _framed(self, path: Path, wanted: Wanted) -> Iterator[Fact]:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield from self._found(handle, wanted)
+        finally:
+            os.close(handle)
 
     def _found(self, handle: int, wanted: Wanted) -> Iterator[Fact]:
         size, places = os.fstat(handle).st_size, None
         if wanted.terms or wanted.end_us != END_US:
             places = self._index(handle, size).places_of(wanted)
         if places is None:
-            for _, _, fact in _frames(handle, _ID_BYTES, size):
+            for _, _, fact in frames(handle, ID_BYTES, size):
                 if wanted.has(fact):
                     yield fact
             return
         for start in places:
-            (length, _) = _HEAD.unpack(os.pread(handle, _HEAD.size, start))
-            fact = decode(os.pread(handle, length, start + _HEAD.size))
+            (length, _) = HEAD.unpack(os.pread(handle, HEAD.size, start))
+            fact = decode(os.pread(handle, length, start + HEAD.size))
             if wanted.has(fact):
                 yield fact
 
     def _index(self, handle: int, size: int) -> _Index:
         """Read what a file has gained since it was last asked."""
-        key = os.pread(handle, _ID_BYTES, 0)
+        key = os.pread(handle, ID_BYTES, 0)
         with self._reading:
             index = self._indexes.pop(key, None) or _Index()
             before = index.entries
-            for start, end, fact in _frames(handle, index.end, size):
+            for start, end, fact in frames(handle, index.end, size):
                 index.add(fact, start, end)
             self._indexes[key] = index
             self._entries += index.entries - before
@@ -230,72 +267,44 @@ class FactFiles:
         return index
 
 
-@contextmanager
-def _locked(folder: Path, how: int) -> Iterator[None]:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, how)
-        yield
-    finally:
-        os.close(handle)
-
-
 def _files(folder: Path) -> list[Path]:
     """List the files of a table in the order in which they were begun."""
-    return sorted(folder.glob(f"*{_SUFFIX}"))
+    found = {path.stem: path for path in folder.glob(f"*{SUFFIX}")}
+    found |= {path.stem: path for path in folder.glob(f"*{fact_tables.SUFFIX}")}
+    return [found[stem] for stem in sorted(found)]
 
 
-def _read(path: Path) -> Iterator[tuple[int, int, Fact]]:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield from _frames(handle, _ID_BYTES, os.fstat(handle).st_size)
-    finally:
-        os.close(handle)
+def _drop_leftovers(folder: Path) -> None:
+    """Remove what a process that died has left: drafts, and files that became tables."""
+    for draft in (*folder.glob("*.new"), *folder.glob("*.made")):
+        draft.unlink()
+    for path in folder.glob(f"*{fact_tables.SUFFIX}"):
+        path.with_suffix(SUFFIX).unlink(missing_ok=True)
 
 
-def _frames(handle: int, start: int, size: int) -> Iterator[tuple[int, int, Fact]]:
-    """Yield start, end and fact of each whole frame from ``start`` on, until one is none."""
-    data, base = b"", start
-    while start < size:
-        if len(data) - (start - base) < _HEAD.size + LARGEST_FACT and base + len(data) < size:
-            data, base = os.pread(handle, _CHUNK_BYTES, start), start
-        at = start - base
-        if len(data) - at < _HEAD.size:
-            return
-        length, check = _HEAD.unpack_from(data, at)
-        line = data[at + _HEAD.size : at + _HEAD.size + length]
-        if length > LARGEST_FACT or len(line) < length or zlib.crc32(line) != check:
-            return
-        end = start + _HEAD.size + length
-        yield start, end, decode(line)
-        start = end
+def _is_full(path: Path) -> bool:
+    """Say whether nobody appends to a file any more; it says in its name when it was begun."""
+    begun_s = int(path.name.partition("-")[0]) / 1e9
+    return path.stat().st_size >= _FILE_BYTES or time.time() - begun_s > 2 * _FILE_S
 
 
-def _without(path: Path, is_gone: Callable[[Fact], bool]) -> int:
-    """Replace a file by one without some facts; return how many there were."""
-    kept, removed = [], 0
-    with path.open("rb") as file:
-        data = file.read()
-    for start, end, fact in _read(path):
-        if is_gone(fact):
-            removed += 1
-        else:
-            kept.append(data[start:end])
-    if removed:
-        new = path.with_suffix(".new")
-        with new.open("wb") as file:
-            file.write(secrets.token_bytes(_ID_BYTES))
-            file.writelines(kept)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-        _sync(path.parent)
-    return removed
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _gathered(path: Path) -> bool:
+    """Put a table in the place of a file; False when the file has changed meanwhile."""
+    before = path.stat()
+    made = path.with_suffix(f".{uuid4().hex}.made")
+    count = fact_tables.write(made, lambda: (fact for _, _, fact in read(path)))
+    with locked(path.parent, fcntl.LOCK_EX):
+        try:
+            after = path.stat()
+            is_same = (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
+        except FileNotFoundError:
+            is_same = False
+        if not is_same or (count and not made.exists()):  # somebody was there as well
+            made.unlink(missing_ok=True)
+            return False
+        if count:
+            sync_file(made)
+            made.replace(path.with_suffix(fact_tables.SUFFIX))
+            sync(path.parent)
+        path.unlink()
+    return True

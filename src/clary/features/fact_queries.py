@@ -113,6 +113,18 @@ class FactQueries:
                 found = _newest(found, limit)
         return _newest(found, limit)
 
+    def tables(self, of: Ref, *, is_whole: bool = False) -> Sequence[str]:
+        """Name the Parquet files of a kind or view, a row for each fact, in their order.
+
+        Parameters
+        ----------
+        is_whole
+            Make Parquet of all that is stored until now; else of what fills a file.
+        """
+        if is_whole:
+            self._store.gather(table(of), is_whole=True)
+        return self._store.tables(table(of))
+
     def forget(self, of: Ref, before_us: int) -> int:
         """Remove old facts, in whole files; return how many there were."""
         return self._store.forget(table(of), before_us)

@@ -146,6 +146,18 @@ class FactStore(Protocol):
     def find(self, table: str, wanted: Wanted) -> Iterator[Fact]:
         """Yield the facts of a table that are wanted."""
 
+    def gather(self, table: str = "", *, is_whole: bool = False) -> int:
+        """Make Parquet of the files of a table, or of all; return how many there were.
+
+        Parameters
+        ----------
+        is_whole
+            Of those too that are not full.
+        """
+
+    def tables(self, table: str) -> Sequence[str]:
+        """Name the Parquet files of a table."""
+
     def forget(self, table: str, before_us: int) -> int:
         """Remove what was written before a time, in whole files; return how many facts."""
 
