@@ -23,6 +23,7 @@ _COMMANDS = {
     "model-package-group": "models",
     "endpoint": "endpoints",
     "feature-group": "features",
+    "feature-view": "views",
 }
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from clary.features.fact_queries import Wanted as FactsWanted
 from clary.features.fact_queries import since as since_us
+from clary.features.scheduled_tasks import MATERIALIZE
 from clary.features.training_sets import TRAINING_SET, Wanted, new_name
+from clary.features.view_log import unversioned
 from clary.features.views import VIEW
 from clary.kernel.errors import JobFailed
 from clary.kernel.resource import Query
@@ -205,6 +207,31 @@ class FeatureView:
         if found.status == "Failed":
             raise JobFailed(found.ref, found.body["reason"])
         return str(found.body["group"])
+
+    def materialize_every(self, when: str | None) -> None:
+        """Write the latest version down at once, and then again and again what has changed.
+
+        A worker does it: of this session while it is open, or of a server of the home.
+
+        Parameters
+        ----------
+        when
+            ``rate(1 hour)`` or ``cron(0 8 ? * MON-FRI *)``, in UTC; None: not any more.
+
+        Raises
+        ------
+        InvalidInput
+            It is no time, or the view cannot be written down.
+        NotFound
+            It is to end, and never began.
+        """
+        schedules, actor = self._store.schedules, self._session.actor
+        of = unversioned(self.ref)
+        if when is None:
+            schedules.delete(of, MATERIALIZE, actor=actor)
+            return
+        schedules.put(of, MATERIALIZE, when, actor=actor)
+        self._session.work()
 
     def __repr__(self) -> str:
         return f"FeatureView({self.name!r}, version={self.version})"
