@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clary.adapters.arrow_frames import parquet_rows
 from clary.adapters.delta_records import DeltaRecords
 from clary.adapters.duckdb_fact_source import GroupSource
 from clary.adapters.duckdb_point_in_time import DuckDBPointInTime
@@ -28,6 +29,7 @@ from clary.features.fact_upkeep import FACT_UPKEEP, FactUpkeep
 from clary.features.facts import Facts
 from clary.features.freshness import Freshness
 from clary.features.histories import Histories
+from clary.features.ingestion import Ingestion
 from clary.features.materialization import MATERIALIZATION, Materializations
 from clary.features.model import FEATURE_GROUP
 from clary.features.queries import Queries
@@ -78,6 +80,7 @@ class FeatureStore:
     queries: Queries
     executions: Executions
     exports: Exports
+    ingestion: Ingestion
     views: Views
     freshness: Freshness
     materializations: Materializations
@@ -177,6 +180,7 @@ def open_feature_store(
         queries=queries,
         executions=Executions(store, objects, queries, lineage),
         exports=Exports(store, lineage, objects, joins),
+        ingestion=Ingestion(store, lineage, objects, features, parquet_rows),
         views=views,
         freshness=freshness,
         materializations=materializations,

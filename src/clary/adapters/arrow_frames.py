@@ -10,6 +10,9 @@ from clary.features.point_in_time import Encoded
 from clary.kernel.errors import InvalidInput, NotSupported
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from clary.features.point_in_time import Form
 
 _ROWS_A_GROUP = 1 << 20
@@ -91,3 +94,13 @@ def _polars() -> Any:
         return import_module("polars")
     except ImportError as error:
         raise NotSupported("a Polars frame needs Polars", hint="pip install polars") from error
+
+
+def parquet_rows(path: Path, at_once: int) -> Iterator[list[dict[str, Any]]]:
+    """Read the rows of a Parquet file in portions. Raises InvalidInput when it is none."""
+    pa = library("pyarrow")
+    try:
+        for batch in library("pyarrow.parquet").ParquetFile(path).iter_batches(at_once):
+            yield batch.to_pylist()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InvalidInput("file", f"is no Parquet that can be read: {error}") from None

@@ -180,8 +180,9 @@ def _histogram(one: Feature, first: dict[str, Any], counts: dict[int, int] | Non
 
 
 def _ends(one: Feature, first: dict[str, Any]) -> tuple[float, float]:
-    """Say from where to where bins go; that of a whole number ends at the next."""
-    return float(first["minimum"]), float(first["maximum"]) + _is_whole(one)
+    """Say from where to where bins go; those of whole numbers have whole widths."""
+    low, high = first["minimum"], first["maximum"]
+    return float(low), float(low + _bins(one, first) * _width(first) if _is_whole(one) else high)
 
 
 def _is_whole(one: Feature) -> bool:
@@ -189,10 +190,15 @@ def _is_whole(one: Feature) -> bool:
 
 
 def _bins(one: Feature, first: dict[str, Any]) -> int:
-    """Say how many bins there are: whole numbers that lie close have one each."""
+    """Say how many bins there are."""
     if not _is_whole(one):
         return MOST_BINS
-    return int(min(MOST_BINS, first["maximum"] - first["minimum"] + 1))
+    return (int(first["maximum"]) - int(first["minimum"])) // _width(first) + 1
+
+
+def _width(first: dict[str, Any]) -> int:
+    """Say how wide bins of whole numbers are."""
+    return (int(first["maximum"]) - int(first["minimum"])) // MOST_BINS + 1
 
 
 def _scale(first: dict[str, Any]) -> float:

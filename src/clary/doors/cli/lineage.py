@@ -55,7 +55,7 @@ def lineage(
     elif drawing is not None:
         typer.echo((mermaid if drawing is Drawing.MERMAID else dot)(node, down=down))
     else:
-        show(_tree(node))
+        show(tree_of(node))
 
 
 def _find(platform: Platform, thing: str) -> Ref:
@@ -71,7 +71,8 @@ def _find(platform: Platform, thing: str) -> Ref:
     return find_version(platform, thing).ref
 
 
-def _tree(node: Node) -> Tree:
+def tree_of(node: Node) -> Tree:
+    """Draw a tree for a terminal."""
     made = Tree(_label(node))
     stack = [(made, node)]
     while stack:

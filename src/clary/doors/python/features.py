@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -108,8 +109,9 @@ class FeatureGroup:
     def ingest(self, frame: Any, *, partial: bool = False) -> Mapping[int, InvalidInput]:
         """Write the rows of a pandas or Polars frame or an Arrow table; cells without a value miss.
 
-        They are written 10,000 rows at a time. Writing the same rows again changes nothing that
-        is read online; history then has them twice.
+        A path or an ``s3://…`` of CSV, Parquet or JSON lines is read; the group then knows that it
+        came from there. Rows are written 10,000 at a time. Writing the same rows again changes
+        nothing that is read online; history then has them twice.
 
         Parameters
         ----------
@@ -126,6 +128,8 @@ class FeatureGroup:
         InvalidInput
             A row is wrong and ``partial`` is not set: nothing is written; names row and feature.
         """
+        if isinstance(frame, str | os.PathLike):
+            return self._ingest_file(os.fspath(frame), partial=partial)
         batches = self._batches(frame)
         if not partial:
             self._check(batches)
@@ -265,6 +269,15 @@ class FeatureGroup:
         except InvalidInput as error:
             raise InvalidInput("frame", error.problem, legal=error.legal) from None
         return list(table.to_batches(max_chunksize=_ROWS_A_BATCH))
+
+    def _ingest_file(self, source: str, *, partial: bool) -> Mapping[int, InvalidInput]:
+        ingestion, actor = self._store.ingestion, self._session.actor
+        done = ingestion.ingest(self._ref, source, partial=partial, actor=actor)
+        wrong = {at - 1: error for at, error in done.wrong.items()}
+        if wrong and not partial:
+            at, error = next(iter(wrong.items()))
+            raise InvalidInput(f"row {at}: {error.field}", error.problem, legal=error.legal)
+        return wrong
 
     def _check(self, batches: Sequence[Any]) -> None:
         group, write_us, at = self._group(), self._features.stamp(), 0
