@@ -27,4 +27,6 @@ def test_the_program_of_the_page_runs(tmp_path):
     assert "FeatureView('spending', version=1)" in done.stdout
     assert "{'share': 0.5, 'income': 41.5, 'is_often': 1}" in done.stdout
     assert re.search(r"0 +0\.5 +0 +0\n1 +0\.5 +1 +1", done.stdout)
+    assert "[50.0]\nTrue" in done.stdout
     assert "spending-v1 41.5" in done.stdout
+    assert "{'share': None, 'income': 41.5, 'is_often': 0}" in done.stdout

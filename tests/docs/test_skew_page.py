@@ -11,10 +11,12 @@ r1 mean 22.5 20.0 late
 r1 share 0.5 0.45 late
 7 {'rest': 45.0}
 [{'page': 'home'}, {'page': 'cart'}]
+[['7', 'r2', 'home'], ['7', 'r2', 'cart']]
 amount 1 0 45.0
 spent 1 0 90.0
 visits 1 0 4.0
-1
+spent 1 0 1
+visits 1 0 1
 """
 
 

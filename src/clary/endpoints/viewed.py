@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from clary.endpoints.model import FleetSpec, Stage
     from clary.features.model import Feature, Value
     from clary.kernel.names import Ref
+    from clary.kernel.ports import JsonObject
     from clary.kernel.resource import Resource
 
 VIEW_VARIABLE = "CLARY_FEATURE_VIEW"
@@ -98,6 +99,13 @@ def view_of(stages: Sequence[Stage], near: Ref) -> Ref | None:
     if form not in _FORMS:
         raise InvalidInput(FORM_VARIABLE, f"{form[:100]!r}", legal=" or ".join(_FORMS))
     return near.sibling(VIEW, name, int(version))
+
+
+def asked_by(container: JsonObject, view: Ref, form: str = "") -> JsonObject:
+    """Have a container be asked by keys, through a version of a view."""
+    made = {VIEW_VARIABLE: f"{view.name}/{view.version}"}
+    made |= {FORM_VARIABLE: form} if form else {}
+    return {**container, "Environment": {**container.get("Environment", {}), **made}}
 
 
 def viewed(spec: FleetSpec, endpoint: Ref, client: Client, served: Served | None) -> Client:

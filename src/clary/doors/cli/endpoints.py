@@ -20,11 +20,14 @@ from clary.doors.cli.endpoint_rows import (
 from clary.doors.cli.homes import find_one, open_home
 from clary.doors.cli.options import Home, Json, Limit, new_app
 from clary.doors.cli.output import note, printable, show_document, show_json, show_rows
+from clary.doors.cli.views import find_view
 from clary.endpoints import body
 from clary.endpoints.invocations import Invocation
 from clary.endpoints.model import ENDPOINT, LOG_GROUP
 from clary.endpoints.options import ALONE, Options, Rollout
+from clary.endpoints.skew import views_of
 from clary.endpoints.summaries import variants
+from clary.endpoints.viewed import asked_by
 from clary.governance.presence import find
 from clary.kernel.errors import ClaryError, InvalidInput, JobFailed, ModelFailed
 from clary.kernel.names import Ref
@@ -105,6 +108,9 @@ def deploy(  # noqa: PLR0917 - each is a named option on the command line
     capture: Annotated[
         int, typer.Option(min=0, max=100, help="Percent of the requests to keep.")
     ] = 0,
+    view: Annotated[
+        str, typer.Option(help="Ask it by keys: this feature view, NAME or NAME/VERSION.")
+    ] = "",
     no_wait: NoWait = False,
     home: Home = None,
     as_json: Json = False,
@@ -119,7 +125,11 @@ def deploy(  # noqa: PLR0917 - each is a named option on the command line
         "serverless": serverless,
         "capture": float(capture) or False,
     }
-    containers = {ALONE: platform.sources.named(model, ref)}
+    container = platform.sources.named(model, ref)
+    if view:
+        found = platform.feature_store.views.describe(find_view(platform, view))
+        container = asked_by(container, found.ref)
+    containers = {ALONE: container}
     platform.deployments.create(ref, containers, options, actor=owner.principal_arn)
     _finish(platform, ref, no_wait=no_wait, as_json=as_json)
 
@@ -141,13 +151,17 @@ def update(  # noqa: PLR0917 - each is a named option on the command line
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Put another model in the place of an endpoint's, without a pause."""
+    """Put another model in the place of an endpoint's, without a pause; a feature view stays."""
     platform = open_home(home)
-    ref = _find(platform, name).ref
+    found = _find(platform, name)
+    ref = found.ref
     rollout: Rollout = {"canary": canary, "linear": linear, "rolling": rolling, "alarms": alarm}
     if bake is not None:
         rollout["bake_s"] = bake
-    containers = {"": platform.sources.named(model, ref)}
+    container = platform.sources.named(model, ref)
+    if views := views_of(found):
+        container = asked_by(container, next(iter(views.values())))
+    containers = {"": container}
     actor = platform.governance.owner.principal_arn
     platform.deployments.update(ref, containers, rollout, actor=actor)
     _finish(platform, ref, no_wait=no_wait, as_json=as_json)
@@ -225,6 +239,7 @@ def invoke(  # noqa: PLR0917 - each is a named option on the command line
     finally:
         platform.serving.close()
         platform.captures.close()
+        platform.feature_store.close()
         platform.recorder.close()
 
 

@@ -14,7 +14,7 @@ from clary.endpoints.model import ENDPOINT, LOG_GROUP
 from clary.endpoints.options import ALONE, Options, Rollout, known
 from clary.endpoints.skew import skew
 from clary.endpoints.summaries import measures, variants
-from clary.endpoints.viewed import FORM_VARIABLE, VIEW_VARIABLE
+from clary.endpoints.viewed import VIEW_VARIABLE, asked_by
 from clary.features.fact_queries import Wanted, since
 from clary.kernel.errors import InvalidInput, JobFailed
 from clary.kernel.resource import Query
@@ -308,7 +308,7 @@ def _each(model: Any, alone: str, options: Any, session: Session) -> dict[str, J
     return {name: _container(one, view, options, session) for name, one in models.items()}
 
 
-def _container(model: Any, view: str, options: Any, session: Session) -> JsonObject:
+def _container(model: Any, view: Ref | None, options: Any, session: Session) -> JsonObject:
     made = artifacts.container(
         model,
         session,
@@ -316,23 +316,22 @@ def _container(model: Any, view: str, options: Any, session: Session) -> JsonObj
         files=str(options.get("files", "")),
         environment=options.get("environment"),
     )
-    if not view:
+    if view is None:
         return made
-    given = made.get("Environment", {})
-    form = {FORM_VARIABLE: "frame"} if artifacts.PYTHON in given else {}
-    return {**made, "Environment": {**form, **given, VIEW_VARIABLE: view}}
+    is_python = artifacts.PYTHON in made.get("Environment", {})
+    return asked_by(made, view, "frame" if is_python else "")
 
 
-def _view(view: object, session: Session) -> str:
-    """Name a version of a view, the latest unless it is said; empty where none is."""
+def _view(view: object, session: Session) -> Ref | None:
+    """Name a version of a view, the latest unless it is said; None where none is."""
     if not view:
-        return ""
-    if not isinstance(view, FeatureView):
-        name, _, version = str(view).partition("/")
-        if version and not (version.isascii() and version.isdecimal()):
-            raise InvalidInput("view", f"{version!r} is no version", legal="NAME or NAME/VERSION")
-        view = session.views.get(name, int(version or 0))
-    return f"{view.name}/{view.version}"
+        return None
+    if isinstance(view, FeatureView):
+        return view.ref
+    name, _, version = str(view).partition("/")
+    if version and not (version.isascii() and version.isdecimal()):
+        raise InvalidInput("view", f"{version!r} is no version", legal="NAME or NAME/VERSION")
+    return session.views.get(name, int(version or 0)).ref
 
 
 def _texts(pieces: Iterator[bytes]) -> Iterator[str]:
