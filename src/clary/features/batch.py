@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clary.features.ports import OfflineStore
     from clary.features.training_sets import Wanted
     from clary.features.view_engine import ViewEngine
+    from clary.kernel.names import Ref
 
 
 def aggregated(name: str) -> str:
@@ -41,6 +42,11 @@ class Batch:
         The history of its groups.
     joins, engine
         What joins and what computes.
+
+    Attributes
+    ----------
+    versions
+        At which versions of their tables groups were aggregated.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class Batch:
         self._offline = offline
         self._joins = joins
         self._engine = engine
+        self.versions: dict[Ref, int] = {}
 
     def aggregated(self, labels: Any, wanted: Wanted) -> Any:
         """Append the view's aggregates to labels of any form. Raises InvalidInput."""
@@ -140,7 +147,10 @@ class Batch:
 
     def _stream(self, stream: Windowed) -> Stream:
         named = [replaced(one, name=aggregated(one.name)) for one in stream.aggregates]
-        files = self._files(stream.group.offline_table)
+        table = stream.group.offline_table
+        version = self._offline.flush(table)
+        self.versions[stream.group.ref] = version
+        files = self._offline.files(table, version)
         return Stream(stream.group.schema, files, stream.read, named)
 
     def _source(self, group: str) -> Source:

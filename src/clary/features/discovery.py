@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 OWNER = "owner"
 """The tag of a group, and the parameter of a feature, that say whose it is."""
+_NODES = ("action", "artifact", "context")
+"""Nodes of the public graph stand for what is named itself."""
+_ENDPOINT = "-aws-endpoint"
 _PAGE = 1_000
 _LONGEST_TEXT = 1_000
 
@@ -217,8 +220,11 @@ class Discovery:
         while stack:
             node = stack.pop()
             stack += reversed(node.children)
-            if node.ref != direct and not node.digest:
-                yield Use(node.ref.kind, node.ref.name, node.ref.version, names, str(direct))
+            kind, name = node.ref.kind, node.ref.name
+            if kind == "context" and name.endswith(_ENDPOINT):
+                kind, name = "endpoint", name.removesuffix(_ENDPOINT)
+            if node.ref != direct and kind not in _NODES:
+                yield Use(kind, name, node.ref.version, names, str(direct))
 
     def _all(self, near: Ref) -> Iterator[Found]:
         groups = {one.ref.name: one for one in self._select(FEATURE_GROUP, near)}

@@ -11,6 +11,7 @@ from clary.features.batch import Batch
 from clary.features.definitions import View, checked
 from clary.features.model import FEATURE_GROUP
 from clary.features.tiles import Tiles
+from clary.features.training_sets import version_role
 from clary.features.vectors import Vectors
 from clary.kernel.clock import now, now_us
 from clary.kernel.codec import build, digest, plain
@@ -224,6 +225,8 @@ class Views:
         )
         with self._tools.store.begin() as change:
             change.link(Link(found.ref, "ContributedTo", made, "view"))
+            for group, version in batch.versions.items():
+                change.link(Link(group, "ContributedTo", made, version_role(version)))
         return replace(joined, table=batch.finished(joined.table))
 
     def reproduce(self, made: Ref) -> TrainingSet:

@@ -127,7 +127,11 @@ class FeatureView:
         return self
 
     def vector(
-        self, entity: Mapping[str, object], inputs: Mapping[str, Any] | None = None
+        self,
+        entity: Mapping[str, object],
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        logged: bool = False,
     ) -> dict[str, Value]:
         """Compute the features of one entity now.
 
@@ -137,8 +141,11 @@ class FeatureView:
             Keys by identifier.
         inputs
             What the request brings; absent ones are missing.
+        logged
+            Keep what it was computed from, so that ``skew`` can compare it.
         """
-        return self._store.views.vector(self.ref, entity, inputs)
+        asked = self._store.view_log if logged else self._store.views
+        return asked.vector(self.ref, entity, inputs)
 
     def training_set(
         self,
