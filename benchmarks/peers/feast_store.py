@@ -77,8 +77,17 @@ def repository(folder):
             for n in range(20)
         }
 
+    @on_demand_feature_view(
+        sources=[view, asked],
+        schema=[Field(name=f"p{n}", dtype=Float64) for n in range(20)],
+        mode="pandas",
+    )
+    def framed(inputs):
+        columns = {f"p{n}": inputs[f"f{n % 10}"] * inputs["v"] + n for n in range(20)}
+        return pd.DataFrame(columns)
+
     store = FeatureStore(repo_path=str(folder))
-    store.apply([entity, view, transformed])
+    store.apply([entity, view, transformed, framed])
     return store
 
 
@@ -91,6 +100,7 @@ class Measures:
         self._at = AT
         self._names = [f"numbers:{name}" for name in NAMES]
         self._more = self._names + [f"transformed:t{n}" for n in range(20)]
+        self._framed = self._names + [f"framed:p{n}" for n in range(20)]
 
     def load(self, _):
         """Write all entities, a thousand at a time; return the seconds."""
@@ -114,6 +124,10 @@ class Measures:
     def get_transformed(self, count):
         """Read them with 20 transforms."""
         return self._get(self._more, count, v=1.5)
+
+    def get_framed(self, count):
+        """Read them with the same transforms on frames."""
+        return self._get(self._framed, count, v=1.5)
 
     def _write(self, keys):
         self._store.write_to_online_store("numbers", frame(list(keys), self._at))

@@ -11,7 +11,7 @@ from clary.adapters.duckdb_session import DuckDB
 from clary.adapters.duckdb_views import DuckViews
 from clary.features import windows
 from clary.features.model import Feature, Schema
-from clary.features.view_engine import Asked, Input, Span, Stream
+from clary.features.view_engine import Asked, Column, Input, Span, Stream
 from clary.features.windows import HOUR_US, Aggregate
 
 SCHEMA = Schema(
@@ -148,3 +148,14 @@ def test_keys_are_those_with_rows_in_a_span(engine, tmp_path):
     files = write(tmp_path / "a.parquet", rows)
     assert engine.keys(SCHEMA, files, Span(1, 3)) == ["2", "3"]
     assert engine.keys(SCHEMA, files, Span(2, 3), Span(-1, 0)) == ["1", "2", "3"]
+
+
+def test_computed_rows_stay_in_their_order(engine):
+    count = 700_000  # more than two threads take at once
+    table = pa.table({"n": pa.arange(0, count)}).combine_chunks()
+    parts = pa.concat_tables(table.slice(at, 7_001) for at in range(0, count, 7_001))
+    columns, made = {"n": Column("n", "BIGINT")}, {"found": '"n" + 1'}
+    for given_table in (table, parts):
+        computed = engine.compute(given_table, columns, made)
+        assert computed.column("found").equals(pa.chunked_array([pa.arange(1, count + 1)]))
+    assert engine.compute(table, {}, {"one": "1"}).num_rows == count
