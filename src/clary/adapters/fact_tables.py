@@ -29,7 +29,6 @@ _AT_ONCE = 10_000
 _MOST_COLUMNS = 1_000
 _TYPES = {bool: "bool_", int: "int64", float: "float64", str: "string"}
 _INT64 = range(-(2**63), 2**63)
-_SEARCHED = ("entity", "request_id", "event_us", "is_served", "context")
 
 
 def write(path: Path, facts: Facts) -> int:
@@ -56,10 +55,11 @@ def find(path: Path, wanted: Wanted) -> Iterator[Fact]:
     pc, parquet = library("pyarrow.compute"), library("pyarrow.parquet")
     with path.open("rb") as opened, parquet.ParquetFile(opened) as file:
         for group in _groups(file, wanted):
-            table = file.read_row_group(group, columns=[*_SEARCHED, "fact"])
-            mask = _mask(pc, table, wanted)
-            lines = table["fact"] if mask is None else table["fact"].filter(mask)
-            for line in lines.to_pylist():
+            rows = _rows(pc, file.read_row_group(group, columns=_searched(wanted)), wanted)
+            if rows is not None and not len(rows):
+                continue
+            lines = file.read_row_group(group, columns=["fact"])["fact"]
+            for line in (lines if rows is None else lines.take(rows)).to_pylist():
                 fact = decode(line)
                 if wanted.has(fact):
                     yield fact
@@ -85,8 +85,19 @@ def _groups(file: Any, wanted: Wanted) -> Iterator[int]:
             yield group
 
 
-def _mask(pc: Any, table: Any, wanted: Wanted) -> Any:
-    """Mark the rows that may be wanted; None: all of them."""
+def _searched(wanted: Wanted) -> list[str]:
+    """Name the columns by which rows are chosen."""
+    asked = {
+        "entity": bool(wanted.entity),
+        "request_id": bool(wanted.request_id),
+        "is_served": wanted.is_served is not None,
+        "context": bool(wanted.context),
+    }
+    return [name for name, is_asked in asked.items() if is_asked]
+
+
+def _rows(pc: Any, table: Any, wanted: Wanted) -> Any:
+    """Name the rows that may be wanted; None: all of them."""
     masks = []
     if wanted.entity:
         masks.append(pc.equal(table["entity"], wanted.entity))
@@ -100,7 +111,7 @@ def _mask(pc: Any, table: Any, wanted: Wanted) -> Any:
     found = None
     for mask in masks:
         found = mask if found is None else pc.and_(found, mask)
-    return found
+    return None if found is None else pc.indices_nonzero(found)
 
 
 def _kinds(facts: Iterable[Fact]) -> Mapping[str, type]:

@@ -41,7 +41,7 @@ COMMANDS = {
         "reproduce",
         "Run again what a model version was made by, and compare every digest.",
     ),
-    "skew": ("skew", "Replay what a view or an endpoint served, and compare every cell."),
+    "skew": ("skew", "Replay what a feature view or an endpoint served, and compare every cell."),
     "version": ("version", "Print the version."),
 }
 _EXTRAS = {"sklego": "demo", **dict.fromkeys(("pandas", "pyarrow", "sklearn", "xgboost"), "ml")}
