@@ -181,3 +181,11 @@ def test_a_view_that_is_not_there_is_not_deployed(server):
         assert found["EndpointStatus"] == "Failed"
         assert said in found["FailureReason"]
         sagemaker.delete_endpoint(EndpointName=name)
+
+
+def test_the_view_is_in_the_lineage_of_the_endpoint(server):
+    arn = server.client("sagemaker").describe_endpoint(EndpointName=NAME)["EndpointArn"]
+    argv = [sys.executable, "-m", "clary", "lineage", arn, "--home", str(server.home)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert "view: feature-view viewed-view/1" in done.stdout
+    assert "feature-group viewed-group" in done.stdout
