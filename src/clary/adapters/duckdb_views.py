@@ -224,8 +224,8 @@ def _known_moments(stream: Stream, first: int) -> str:
             WHERE id >= {first} AND id < {first + _KNOWN_AT_ONCE}
         ), rows AS ({_near(stream, "part")}), latest AS (
             SELECT part.id AS "id of asked", rows.*
-            FROM part JOIN rows ON "key of row" = part.key AND event_us <= at_us
-                AND event_us > at_us - {longest} AND write_us <= known_us
+            FROM part JOIN rows ON "key of row" = part.key AND event_us <= part.at_us
+                AND event_us > part.at_us - {longest} AND write_us <= part.known_us
             QUALIFY row_number() OVER (
                 PARTITION BY part.id, event_us ORDER BY write_us DESC, row DESC
             ) = 1

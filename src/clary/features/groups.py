@@ -6,16 +6,16 @@ import secrets
 from typing import TYPE_CHECKING
 
 from clary.features import requests
-from clary.features.model import FEATURE
+from clary.features.model import FEATURE, RETENTION, STATISTICS
 from clary.kernel.clock import now
 from clary.kernel.errors import Conflict, InvalidInput, LimitExceeded, NotFound
-from clary.kernel.resource import Resource
+from clary.kernel.resource import Query, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clary.kernel.names import Ref
-    from clary.kernel.ports import JsonObject, ObjectStore, Transaction
+    from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore, Transaction
 
 _MOST_PARAMETERS = 25
 _DATABASE = {"Catalog": "AwsDataCatalog", "Database": "sagemaker_featurestore"}
@@ -61,6 +61,13 @@ def feature_ref(group: Ref, name: str) -> Ref:
 def feature_names(found: Resource) -> list[str]:
     """Name the features of a group."""
     return [one["FeatureName"] for one in found.body["request"]["FeatureDefinitions"]]
+
+
+def belongings(store: MetadataStore, found: Resource) -> Sequence[Ref]:
+    """Name what goes with a group: its features, what was counted of it, how long it is kept."""
+    queries = [Query(kind, parent=found.ref, limit=1_000) for kind in (STATISTICS, RETENTION)]
+    kept = [one.ref for query in queries for one in store.select(query).items]
+    return [*(feature_ref(found.ref, name) for name in feature_names(found)), *kept]
 
 
 def add_features(

@@ -12,6 +12,8 @@ FEATURE = "feature"
 """A feature's own description and parameters; named ``<group>/<feature>``."""
 STATISTICS = "feature-statistics"
 """What was counted of a version of a group's offline table."""
+RETENTION = "feature-retention"
+"""How long rows of a group are kept."""
 LARGEST_RECORD = 350_000
 """Bytes of a record."""
 

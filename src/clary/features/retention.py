@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from clary.features.model import RETENTION
 from clary.features.statistics import offline
 from clary.kernel.clock import now, now_us
 from clary.kernel.codec import build, plain
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from clary.kernel.names import Ref
     from clary.kernel.ports import MetadataStore
 
-RETENTION = "feature-retention"
 _DAY_US = 86_400_000_000
 _LONGEST_US = 36_525 * _DAY_US
 _OFTEN = 20

@@ -139,10 +139,10 @@ class Features:
             return None
         if compiled(found).is_online:
             self._online.drop(compiled(found).online_table)
+        belongings = groups.belongings(self._store, found)
         with self._store.begin() as change:
-            for name in groups.feature_names(found):
-                change.delete(groups.feature_ref(found.ref, name))
-            change.delete(found.ref)
+            for ref in (*belongings, found.ref):
+                change.delete(ref)
         return None
 
     def describe_feature(self, ref: Ref, name: str) -> JsonObject:

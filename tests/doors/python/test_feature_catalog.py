@@ -10,6 +10,8 @@ import pytest
 
 import clary
 from clary.doors.python.session import connect
+from clary.features.model import RETENTION, STATISTICS
+from clary.kernel.resource import Query
 
 DAY = datetime(2026, 1, 2, tzinfo=UTC)
 numbers = itertools.count()
@@ -110,8 +112,13 @@ def test_an_erased_entity_is_nowhere(group):
     assert group.statistics()["measured"]["entities"] == 1
 
 
-def test_a_group_is_deleted(group):
+def test_a_group_is_deleted_with_what_was_counted_of_it(group, session):
+    group.statistics()
+    group.keep(timedelta(days=30))
     clary.features.delete(group.name)
+    for kind in (STATISTICS, RETENTION):
+        kept = session.platform.store.select(Query(kind, parent=group._ref)).items
+        assert not kept
     assert group.name not in {one.name for one in clary.features.list()}
     with pytest.raises(clary.NotFound):
         clary.features.delete(group.name)

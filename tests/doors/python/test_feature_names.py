@@ -62,7 +62,7 @@ def group(session):
 def test_training_sets(group, monkeypatch, fan_out):
     monkeypatch.setattr(point_in_time, "LARGEST_FAN_OUT", fan_out)
     labels = pd.DataFrame(
-        {"who": [1], "event_time": [DAY + timedelta(1)], **dict.fromkeys(NAMES, [5])}
+        {"who": [1], "event_time": [DAY + timedelta(1)], **{name: [5] for name in NAMES}}
     )
     [found] = clary.features.training_set(labels, ["names.*"], form="arrow").to_pylist()
     assert {found[f"names.{name}"] for name in NAMES} == {1}
@@ -80,6 +80,9 @@ def test_windows(group, session):
     ).wait()
     labels = pd.DataFrame({"who": [1], "event_time": [DAY + timedelta(2)]})
     [found] = view.training_set(labels, form="arrow").to_pylist()
+    assert {found[f"x{at}"] for at in range(len(NAMES))} == {3}
+    known = labels.assign(known=[datetime.now(UTC)])
+    [found] = view.training_set(known, known_at="known", form="arrow").to_pylist()
     assert {found[f"x{at}"] for at in range(len(NAMES))} == {3}
 
 
