@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from clary.endpoints.invocations import CSV, JSON, LARGEST_BODY, Refused
 from clary.features.views import VIEW
-from clary.kernel.errors import InvalidInput, NotFound, NotSupported, Unavailable
+from clary.kernel.errors import Conflict, InvalidInput, NotFound, NotSupported, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,11 +30,14 @@ if TYPE_CHECKING:
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject
     from clary.kernel.resource import Resource
+    from clary.lineage.model import Node
 
 VIEW_VARIABLE = "CLARY_FEATURE_VIEW"
 """``NAME/VERSION`` of a feature view: the model is asked by keys."""
 FORM_VARIABLE = "CLARY_FEATURE_FORM"
-"""How the model gets the features: ``csv`` (the default), or ``frame``."""
+"""How the model gets the features: ``csv`` or ``frame``; by default what its interface takes."""
+INTERFACE_VARIABLE = "CLARY_INTERFACE"
+"""Says that a container serves a Python object, which takes frames."""
 ENDPOINT_WORD, VARIANT_WORD = "endpoint", "variant"
 """Names in the context of what is logged."""
 MOST_ENTITIES = 1_000
@@ -95,17 +98,44 @@ def view_of(stages: Sequence[Stage], near: Ref) -> Ref | None:
     name, _, version = said.rpartition("/")
     if not name or not version.isascii() or not version.isdecimal() or not 0 < int(version) < 1e9:
         raise InvalidInput(VIEW_VARIABLE, f"{said[:100]!r}", legal="NAME/VERSION of a feature view")
-    form = variables.get(FORM_VARIABLE, _FORMS[0])
-    if form not in _FORMS:
-        raise InvalidInput(FORM_VARIABLE, f"{form[:100]!r}", legal=" or ".join(_FORMS))
+    _form(variables)
     return near.sibling(VIEW, name, int(version))
 
 
-def asked_by(container: JsonObject, view: Ref, form: str = "") -> JsonObject:
+def _form(variables: Mapping[str, str]) -> str:
+    form = variables.get(FORM_VARIABLE) or _FORMS[INTERFACE_VARIABLE in variables]
+    if form not in _FORMS:
+        raise InvalidInput(FORM_VARIABLE, f"{form[:100]!r}", legal=" or ".join(_FORMS))
+    return form
+
+
+def asked_by(container: JsonObject, view: Ref) -> JsonObject:
     """Have a container be asked by keys, through a version of a view."""
     made = {VIEW_VARIABLE: f"{view.name}/{view.version}"}
-    made |= {FORM_VARIABLE: form} if form else {}
     return {**container, "Environment": {**container.get("Environment", {}), **made}}
+
+
+def trained_on(model: Node) -> Ref:
+    """Name the version of a view that a model was trained on, by what it was made from.
+
+    Raises
+    ------
+    NotFound
+        It goes back to no view.
+    Conflict
+        It goes back to several.
+    """
+    found, near = set(), [model]
+    while near:
+        node = near.pop()
+        near += node.children
+        if node.ref.kind == VIEW:
+            found.add(node.ref)
+    if not found:
+        raise NotFound(f"the feature view of {model.ref}")
+    if len(found) > 1:
+        raise Conflict(f"{model.ref} goes back to {', '.join(map(str, sorted(found)))}")
+    return found.pop()
 
 
 def viewed(spec: FleetSpec, endpoint: Ref, client: Client, served: Served | None) -> Client:
@@ -121,7 +151,7 @@ def viewed(spec: FleetSpec, endpoint: Ref, client: Client, served: Served | None
         return client
     if served is None:
         raise NotSupported(f"{spec.endpoint} is asked by {view}, and no views are served here")
-    is_frame = spec.stages[0].environment.get(FORM_VARIABLE) == "frame"
+    is_frame = _form(spec.stages[0].environment) == "frame"
     context = {ENDPOINT_WORD: spec.endpoint, VARIANT_WORD: spec.variant}
     return _Viewed(client, served, view, context, is_frame=is_frame)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
+import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression
 
 import clary
 from clary.features.model import FEATURE_GROUP
@@ -139,3 +141,35 @@ def test_a_view_that_is_none_is_refused(session):
         session.endpoints.deploy(Speller(), "unseen", view="nothing")
     with pytest.raises(clary.InvalidInput, match="NAME/VERSION"):
         session.endpoints.deploy(Speller(), "unseen", view="viewed/x")
+
+
+@clary.step
+def train(rows: pd.DataFrame) -> LinearRegression:
+    return LinearRegression().fit(rows[["double", "n"]].fillna(0), rows["label"])
+
+
+@clary.pipeline
+def fitting(rows: clary.File) -> None:
+    clary.register(train(rows), group="Viewed", approval="Approved")
+
+
+def test_a_registered_model_goes_by_the_view_that_it_was_trained_on(session, view):
+    one = session.views.define(
+        "trained",
+        {"double": "spent * n", "n": "n"},
+        sources={"people": ["spent"]},
+        inputs={"n": "Integral"},
+    )
+    session.views.define(
+        "trained", {"n": "n"}, sources={"people": ["spent"]}, inputs={"n": "Integral"}
+    )
+    labels = pd.DataFrame({"id": [7, 7], "event_time": [now()] * 2, "n": [1, 3], "label": [5, 9]})
+    place = f"s3://{session.bucket}/trained.parquet"
+    one.training_set(labels, to=place)
+    fitting.start(rows=place).wait()
+    with session.endpoints.deploy("Viewed/1", "trained", view=True) as endpoint:
+        asked = {"keys": {"id": 7}, "request": {"n": 3}}
+        assert float(endpoint.predict(asked)[0]) == pytest.approx(9.0)
+        assert endpoint.skew().is_equal
+    with pytest.raises(clary.InvalidInput, match="not in the registry"):
+        session.endpoints.deploy(Speller(), "other", view=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clary.doors.python import packages
 from clary.endpoints.sources import LEGAL, below
+from clary.endpoints.viewed import INTERFACE_VARIABLE
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject
 
-PYTHON = "CLARY_INTERFACE"
+PYTHON = INTERFACE_VARIABLE
 """Variable of a container that serves a Python object which this door has packed."""
 _PROGRAM = Path(__file__).with_name("serving_program.py")
 _BOOSTER = "xgboost.core.Booster"

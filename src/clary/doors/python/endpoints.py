@@ -49,8 +49,9 @@ def deploy(model: Any, name: str, **options: Unpack[Options]) -> Endpoint:
     environment
         Variables of the workers.
     view
-        A feature view, its name or NAME/VERSION: requests hold keys, the server computes the
-        model's features by the view, and logs them. ``endpoint.predict({"keys": {"id": 7},
+        A feature view, its name or NAME/VERSION; True: the one that a version in the registry was
+        trained on. Requests hold keys, the server computes the model's features by the view, and
+        logs them. ``endpoint.predict({"keys": {"id": 7},
         "request": {"amount": 2.5}})``.
     wait
         False: return at once; ``endpoint.wait()`` waits.

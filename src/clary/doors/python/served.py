@@ -14,9 +14,10 @@ from clary.endpoints.model import ENDPOINT, LOG_GROUP
 from clary.endpoints.options import ALONE, Options, Rollout, known
 from clary.endpoints.skew import skew
 from clary.endpoints.summaries import measures, variants
-from clary.endpoints.viewed import VIEW_VARIABLE, asked_by
+from clary.endpoints.viewed import VIEW_VARIABLE, asked_by, trained_on
 from clary.features.fact_queries import Wanted, since
 from clary.kernel.errors import InvalidInput, JobFailed
+from clary.kernel.names import parse_arn
 from clary.kernel.resource import Query
 
 if TYPE_CHECKING:
@@ -304,11 +305,10 @@ def _each(model: Any, alone: str, options: Any, session: Session) -> dict[str, J
     models = model if isinstance(model, Mapping) else {alone: model}
     if not models:
         raise InvalidInput("model", "no variant is given", legal="a model, or models by variant")
-    view = _view(options.get("view"), session)
-    return {name: _container(one, view, options, session) for name, one in models.items()}
+    return {name: _container(one, options, session) for name, one in models.items()}
 
 
-def _container(model: Any, view: Ref | None, options: Any, session: Session) -> JsonObject:
+def _container(model: Any, options: Any, session: Session) -> JsonObject:
     made = artifacts.container(
         model,
         session,
@@ -316,16 +316,19 @@ def _container(model: Any, view: Ref | None, options: Any, session: Session) -> 
         files=str(options.get("files", "")),
         environment=options.get("environment"),
     )
-    if view is None:
-        return made
-    is_python = artifacts.PYTHON in made.get("Environment", {})
-    return asked_by(made, view, "frame" if is_python else "")
+    view = _view(options.get("view"), made, session)
+    return made if view is None else asked_by(made, view)
 
 
-def _view(view: object, session: Session) -> Ref | None:
+def _view(view: object, made: JsonObject, session: Session) -> Ref | None:
     """Name a version of a view, the latest unless it is said; None where none is."""
     if not view:
         return None
+    if view is True:
+        if "ModelPackageName" not in made:
+            raise InvalidInput("view", "True, of a model that is not in the registry", legal="NAME")
+        package = parse_arn(made["ModelPackageName"])
+        return trained_on(session.platform.lineage.tree(package))
     if isinstance(view, FeatureView):
         return view.ref
     name, _, version = str(view).partition("/")
