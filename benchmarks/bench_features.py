@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import http_features
+import ingest_features
+import join_features
 import offline_features
 import online_features
+import transform_features
 from feast_peer import Feast
 from online_features import ENTITIES
 
@@ -23,7 +26,16 @@ def figures() -> list[Figure]:
         feast = Feast(folder / "feast", ENTITIES)
         feast.measure("load")
         try:
-            made = [*online_features.figures(folder, feast), *http_features.figures(folder, feast)]
+            made = [
+                figure
+                for part in (online_features, transform_features, http_features)
+                for figure in part.figures(folder, feast)
+            ]
         finally:
             feast.close()
-        return [*made, *online_features.million(folder), *offline_features.figures(folder)]
+        parts = (online_features.million, ingest_features.figures, offline_features.figures)
+        return [
+            *made,
+            *(figure for part in parts for figure in part(folder)),
+            *join_features.figures(folder),
+        ]

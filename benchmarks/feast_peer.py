@@ -14,7 +14,7 @@ from served import DEADLINE_S, free_port, wait_ready
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-REQUIREMENTS = ("feast==0.67.0", "pandas<3", "uvicorn", "uvicorn-worker")
+REQUIREMENTS = ("feast[duckdb]==0.67.0", "pandas<3", "uvicorn", "uvicorn-worker")
 PROGRAM = Path(__file__).resolve().parent / "peers" / "feast_store.py"
 
 

@@ -1,6 +1,7 @@
 """Kills writers of a feature group at seeded points, and checks both stores after each.
 
-Run as a program: ``kill_points.py <home> <first seed> <how many>``; prints how many died. A child
+Run as a program: ``kill_points.py <home> <first seed> <how many> [<durability>]``; prints how many
+died. A child
 of an even seed dies at a drawn call of its Python code, one of an odd seed at a drawn moment, which
 may lie in a library. Beside it, another writer lives on.
 """
@@ -33,14 +34,18 @@ LOADED = (deltalake.transaction, duckdb, lmdb)
 REF = Ref(DEFAULT_ACCOUNT, DEFAULT_REGION, "feature-group", "killed")
 KEYS = [f"entity {n}" for n in range(12)]
 STEPS = 14
+DURABILITY = sys.argv[4] if len(sys.argv) > 4 else "disk"
 
 
 class Stores:
     def __init__(self, home):
         self.metadata = SqliteStore(home / "metadata.db")
         self.objects = FileObjects(home / "buckets")
-        self.online = LmdbRecords(home / "online")
-        self.offline = DeltaRecords(home / "buckets", home / "offline", history_s=0)
+        is_synced = DURABILITY == "disk"
+        self.online = LmdbRecords(home / "online", is_relaxed=not is_synced)
+        self.offline = DeltaRecords(
+            home / "buckets", home / "offline", history_s=0, is_synced=is_synced
+        )
         self.features = Features(self.metadata, self.objects, self.online, self.offline)
 
     def make(self):

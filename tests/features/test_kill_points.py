@@ -9,9 +9,9 @@ import pytest
 PROGRAM = Path(__file__).with_name("kill_points.py")
 
 
-def killed(home, first, count):
+def killed(home, first, count, durability="disk"):
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), str(home), str(first), str(count)],
+        [sys.executable, str(PROGRAM), str(home), str(first), str(count), durability],
         capture_output=True,
         text=True,
         check=False,
@@ -23,6 +23,12 @@ def killed(home, first, count):
 def test_every_acknowledged_record_is_in_both_stores_once(tmp_path):
     deaths, acknowledged = killed(tmp_path, 0, 8)
     assert deaths >= 4
+    assert acknowledged > 0
+
+
+def test_what_waits_for_no_disk_outlives_being_killed(tmp_path):
+    deaths, acknowledged = killed(tmp_path, 100, 4, "process")
+    assert deaths >= 2
     assert acknowledged > 0
 
 
