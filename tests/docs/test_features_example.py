@@ -38,3 +38,4 @@ def test_the_example_runs(tmp_path):
     assert roles["spending"] == "view"
     used = json.loads(clary("features", "usage", "orders", "--home", home, "--json").stdout)
     assert {"feature-view", "training-set", "model-package"} <= {one["kind"] for one in used}
+    assert next(one for one in used if one["kind"] == "feature-view")["features"] == ["amount"]

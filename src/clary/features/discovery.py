@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from clary.expressions import parse
+from clary.features.definitions import View, types_of
 from clary.features.model import FEATURE, FEATURE_GROUP
 from clary.features.statistics import joined
 from clary.features.training_sets import TRAINING_SET
 from clary.features.views import VIEW
 from clary.kernel.clock import now_us
+from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput
 from clary.kernel.resource import Query
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from clary.features.ports import OfflineStore, OnlineStore
+    from clary.features.records import Group
     from clary.features.service import Features
     from clary.features.statistics import StatisticsEngine
     from clary.kernel.names import Ref
@@ -161,10 +165,9 @@ class Discovery:
         users = self._store.get_all(dict.fromkeys(link.target for link in links))
         uses: dict[tuple[str, str, int], Use] = {}
         for user in users.values():
-            names = _features_of(user, ref.name)
-            if names == ("*",):
-                names = tuple(one.name for one in group.schema.features)
-            if feature and names and feature not in names:
+            names = _features_of(user, group)
+            is_known = bool(names) or user.ref.kind == VIEW
+            if feature and is_known and feature not in names:
                 continue
             for use in self._uses(user.ref, names):
                 uses.setdefault((use.kind, use.name, use.version), use)
@@ -257,19 +260,22 @@ class Discovery:
             query = replace(query, token=page.token)
 
 
-def _features_of(user: Resource, group: str) -> tuple[str, ...]:
-    """Name the features of a group that a view or a training set reads; ``*`` stands for all."""
-    names: dict[str, None] = {}
+def _features_of(user: Resource, group: Group) -> Sequence[str]:
+    """Name the features of a group that a view or a training set reads, each once."""
+    name = group.ref.name
     if user.ref.kind == TRAINING_SET:
         sources = [one["source"] for one in user.body["question"]["sources"]]
-        names = {name: None for one in sources if one["name"] == group for name in one["names"]}
-    elif user.ref.kind == VIEW:
-        definition: Mapping[str, Any] = user.body["definition"]
-        names = dict.fromkeys(definition.get("sources", {}).get(group, ()))
-        windowed = definition.get("aggregates", {}).values()
-        if any(one["group"] == group for one in windowed):
-            return ("*",)  # an aggregate's expression may read any
-    return tuple(names)
+        return [read for one in sources if one["name"] == name for read in one["names"]]
+    if user.ref.kind != VIEW:
+        return []
+    view, types = build(View, user.body["definition"]), types_of(group.schema)
+    windowed = [
+        parse(one.of, types).columns for one in view.aggregates.values() if one.group == name
+    ]
+    named = view.sources.get(name, [])
+    return list(
+        dict.fromkeys([*named, *(read for columns in windowed for read in sorted(columns))])
+    )
 
 
 def _found_group(group: Resource, tags: Mapping[str, str]) -> Found:
