@@ -2,6 +2,7 @@ import deltalake
 import pyarrow as pa
 import pytest
 
+from clary.adapters import delta_log
 from clary.adapters.delta_files import columns
 from clary.adapters.delta_log import DeltaLog
 from clary.adapters.delta_records import DeltaRecords
@@ -94,3 +95,18 @@ def test_what_a_dead_writer_left_is_overwritten(store, folder):
     put(store, "b")
     assert len(rows(store)) == 2
     assert not (folder / "_delta_log" / ".next").exists()
+
+
+def test_who_has_not_looked_for_long_opens_the_table_anew(store, folder, monkeypatch):
+    put(store, "a")
+    log = DeltaLog(folder, "clary-log")
+    assert log.follow()
+    put(store, "b")
+    put(store, "c")
+    deltalake.DeltaTable(str(folder)).create_checkpoint()
+    log.path(2).unlink()  # as what is old is cleaned up
+    assert log.follow()
+    assert log.version == 1
+    monkeypatch.setattr(delta_log, "_LONGEST_LOOK_S", -1.0)
+    assert log.follow()
+    assert (log.version, len(log.files)) == (3, 3)

@@ -124,10 +124,17 @@ def ask(server, method, target, body=b"", *, secret="", **more):
     head = "".join(f"{key}: {value}\r\n" for key, value in sent.items())
     with closing(socket.create_connection(urlsplit(url)[1].split(":"), timeout=30)) as line:
         line.sendall(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + body)
-        stream = line.makefile("rb")
-        found = b"".join(iter(stream.readline, b"\r\n"))
-        length = int(found.lower().partition(b"content-length:")[2].split()[0])
-        return found, stream.read(length)
+        return answer_of(line.makefile("rb"))
+
+
+def answer_of(stream):
+    """Read the head and the body of an answer."""
+    found = b"".join(iter(stream.readline, b"\r\n"))
+    length = int(found.lower().partition(b"content-length:")[2].split()[0])
+    body = b""
+    while len(body) < length:
+        body += stream.read(length - len(body))
+    return found, body
 
 
 def is_quick(head):
@@ -208,6 +215,27 @@ def test_a_get_with_a_body_takes_the_ordinary_way(server, group):
     ask(server, "GET", one("a"))
     head, _ = ask(server, "GET", one("a"), b"{}")
     assert not is_quick(head)
+
+
+def test_requests_in_a_row_are_answered_in_their_order(server, group):
+    targets = [one("a", ["n"]), one("a", ["other"]), one("nobody"), one("a", ["x"])]
+    host = urlsplit(server.endpoint).netloc
+    whole = b""
+    for target in targets:
+        request = AWSRequest("GET", server.endpoint + target)
+        keys = server.keys
+        credentials = Credentials(keys["access_key_id"], keys["secret_access_key"])
+        SigV4Auth(credentials, "sagemaker", "us-east-1").add_auth(request)
+        lines = "".join(f"{key}: {value}\r\n" for key, value in request.headers.items())
+        whole += f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n".encode()
+    for _ in range(3):
+        with closing(socket.create_connection(host.split(":"), timeout=30)) as line:
+            line.sendall(whole)
+            answers = [answer_of(line.makefile("rb", 0)) for _ in targets]
+        assert [head.split()[1] for head, _ in answers] == [b"200", b"400", b"200", b"200"]
+        assert b'"n"' in answers[0][1]
+        assert answers[2][1] == b"{}"
+        assert b'"x"' in answers[3][1]
 
 
 def test_what_is_written_is_read_at_once(server, group):
