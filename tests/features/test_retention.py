@@ -61,6 +61,13 @@ def test_rows_past_their_retention_are_removed_and_that_is_told(session, group):
     with pytest.raises(clary.InvalidInput, match="were removed by its retention"):
         group.frame(at=datetime.now(UTC) - 35 * DAY)
     assert group.frame(at=datetime.now(UTC) - 10 * DAY)["age"].tolist() == [20]
+    late = labels.assign(event_time=[now() - 31 * DAY])
+    with pytest.raises(clary.InvalidInput, match=f"rows of '{group.name}' from before .* removed"):
+        clary.features.training_set(late, [f"{group.name}.age"])
+    [found] = clary.features.training_set(
+        labels.assign(id=[20], event_time=[now() - 10 * DAY]), [f"{group.name}.age"], form="arrow"
+    ).to_pylist()
+    assert found[f"{group.name}.age"] == 20
     sets = session.platform.feature_store.training_sets
     again = sets.reproduce(session.ref("training-set", name))
     assert again.to("pandas").equals(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +166,23 @@ class _Join:
             *([(question.known_at, "known IS NULL")] if question.known_at else []),
         ):
             self._refuse(column, bad, source)
+        if source.since_us is not None:
+            self._refuse_removed(source, source.since_us)
+
+    def _refuse_removed(self, source: Source, since_us: int) -> None:
+        found = self._connection.execute(
+            f"SELECT min({_ROW}) FROM asked WHERE t < {since_us} HAVING count(*) > 0"
+        ).fetchone()
+        if found is None:
+            return
+        at = datetime.fromtimestamp(since_us / 1e6, UTC).isoformat(timespec="seconds")
+        value = self._labels[self._question.time][found[0]].as_py()
+        raise InvalidInput(
+            f"labels.{self._question.time}",
+            f"row {found[0]} holds {value!r}, and the rows of {source.name!r} from before {at}"
+            " were removed by its retention",
+            legal=f"{at} or later",
+        )
 
     def _refuse(self, column: str, bad: str, source: Source) -> None:
         found = self._connection.execute(

@@ -33,6 +33,8 @@ class Source:
         The column of the labels that holds the group's identifier.
     ttl_us
         The age at the label's time from which a row does not count; None: any.
+    since_us
+        Rows from before this time were removed: labels of then are refused; None: none were.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Source:
     names: Sequence[str]
     key: str
     ttl_us: int | None = None
+    since_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ class PointInTime(Protocol):
         Raises
         ------
         InvalidInput
-            A column is missing, a time cannot be read, or a key cannot be the identifier's type.
+            A column is missing, a time cannot be read or lies before ``since_us``, or a key cannot
+            be the identifier's type.
         LimitExceeded
             The engine's memory does not do, even with its scratch files.
         """

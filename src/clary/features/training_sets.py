@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clary.features.point_in_time import Encoded, Form, PointInTime
     from clary.features.ports import OfflineStore
     from clary.features.records import Group
+    from clary.features.retention import Retention
     from clary.features.service import Features
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore
@@ -91,6 +92,8 @@ class TrainingSets:
         The groups and their rows.
     engine
         What joins.
+    retention
+        What was removed of groups.
     """
 
     def __init__(
@@ -100,12 +103,14 @@ class TrainingSets:
         features: Features,
         offline: OfflineStore,
         engine: PointInTime,
+        retention: Retention,
     ) -> None:
         self._store = store
         self._objects = objects
         self._features = features
         self._offline = offline
         self._engine = engine
+        self._retention = retention
 
     def make(self, ref: Ref, labels: Any, wanted: Wanted, *, actor: str) -> TrainingSet:
         """Join labels with features, and remember what was read.
@@ -123,7 +128,8 @@ class TrainingSets:
         Raises
         ------
         InvalidInput
-            A feature is none of its group, a column is missing, or a value cannot be read.
+            A feature is none of its group, a column is missing, a value cannot be read, or what
+            was true at a label's time was removed by a group's retention.
         NotFound
             There is no such group.
         AlreadyExists
@@ -236,7 +242,10 @@ class TrainingSets:
         read = [(group.offline_table, self._offline.flush(group.offline_table)) for group in groups]
         self._hold(uid, read, is_kept=True)
         sources = [
-            _source(group, features, keys.get(group.ref.name), self._offline.files(*place))
+            replace(
+                _source(group, features, keys.get(group.ref.name), self._offline.files(*place)),
+                since_us=self._retention.of(group).removed_before_us,
+            )
             for group, features, place in zip(groups, names.values(), read, strict=True)
         ]
         return read, _asked(wanted, sources)
