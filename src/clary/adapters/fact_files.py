@@ -172,8 +172,8 @@ class FactFiles:
             with locked(folder, fcntl.LOCK_EX):
                 _drop_leftovers(folder)
             for path in _files(folder):
-                if path.suffix == SUFFIX and (is_whole or _is_full(path)):
-                    done += _gathered(path)
+                if path.suffix == SUFFIX:
+                    done += _gathered(path, is_whole=is_whole)
         return done
 
     def forget(self, table: str, before_us: int) -> int:
@@ -288,19 +288,24 @@ def _is_full(path: Path) -> bool:
     return path.stat().st_size >= _FILE_BYTES or time.time() - begun_s > 2 * _FILE_S
 
 
-def _gathered(path: Path) -> bool:
-    """Put a table in the place of a file; False when the file has changed meanwhile."""
-    before = path.stat()
+def _gathered(path: Path, *, is_whole: bool) -> bool:
+    """Put a table in the place of a file that is full; False when that did not come to pass."""
     made = path.with_suffix(f".{uuid4().hex}.made")
+    try:
+        return (is_whole or _is_full(path)) and _exchanged(path, made)
+    except FileNotFoundError:  # somebody else was faster
+        return False
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def _exchanged(path: Path, made: Path) -> bool:
+    """Write a table, and exchange it for the file unless that has changed meanwhile."""
+    before = path.stat()
     count = fact_tables.write(made, lambda: (fact for _, _, fact in read(path)))
     with locked(path.parent, fcntl.LOCK_EX):
-        try:
-            after = path.stat()
-            is_same = (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
-        except FileNotFoundError:
-            is_same = False
-        if not is_same or (count and not made.exists()):  # somebody was there as well
-            made.unlink(missing_ok=True)
+        after = path.stat()
+        if (after.st_ino, after.st_size) != (before.st_ino, before.st_size):
             return False
         if count:
             sync_file(made)
