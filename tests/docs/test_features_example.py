@@ -31,6 +31,10 @@ def test_the_example_runs(tmp_path):
     assert "{'share': 0.02666666666666667, 'orders_30d': 3}" in done.stdout
     assert "0 differences in 2 cells" in done.stdout
     assert "model-package Churn" in done.stdout
+    assert (
+        "trained on feature-view spending/1"
+        in clary("models", "show", "Churn", "--home", home).stderr
+    )
     told = json.loads(clary("lineage", "Churn", "--home", home, "--json").stdout)
     roles = {one["ref"]["name"]: one["role"] for one in nodes(told) if one["role"]}
     assert re.fullmatch(r"table version \d+", roles["people"])

@@ -10,7 +10,7 @@ from clary.doors.cli.homes import find_one, open_home
 from clary.doors.cli.options import Home, Json, Limit, new_app
 from clary.doors.cli.output import note, show_document, show_rows
 from clary.doors.cli.scan import scan_path, scan_uri, scan_version, show_report
-from clary.kernel.errors import InvalidInput, NotFound
+from clary.kernel.errors import Conflict, InvalidInput, NotFound
 from clary.kernel.names import parse_arn
 from clary.kernel.resource import Query, Resource
 from clary.platform import Platform
@@ -47,10 +47,16 @@ def list_(
 
 @app.command()
 def show(version: Version, home: Home = None, as_json: Json = False) -> None:
-    """Show a model version."""
+    """Show a model version, and the version of a feature view that it was trained on."""
     platform = open_home(home)
-    document = platform.models.describe_package(find_version(platform, version).ref)
-    show_document(document, as_json=as_json)
+    ref = find_version(platform, version).ref
+    show_document(platform.models.describe_package(ref), as_json=as_json)
+    try:
+        note(f"trained on {platform.feature_store.views.trained_on(ref)}")
+    except NotFound:  # of no view
+        return
+    except Conflict as error:  # of several
+        note(error.message)
 
 
 @app.command()
