@@ -58,7 +58,7 @@ class DeltaLog:
         """Take in the versions since the last look; say whether there is a table."""
         try:
             status = self._path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             self._identity = None
             return False
         identity = (status.st_dev, status.st_ino)
