@@ -119,6 +119,22 @@ def test_the_result_of_a_query_knows_the_tables_it_read(session):
     assert found[people.ref].role.startswith("table version ")
 
 
+def test_a_group_knows_the_object_it_was_filled_from(session):
+    rows = b"id,at,age\n1,2026-01-01T00:00:00Z,30\n2,2026-01-01T00:00:00Z,x\n"
+    session.platform.objects.put("sets", "rows.csv", [rows])
+    group = clary.FeatureGroup(
+        "filled", identifier="id", event_time="at", features={"age": int}, online=False
+    )
+    with pytest.raises(clary.InvalidInput, match="row 1: age: 'x'"):
+        group.ingest("s3://sets/rows.csv")
+    assert group.history("1") == []
+    assert list(group.ingest("s3://sets/rows.csv", partial=True)) == [1]
+    assert len(group.history("1")) == 1
+    [source] = group.lineage()["children"]
+    assert (source["role"], source["uri"]) == ("ingest", "s3://sets/rows.csv")
+    assert source["digest"] == hashlib.sha256(rows).hexdigest()
+
+
 @pytest.mark.parametrize(
     ("to", "said"),
     [("s3://sets/x.csv", "parquet"), ("/tmp/x", "s3://"), ("s3://no/x.parquet", "no")],
