@@ -90,6 +90,33 @@ def test_nothing_of_a_request_that_fails_is_logged(world):
     assert list(world.store.fact_queries.each(ref(VIEW, "shown"))) == []
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"keys": {"id": 1000000000000000000000000000000}}',
+        '{"keys": {"id": 1.5}}',
+        '{"keys": {"id": null}}',
+        '{"keys": {"id": ["1"]}}',
+        '{"keys": {"id": "\\ud800"}}',
+        '{"keys": {"id": ""}}',
+        '{"keys": {"id": 1, "shop": 2}}',
+        '{"keys": {}}',
+        '{"keys": {"id": 1}, "more": 1}',
+        '{"keys": {"id": 1}, "request": [1]}',
+        '{"keys": {"id": 1}, "request": {"x": ' + "[" * 100_000 + "]" * 100_000 + "}}",
+        "[" * 100_000,
+        "null",
+        "",
+        "\xff",
+    ],
+)
+def test_hostile_requests_are_refused(world, body):
+    show(world)
+    with pytest.raises(Refused) as refused:
+        ask(world, body)
+    assert refused.value.status == 400
+
+
 def test_a_view_that_cannot_answer(world):
     view = world.define(name="filling")  # its aggregates are not there yet
     with pytest.raises(Unavailable):
