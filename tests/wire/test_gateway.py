@@ -228,6 +228,7 @@ KINDS = [
     kernel.LimitExceeded("many"),
     kernel.NotSupported("no"),
     kernel.Unavailable("later", retry_after_s=7),
+    kernel.Throttled("often", retry_after_s=7),
     kernel.JobFailed(REF, "why"),
     kernel.ModelFailed(500, "why"),
 ]

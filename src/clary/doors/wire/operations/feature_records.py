@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clary.features.records import Group, Store
     from clary.kernel.ports import JsonObject
 
-One = TypeVar("One")
+_One = TypeVar("_One")
 _STORES: Mapping[str, Store] = {
     "OnlineStore": "online",
     "OfflineStore": "offline",
@@ -141,9 +141,9 @@ def _write_part(call: Call, part: _Part) -> None:
     call.platform.features.write(part.group, part.records, part.stores)
 
 
-def _postponed(parts: Sequence[One], work: Callable[[One], None]) -> list[One]:
+def _postponed(parts: Sequence[_One], work: Callable[[_One], None]) -> list[_One]:
     """Do the parts of a request; give those that exceed a capacity. Raises Throttled if all do."""
-    later: list[One] = []
+    later: list[_One] = []
     for part in parts:
         try:
             work(part)
