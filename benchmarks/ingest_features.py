@@ -46,16 +46,16 @@ OK = b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: 0\r\nContent-Length: 0\r\n\r\n"
 
 def figures(folder: Path) -> list[Figure]:
     """Measure puts with and without waiting for the disk, the SDK, native rows, and facts."""
-    with _serving(folder / "home", "disk") as served:
+    with _serving(folder / "ingest", "disk") as served:
         made = [_puts(served, folder, "disk"), *_sdk(served)]
-    with _serving(folder / "home-process", "process") as served:
+    with _serving(folder / "ingest-process", "process") as served:
         made.append(_puts(served, folder, "process"))
     with (
         tempfile.TemporaryDirectory(dir=MEMORY) as name,
         _serving(Path(name) / "home", "process") as served,
     ):
         made.append(_cpu(served))
-    return [*made, *_native(folder / "home", folder), _facts(folder / "home")]
+    return [*made, *_native(folder / "ingest", folder), _facts(folder / "ingest")]
 
 
 @contextlib.contextmanager
