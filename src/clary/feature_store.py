@@ -35,7 +35,14 @@ from clary.features.model import FEATURE_GROUP
 from clary.features.queries import Queries
 from clary.features.quick_records import QuickRecords
 from clary.features.retention import Retention
-from clary.features.scheduled_tasks import AUDIT, MATERIALIZE, AuditTask, MaterializeTask
+from clary.features.scheduled_tasks import (
+    AUDIT,
+    FORGET,
+    MATERIALIZE,
+    AuditTask,
+    ForgetTask,
+    MaterializeTask,
+)
 from clary.features.schedules import FEATURE_SCHEDULE, FeatureSchedules
 from clary.features.service import Features
 from clary.features.skew import Skew
@@ -194,6 +201,7 @@ def open_feature_store(
             {
                 MATERIALIZE: MaterializeTask(views, materializations),
                 AUDIT: AuditTask(views, audits),
+                FORGET: ForgetTask(fact_queries),
             },
         ),
         statistics=statistics,

@@ -11,7 +11,7 @@ from clary.features.fact_audits import DIFFERENT, Sampled
 from clary.features.fact_queries import Wanted
 from clary.features.materialization import MATERIALIZATION
 from clary.features.model import FEATURE_GROUP
-from clary.features.scheduled_tasks import AUDIT, MATERIALIZE
+from clary.features.scheduled_tasks import AUDIT, FORGET, MATERIALIZE
 from clary.features.schedules import FEATURE_SCHEDULE
 from clary.features.views import VIEW
 from clary.kernel.clock import now
@@ -135,6 +135,21 @@ def test_other_facts_have_no_source(world):
     assert ([one.name for one in found.aggregates], found.comparisons) == (["n", "page"], ())
     made = put(world, AUDIT, clicks, "cron(0 8 ? * MON-FRI *)")
     assert ran(world, made).hour == 8
+
+
+def test_old_facts_are_forgotten(world):
+    clicks = ref("facts", "clicks")
+    world.store.facts.log(clicks, "7", {"page": "cart"})
+    assert world.store.facts.flush()
+    made = put(world, FORGET, clicks, days=1)
+    ran(world, made)
+    assert world.store.schedules.get(clicks, FORGET).memory == {"removed": 0}
+    made = put(world, FORGET, clicks, days=0)
+    ran(world, made)
+    assert world.store.schedules.get(clicks, FORGET).memory == {"removed": 1}
+    for wrong in ({}, {"days": -1}, {"days": "old"}):
+        with pytest.raises(InvalidInput, match="days"):
+            put(world, FORGET, clicks, **wrong)
 
 
 def test_what_makes_no_sense_is_refused(world):

@@ -1,4 +1,4 @@
-"""What schedules of the feature store do: write views down, and audit what was logged."""
+"""What schedules of the feature store do: write views down, audit what was logged, forget it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,35 @@ from msgspec import Struct, structs
 from clary.features.fact_audits import Sampled
 from clary.features.fact_queries import Wanted
 from clary.features.materialization import MATERIALIZATION
+from clary.features.view_log import unversioned
 from clary.features.views import VIEW
 from clary.kernel.clock import now_us
 from clary.kernel.codec import build
-from clary.kernel.errors import NotFound
+from clary.kernel.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clary.features.fact_audits import Audits
+    from clary.features.fact_queries import FactQueries
     from clary.features.materialization import Materializations
     from clary.features.schedules import Scheduled
     from clary.features.views import Views
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject
 
-MATERIALIZE, AUDIT = "materialize", "audit"
+MATERIALIZE, AUDIT, FORGET = "materialize", "audit", "forget"
+_DAY_US, _MOST_DAYS = 86_400_000_000, 36_525
 _LAG_US = 10_000_000
 """What was logged, or written, so long ago can be read."""
 
 
 class _NoOptions(Struct, forbid_unknown_fields=True):
     pass
+
+
+class _Age(Struct, forbid_unknown_fields=True):
+    days: float
 
 
 class MaterializeTask:
@@ -117,3 +124,27 @@ class AuditTask:
             "sampled": found.sampled,
             "is_sound": found.is_sound,
         }
+
+
+class ForgetTask:
+    """Removes what was logged longer ago than some ``days``, in whole files.
+
+    Parameters
+    ----------
+    queries
+        What was logged.
+    """
+
+    def __init__(self, queries: FactQueries) -> None:
+        self._queries = queries
+
+    def check(self, of: Ref, options: Mapping[str, Any]) -> None:  # noqa: ARG002 - port
+        """Refuse what is no age; see ``Task``."""
+        days = build(_Age, dict(options)).days
+        if not 0 <= days <= _MOST_DAYS:
+            raise InvalidInput("days", f"{days}", legal=f"0 to {_MOST_DAYS}")
+
+    def run(self, of: Ref, scheduled: Scheduled) -> JsonObject:
+        """Forget; see ``Task``."""
+        days = build(_Age, scheduled.options).days
+        return {"removed": self._queries.forget(unversioned(of), now_us() - int(days * _DAY_US))}

@@ -76,6 +76,9 @@ def test_facts_become_tables_and_are_removed(world, clary):
     assert clary("facts", "forget", "clicks", "--days", "1", "--json").json == {"removed": 0}
     assert clary("facts", "forget", "clicks", "--days", "0", "--json").json == {"removed": 1}
     assert clary("facts", "list", "clicks", "--json").json == []
+    words = ("facts", "forget", "clicks", "--days", "90")
+    assert "after 90 days" in clary(*words, "--every", "rate(1 day)").err
+    assert [clary(*words, "--stop").code for _ in range(2)] == [0, 1]
 
 
 def test_views_are_listed_and_written_down(world, clary):

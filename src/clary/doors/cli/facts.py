@@ -13,7 +13,7 @@ from clary.doors.cli.output import note, show_document, show_json, show_rows
 from clary.doors.cli.views import Every, Stop, find_view, moment
 from clary.features.fact_audits import Sampled
 from clary.features.fact_queries import Wanted, since
-from clary.features.scheduled_tasks import AUDIT
+from clary.features.scheduled_tasks import AUDIT, FORGET
 from clary.features.view_log import unversioned
 from clary.kernel.clock import now_us
 from clary.kernel.codec import plain, to_json
@@ -128,14 +128,24 @@ def erase(
 def forget(
     name: Name,
     days: Annotated[float, typer.Option(min=0, help="What is older, in whole files.")],
+    every: Every = "",
+    stop: Stop = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Remove old facts."""
+    """Remove old facts; with --every, at the times said."""
     platform = open_home(home)
-    before_us = now_us() - int(days * _DAY_US)
-    removed = platform.feature_store.fact_queries.forget(_of(platform, name), before_us)
-    _told(removed, as_json=as_json)
+    of, store = _of(platform, name), platform.feature_store
+    actor = platform.governance.owner.principal_arn
+    if stop:
+        store.schedules.delete(of, FORGET, actor=actor)
+        note(f"old facts of {name} stay")
+    elif every:
+        store.schedules.put(of, FORGET, every, {"days": days}, actor=actor)
+        note(f"facts of {name} are forgotten after {days:g} days, at {every}")
+    else:
+        removed = store.fact_queries.forget(of, now_us() - int(days * _DAY_US))
+        _told(removed, as_json=as_json)
 
 
 def _of(platform: Platform, name: str) -> Ref:
