@@ -66,11 +66,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _is_quick(self) -> bool:
-        url = self.url
-        if self.parser.get_method() == b"GET":
+        url, method = self.url, self.parser.get_method()
+        if method == b"GET":
             return url.startswith(ONE)
         is_known = (url.startswith(BEFORE) and url.endswith(BEHIND)) or url == MANY
-        return is_known and self.parser.get_method() == b"POST"
+        return is_known and method == b"POST"
 
     def _is_small(self) -> bool:
         if self.parser.get_http_version() != "1.1":
