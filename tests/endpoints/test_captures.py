@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from clary.adapters.files import FileObjects
 from clary.adapters.sqlite_series import SqliteSeries
 from clary.endpoints.capture_records import Format, Shape
-from clary.endpoints.captures import LOST, Captures, Kind, Limits, Waiting, destination
+from clary.endpoints.capture_waiting import Kind, Limits, Waiting
+from clary.endpoints.captures import LOST, Captures, destination
 from clary.endpoints.invocations import Invocation
 from clary.endpoints.model import CaptureConfig
 from clary.kernel.clock import now
