@@ -1,0 +1,1 @@
+"""Monitoring: baselines, schedules, what they find, and what happens next."""
