@@ -31,7 +31,14 @@ REPOSITORIES: dict[str, Framework] = {
     **{f"sagemaker-base-python-3{minor}": "python" for minor in range(8, 15)},
     "sagemaker-distribution-prod": "python",
     "clary-environment": "python",
+    "sagemaker-clarify-processing": "python",
+    "sagemaker-model-monitor-analyzer": "python",
 }
+_PROGRAMS = {
+    "sagemaker-clarify-processing": "clary.monitoring.programs.clarify",
+    "sagemaker-model-monitor-analyzer": "clary.monitoring.programs.analyzer",
+}
+"""The module that an image runs when a request names no command."""
 _PACKAGES: dict[Framework, tuple[str, ...]] = {
     "xgboost": ("xgboost", "scikit-learn", "pandas", "numpy"),
     "sklearn": ("scikit-learn", "pandas", "numpy"),
@@ -79,12 +86,15 @@ class Runtime:
         Whether the built-in XGBoost stores a pickled Booster, as its images up to 1.2 do.
     environment
         The id of the environment that it is, which ``Environments.define`` gave.
+    command
+        What it runs when a request names no command; empty: it has no program of its own.
     """
 
     framework: Framework
     asked: str
     pickles_model: bool = False
     environment: str = ""
+    command: tuple[str, ...] = ()
 
 
 def runtime(image: str, *, field: str) -> Runtime:
@@ -116,7 +126,13 @@ def runtime(image: str, *, field: str) -> Runtime:
             legal = "what platform.environments.define gave, or `clary environments list` lists"
             raise InvalidInput(field, f"{tag!r} is no environment", legal=legal)
         return Runtime(framework, asked, environment=tag)
-    return Runtime(framework, asked, framework == "xgboost" and _pickles(repository, tag))
+    module = _PROGRAMS.get(repository)
+    return Runtime(
+        framework,
+        asked,
+        framework == "xgboost" and _pickles(repository, tag),
+        command=("python3", "-m", module) if module else (),
+    )
 
 
 @dataclass(frozen=True, slots=True)
