@@ -1,1 +1,1 @@
-"""Programs that run inside monitoring jobs, in the server's own environment; they import ``analysis``."""
+"""Programs that run inside monitoring jobs, in the server's own environment."""
