@@ -2,13 +2,98 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clary.analysis import bias_report
+from clary.analysis.bias import Facet, Question, analyze
+from clary.kernel.codec import from_json
+from clary.kernel.errors import ClaryError, InvalidInput, NotFound
+from clary.monitoring.programs import clarify_config
+from clary.monitoring.programs.clarify_dataset import TABLE, opened
+
+if TYPE_CHECKING:
+    from clary.monitoring.programs.clarify_config import AnalysisConfig
+    from clary.monitoring.programs.clarify_dataset import Dataset
+
+CONFIG = "analysis_config.json"
+_MOST_CONFIG_BYTES = 64 << 20
+
+
+def run(ml: Path) -> str:
+    """Do what the configuration asks, and return the job's last words.
+
+    Parameters
+    ----------
+    ml
+        What the job's ``/opt/ml`` is.
+
+    Raises
+    ------
+    ClaryError
+        It cannot be done; says why.
+    """
+    config = clarify_config.read(_document(ml / "processing/input/config"))
+    output = ml / "processing/output"
+    output.mkdir(parents=True, exist_ok=True)
+    with opened(ml / "processing/input/data", config) as dataset:
+        methods = config.methods
+        made = bias_report.Analysis()
+        if methods.pre_training_bias or methods.post_training_bias:
+            made = analyze(dataset.connection, TABLE, question(config, dataset))
+    (output / bias_report.FILE).write_bytes(bias_report.write(made))
+    return "Completed: Job completed successfully."
+
+
+def question(config: AnalysisConfig, dataset: Dataset) -> Question:
+    """Ask of a dataset what the configuration asks.
+
+    Raises
+    ------
+    InvalidInput
+        A member that bias needs is missing, or names no column.
+    """
+    if not dataset.label:
+        raise InvalidInput("label", "is missing: which column has the outcomes?")
+    facets = [
+        Facet(dataset.column(one.name_or_index, field="facet"), one.values) for one in config.facet
+    ]
+    return Question(
+        label=dataset.label,
+        positive=config.label_values_or_threshold,
+        facets=facets,
+        prediction=dataset.prediction,
+        threshold=config.threshold,
+        group=dataset.group,
+        before=clarify_config.metrics(config.methods.pre_training_bias, "pre_training"),
+        after=clarify_config.metrics(config.methods.post_training_bias, "post_training"),
+        ignored=[dataset.join] if dataset.join else [],
+    )
+
+
+def _document(folder: Path) -> object:
+    file = folder / CONFIG
+    if not file.is_file():
+        raise NotFound(f"{CONFIG} in the input of the configuration")
+    if file.stat().st_size > _MOST_CONFIG_BYTES:
+        raise InvalidInput(CONFIG, "is too large", legal=f"{_MOST_CONFIG_BYTES >> 20} MiB")
+    return from_json(file.read_bytes(), field=CONFIG)
 
 
 def main() -> int:
-    """Run the methods that the configuration names; 1 when there is none of the name."""
-    sys.stderr.write("the methods of the configuration are not there yet\n")
-    return 1
+    """Run the methods that the configuration names; 1 when they cannot be."""
+    ml = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+    try:
+        said, code = run(ml), 0
+    except ClaryError as error:
+        said, code = f"ClientError: {error}", 1
+    sys.stdout.write(f"{said}\n")
+    message = ml / "output/message"
+    message.parent.mkdir(parents=True, exist_ok=True)
+    message.write_text(said, "utf-8")
+    return code
 
 
 if __name__ == "__main__":
