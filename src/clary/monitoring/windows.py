@@ -1,0 +1,132 @@
+"""Which stretch of time an execution looks at, and what lies in it by the time in its name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from clary.kernel.errors import InvalidInput
+from clary.pipelines.cache import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HOUR = timedelta(hours=1)
+_MOST_HOURS = 24 * 366
+_FOLDERS = re.compile(r"(?:^|/)(\d{4}/\d{2}/\d{2}/\d{2})/(?:(\d{2})-(\d{2})(?:-(\d{3}))?-)?[^/]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From ``start`` on, before ``end``; both in UTC."""
+
+    start: datetime
+    end: datetime
+
+    def __contains__(self, moment: datetime) -> bool:
+        """Whether a moment lies in it."""
+        return self.start <= moment < self.end
+
+    def __str__(self) -> str:
+        """Say from when to when."""
+        return f"{text(self.start)} to {text(self.end)}"
+
+    def hours(self) -> Iterator[str]:
+        """Yield the hours that it touches as folders are named: ``2026/01/31/09``."""
+        at = self.start.replace(minute=0, second=0, microsecond=0)
+        while at < self.end:
+            yield f"{at:%Y/%m/%d/%H}"
+            at += _HOUR
+
+
+def window(start: datetime, end: datetime, *, field: str) -> Window:
+    """Make a window.
+
+    Raises
+    ------
+    InvalidInput
+        It ends before it starts, or is longer than a year; names ``field``.
+    """
+    found = Window(start.astimezone(UTC), end.astimezone(UTC))
+    if not timedelta(0) < found.end - found.start <= _HOUR * _MOST_HOURS:
+        raise InvalidInput(field, f"{found} is no window", legal="a start before its end, ≤ 1 year")
+    return found
+
+
+def offset(given: str, *, field: str) -> timedelta:
+    """Read an offset: an ISO 8601 duration with a sign.
+
+    Raises
+    ------
+    InvalidInput
+        It is none; names ``field``.
+
+    Examples
+    --------
+    >>> offset("-PT1H", field="StartTimeOffset").total_seconds()
+    -3600.0
+    """
+    sign = -1 if given.startswith("-") else 1
+    try:
+        return sign * duration(given.lstrip("+-"))
+    except (ValueError, OverflowError):
+        raise InvalidInput(field, f"{given!r} is no offset", legal="like -PT1H or -P1D") from None
+
+
+def moment(given: str, at: datetime, *, field: str) -> datetime:
+    """Read a moment: an offset from ``at``, or an ISO 8601 date and time (UTC where it says none).
+
+    Raises
+    ------
+    InvalidInput
+        It is neither; names ``field``.
+    """
+    if "P" in given[:2].upper():
+        return at + offset(given, field=field)
+    try:
+        found = datetime.fromisoformat(given)
+    except ValueError:
+        legal = "an offset like -PT1H, or 2026-01-31T09:00:00Z"
+        raise InvalidInput(field, f"{given!r} is no moment", legal=legal) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def written_at(key: str) -> datetime | None:
+    """Read from an object's key when what is in it began; None: it does not say.
+
+    ``…/yyyy/mm/dd/hh/MM-SS-mmm-….jsonl`` says it to the millisecond, any other name to the hour.
+
+    Examples
+    --------
+    >>> written_at("c/e/AllTraffic/2026/01/31/09/05-07-250-1b2c.jsonl").isoformat()
+    '2026-01-31T09:05:07.250000+00:00'
+    >>> written_at("labels/2026/01/31/09/labels.jsonl").isoformat()
+    '2026-01-31T09:00:00+00:00'
+    """
+    match = _FOLDERS.search(key)
+    if match is None:
+        return None
+    hour, minute, second, millisecond = match.groups()
+    try:
+        at = datetime.strptime(hour, "%Y/%m/%d/%H").replace(tzinfo=UTC)
+        return at.replace(
+            minute=int(minute or 0),
+            second=int(second or 0),
+            microsecond=int(millisecond or 0) * 1000,
+        )
+    except ValueError:
+        return None
+
+
+def text(at: datetime) -> str:
+    """Write a moment as jobs are told it: ``2026-01-31T09:00:00Z``.
+
+    Examples
+    --------
+    >>> text(datetime(2026, 1, 31, 9, 0, 0, 250_000, tzinfo=UTC))
+    '2026-01-31T09:00:00.250Z'
+    """
+    utc = at.astimezone(UTC)
+    return f"{utc.isoformat(timespec='milliseconds' if utc.microsecond else 'seconds')[:-6]}Z"
