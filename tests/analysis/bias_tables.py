@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import sys
 import warnings
 
@@ -65,8 +64,8 @@ def _outcome(kind, score):
 
 def main(first, last):
     """Ask smclarify."""
-    import pandas as pd
-    from smclarify.bias.report import FacetColumn, LabelColumn, StageType, bias_report
+    import pandas as pd  # noqa: PLC0415 - of another environment
+    from smclarify.bias import report  # noqa: PLC0415 - of another environment
 
     warnings.filterwarnings("ignore")
     logging.disable(logging.CRITICAL)
@@ -74,12 +73,12 @@ def main(first, last):
         made = table(seed)
         frame = pd.DataFrame(made["columns"])
         group = frame.pop("group")
-        label = LabelColumn("label", frame.label, list(made["positive"]))
-        predicted = LabelColumn("prediction", frame.prediction, list(made["positive"]))
+        label = report.LabelColumn("label", frame.label, list(made["positive"]))
+        predicted = report.LabelColumn("prediction", frame.prediction, list(made["positive"]))
         answers = []
-        for stage in (StageType.PRE_TRAINING, StageType.POST_TRAINING):
-            facet = FacetColumn("facet", list(made["values"]) or None)
-            found = bias_report(
+        for stage in (report.StageType.PRE_TRAINING, report.StageType.POST_TRAINING):
+            facet = report.FacetColumn("facet", list(made["values"]) or None)
+            found = report.bias_report(
                 frame, facet, label, stage, predicted, metrics=["all"], group_variable=group
             )
             answers.append(
@@ -88,8 +87,7 @@ def main(first, last):
                     for one in found
                 ]
             )
-        plain = json.dumps(answers, default=float)
-        print(plain if math.nan not in answers else "", flush=True)
+        print(json.dumps(answers, default=float), flush=True)
 
 
 if __name__ == "__main__":

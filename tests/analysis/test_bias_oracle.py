@@ -15,11 +15,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
+from tests.analysis import bias_tables
 
 from clary.analysis.bias import Facet, Question, analyze
 from clary.analysis.bias_metrics import names
 from clary.analysis.bias_report import number
-from tests.analysis import bias_tables
 
 HERE = Path(__file__).parent
 DISTRIBUTIONS = {"JS", "KL", "KS", "LP", "TVD"}
