@@ -45,7 +45,7 @@ def batch_answers(source: Path, faults: Faults, *, has_header: bool = False) -> 
                     names = cells
                     continue
                 capture = _captured(dict(zip(names, cells, strict=True)) if names else cells)
-            except (InvalidInput, ValueError) as error:
+            except (InvalidInput, ValueError, csv.Error) as error:
                 faults.add(file, number, str(error))
             else:
                 yield Line(capture, file, number)
