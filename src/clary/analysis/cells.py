@@ -14,13 +14,21 @@ from clary.analysis.profiles import TypeCounts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-INTEGRAL = r"^[+-]?[0-9]+$"
-NUMBER = (
+_INTEGRAL = r"^[+-]?[0-9]+$"
+_NUMBER = (
     r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[iI][nN][fF]([iI][nN][iI][tT][yY])?)$"
 )
-BOOLEAN = "^(true|false)$"
-_NO_NUMBERS = np.empty(0)
+_PROBED = 16
 _LARGEST_EXACT = 1 << 53
+_NO_NUMBERS = np.empty(0)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Texts:
+    """Different texts, and how often each occurs."""
+
+    words: pa.StringArray
+    counts: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -36,77 +44,106 @@ class Cells:
     integers
         The same, where they are integers beyond what a float tells apart; else None.
     texts
-        All of them as texts, as soon as one is no number; else None.
+        All of them, as soon as one is no number; else None.
     """
 
     missing: int
     types: TypeCounts
     numbers: NDArray[np.float64]
     integers: NDArray[np.int64] | None = None
-    texts: pa.StringArray | None = None
+    texts: Texts | None = None
 
 
 def cells(array: pa.Array) -> Cells:
-    """Read an array of int64, double, bool or string.
+    """Read an array of integers, floats, bool, string, dictionaries of strings, or times.
 
     A text counts as what it looks like, as in Deequ: digits are Integral, true and false Boolean.
     Unlike there, 1e-5 and inf are Fractional.
     """
-    missing = array.null_count
+    missing, kind = array.null_count, array.type
+    if missing == len(array):
+        return Cells(missing, TypeCounts(), _NO_NUMBERS)
     values = array.drop_null() if missing else array
-    if pa.types.is_string(array.type):
+    if pa.types.is_dictionary(kind):
+        return _of_words(values, missing)
+    if pa.types.is_string(kind):
         return _of_texts(values, missing)
-    if pa.types.is_boolean(array.type):
-        return Cells(missing, TypeCounts(boolean=len(values)), _NO_NUMBERS, None, _words(values))
-    if pa.types.is_floating(array.type):
-        numbers = values.to_numpy(zero_copy_only=False)
-        is_nan = np.isnan(numbers)
-        if is_nan.any():
-            numbers = numbers[~is_nan]
-        missing = len(array) - len(numbers)
-        return Cells(missing, TypeCounts(fractional=len(numbers)), numbers)
-    if pa.types.is_null(array.type):
-        return Cells(len(array), TypeCounts(), _NO_NUMBERS)
-    return _of_integers(values, missing)
+    if pa.types.is_floating(kind):
+        return _of_floats(values, missing)
+    if pa.types.is_integer(kind):
+        return _of_integers(values.cast(pa.int64()), missing)
+    encoded = values.dictionary_encode()
+    words = encoded.dictionary.cast(pa.string())
+    types = TypeCounts(boolean=len(values)) if pa.types.is_boolean(kind) else None
+    found = Texts(words, _counts(encoded))
+    return Cells(missing, types or TypeCounts(string=len(values)), _NO_NUMBERS, None, found)
 
 
-def _words(values: pa.Array) -> pa.StringArray:
-    return values.cast(pa.string())
+def _of_floats(values: pa.Array, missing: int) -> Cells:
+    numbers = values.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    is_nan = np.isnan(numbers)
+    if is_nan.any():
+        missing += int(np.count_nonzero(is_nan))
+        numbers = numbers[~is_nan]
+    return Cells(missing, TypeCounts(fractional=len(numbers)), numbers)
 
 
 def _of_integers(values: pa.Array, missing: int) -> Cells:
     integers = values.to_numpy(zero_copy_only=False)
     numbers = integers.astype(np.float64)
-    is_large = len(numbers) and np.abs(numbers).max() > _LARGEST_EXACT
+    is_large = np.abs(numbers).max() > _LARGEST_EXACT
     return Cells(missing, TypeCounts(len(integers)), numbers, integers if is_large else None)
 
 
 def _of_texts(values: pa.StringArray, missing: int) -> Cells:
-    """Try the column as numbers first: most that hold any are numbers throughout."""
+    """Read the column as numbers where the first ones are: most such columns are throughout."""
     try:
+        values[:_PROBED].cast(pa.float64())  # a failing cast is slow: it goes on to the end
         numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
-        return _mixed(values, missing)
+        return _of_words(values.dictionary_encode(), missing)
     if np.isnan(numbers).any():  # the word nan is no number
-        return _mixed(values, missing)
-    try:
-        return _of_integers(values.cast(pa.int64()), missing)
-    except pa.ArrowInvalid:
-        integral = int(pc.sum(pc.match_substring_regex(values, INTEGRAL)).as_py() or 0)
+        return _of_words(values.dictionary_encode(), missing)
+    integral = int(pc.sum(pc.match_substring_regex(values, _INTEGRAL)).as_py())
+    if integral == len(numbers) and np.abs(numbers).max() > _LARGEST_EXACT:
+        return _of_long_integers(values, numbers, missing)
     return Cells(missing, TypeCounts(integral, len(numbers) - integral), numbers)
 
 
-def _mixed(values: pa.StringArray, missing: int) -> Cells:
+def _of_long_integers(values: pa.StringArray, numbers: NDArray[np.float64], missing: int) -> Cells:
+    try:
+        return _of_integers(values.cast(pa.int64()), missing)
+    except pa.ArrowInvalid:  # some are beyond 64 bits
+        return Cells(missing, TypeCounts(len(numbers)), numbers)
+
+
+def _of_words(values: pa.DictionaryArray, missing: int) -> Cells:
     """Judge each different text once."""
-    encoded = values.dictionary_encode()
-    words, places = encoded.dictionary, encoded.indices.to_numpy(zero_copy_only=False)
-    counts = np.bincount(places, minlength=len(words))
-    is_number = _matches(words, NUMBER)
-    integral = int(counts[is_number & _matches(words, INTEGRAL)].sum())
-    boolean = int(counts[_matches(words, BOOLEAN)].sum())
+    words, counts = values.dictionary, _counts(values)
+    is_number = _matches(words, _NUMBER)
     numeric = int(counts[is_number].sum())
+    numbers, integral = _NO_NUMBERS, 0
+    if numeric:
+        digits = words.filter(pa.array(is_number))
+        integral = int(counts[is_number][_matches(digits, _INTEGRAL)].sum())
+        by_word = np.full(len(words), np.nan)
+        by_word[is_number] = digits.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        numbers = by_word[_places(values)]
+    if numeric == len(values):
+        return Cells(missing, TypeCounts(integral, numeric - integral), numbers)
+    boolean = int(counts[_equals(words, "true") | _equals(words, "false")].sum())
     types = TypeCounts(integral, numeric - integral, boolean, len(values) - numeric - boolean)
-    return Cells(missing, types, _numbers(words, is_number, places), None, values)
+    found = Texts(words, counts)
+    return Cells(missing, types, numbers[~np.isnan(numbers)], None, found)
+
+
+def _places(values: pa.DictionaryArray) -> NDArray[np.int32]:
+    places: NDArray[np.int32] = values.indices.to_numpy(zero_copy_only=False)
+    return places
+
+
+def _counts(values: pa.DictionaryArray) -> NDArray[np.int64]:
+    return np.bincount(_places(values), minlength=len(values.dictionary))
 
 
 def _matches(words: pa.StringArray, pattern: str) -> NDArray[np.bool_]:
@@ -116,12 +153,6 @@ def _matches(words: pa.StringArray, pattern: str) -> NDArray[np.bool_]:
     return found
 
 
-def _numbers(
-    words: pa.StringArray, is_number: NDArray[np.bool_], places: NDArray[np.int32]
-) -> NDArray[np.float64]:
-    if not is_number.any():
-        return _NO_NUMBERS
-    by_word = np.full(len(words), np.nan)
-    by_word[is_number] = words.filter(pa.array(is_number)).cast(pa.float64()).to_numpy()
-    numbers = by_word[places]
-    return numbers[is_number[places]]
+def _equals(words: pa.StringArray, word: str) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = pc.equal(words, word).to_numpy(zero_copy_only=False)
+    return found

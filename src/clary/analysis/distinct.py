@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clary.analysis.text_arrays import offsets_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TypeAlias
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     Hashes: TypeAlias = NDArray[np.uint64]
@@ -22,7 +26,8 @@ REGISTERS = 1 << _BITS
 _LONGEST_RUN = 64 - _BITS + 1
 _NO_HASHES = np.empty(0, dtype=np.uint64)
 _NO_REGISTERS = np.empty(0, dtype=np.uint8)
-_BYTES_AT_ONCE = 1 << 19
+_LONGEST_IN_WORDS = 1024
+_MASKS = np.array([(1 << 8 * used) - 1 for used in range(9)], dtype=np.uint64)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -126,31 +131,31 @@ def of_numbers(values: NDArray[np.float64] | NDArray[np.int64]) -> Hashes:
     return hashes
 
 
-def of_texts(offsets: NDArray[np.int64], data: NDArray[np.uint8]) -> Hashes:
-    """Hash texts by a multilinear function of their bytes.
-
-    Parameters
-    ----------
-    offsets
-        Where each text starts in ``data``, and where the last one ends; shape (texts + 1,).
-    data
-        UTF-8.
-    """
-    hashes = np.empty(len(offsets) - 1, dtype=np.uint64)
-    at = 0
-    while at < len(hashes):
-        reach = np.searchsorted(offsets, offsets[at] + _BYTES_AT_ONCE, "right") - 1
-        until = max(at + 1, int(reach))
-        hashes[at:until] = _linear(offsets[at : until + 1], data)
-        at = until
+def of_texts(texts: pa.StringArray) -> Hashes:
+    """Hash texts: their UTF-8 in words of 8 bytes, one after the other, and their length."""
+    offsets = offsets_of(texts)
+    lengths = np.diff(offsets)
+    order = np.argsort(-lengths, kind="stable")
+    hashes = mix(lengths.astype(np.uint64))
+    longest = int(lengths.max(initial=0))
+    if longest > _LONGEST_IN_WORDS:
+        for at in order[: int(np.count_nonzero(lengths > _LONGEST_IN_WORDS))]:
+            digest = hashlib.blake2b(texts[int(at)].as_buffer(), digest_size=8).digest()
+            hashes[at] = int.from_bytes(digest, "little")
+    words = _words(texts.buffers()[2])
+    is_short = order[int(np.count_nonzero(lengths > _LONGEST_IN_WORDS)) :]
+    for start in range(0, min(longest, _LONGEST_IN_WORDS), 8):
+        rest = lengths[is_short] - start
+        some = is_short[: int(np.count_nonzero(rest > 0))]
+        used = np.minimum(rest[: len(some)], 8).astype(np.uint64)
+        cells = words[offsets[some] + start] & _MASKS[used]
+        hashes[some] = mix(hashes[some] ^ cells)
     return hashes
 
 
-def _linear(offsets: NDArray[np.int64], data: NDArray[np.uint8]) -> Hashes:
-    starts, lengths = offsets[:-1], np.diff(offsets)
-    inside = np.arange(offsets[0], offsets[-1]) - np.repeat(starts, lengths)
-    factors = mix(np.arange(int(lengths.max(initial=0)), dtype=np.uint64)) | np.uint64(1)
-    cells = data[offsets[0] : offsets[-1]].astype(np.uint64) + np.uint64(1)
-    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(cells * factors[inside])))
-    at = offsets - offsets[0]
-    return mix(sums[at[1:]] - sums[at[:-1]])
+def _words(data: pa.Buffer | None) -> Hashes:
+    """Show the 8 bytes from each byte on as a little-endian word."""
+    padded = np.zeros((data.size if data else 0) + 8, np.uint8)
+    if data:
+        padded[: data.size] = np.frombuffer(data, np.uint8)
+    return np.ndarray((len(padded) - 7,), "<u8", padded.data, strides=(1,))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from clary.analysis.text_arrays import offsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,12 +67,17 @@ class Frequencies:
         every = [self, *others]
         error = sum(one.error for one in every)
         filled = [one for one in every if len(one.counts)]
-        if not filled:
-            return Frequencies(error=error)
+        if len(filled) < 2:
+            return replace(filled[0], error=error) if filled else Frequencies(error=error)
         counts = np.concatenate([one.counts for one in filled])
         if all(one.is_numeric for one in filled):
-            return of_numbers(np.concatenate([one.values for one in filled]), counts, error)
-        return of_texts(pa.concat_arrays([one.as_texts() for one in filled]), counts, error)
+            values, places = np.unique(
+                np.concatenate([one.values for one in filled]), return_inverse=True
+            )
+            return of_numbers(values, _summed(places, counts), error)
+        encoded = pa.concat_arrays([one.as_texts() for one in filled]).dictionary_encode()
+        places = encoded.indices.to_numpy(zero_copy_only=False)
+        return of_texts(encoded.dictionary, _summed(places, counts), error)
 
     def as_texts(self) -> pa.StringArray:
         """Give the values as an Arrow array of texts."""
@@ -87,30 +95,26 @@ def text_of(number: float) -> str:
 
 
 def of_numbers(values: NDArray[np.float64], counts: Counts, error: int = 0) -> Frequencies:
-    """Count numbers that stand with counts; repeats add up."""
-    found, places = np.unique(values, return_inverse=True)
-    if len(found) == len(values):
-        summed = np.empty_like(counts)
-        summed[places] = counts
-    else:
-        summed = np.bincount(places, counts, len(found)).astype(np.int64)
-    kept, summed, error = _most(summed, error)
-    return Frequencies(found[kept], summed, error)
+    """Keep the most frequent of different numbers."""
+    kept, counts, error = _most(counts, error)
+    return Frequencies(values[kept], counts, error)
 
 
 def of_texts(values: pa.StringArray, counts: Counts, error: int = 0) -> Frequencies:
-    """Count texts that stand with counts; repeats add up, those over 1 KiB stay unknown."""
-    encoded = values.dictionary_encode()
-    places = encoded.indices.to_numpy(zero_copy_only=False)
-    summed = np.bincount(places, counts, len(encoded.dictionary)).astype(np.int64)
-    found = encoded.dictionary
+    """Keep the most frequent of different texts; those over 1 KiB stay unknown."""
+    kept, most, error_of_most = _most(counts, error)
+    found = values.take(pa.array(kept))
     lengths = np.diff(offsets_of(found))
-    if len(lengths) and lengths.max() > _LONGEST_BYTES:
-        is_short = lengths <= _LONGEST_BYTES
-        error += int(summed[~is_short].max())
-        found, summed = found.filter(pa.array(is_short)), summed[is_short]
-    kept, summed, error = _most(summed, error)
-    return Frequencies(found.take(pa.array(kept)), summed, error)
+    if lengths.max(initial=0) <= _LONGEST_BYTES:
+        return Frequencies(found, most, error_of_most)
+    is_short = pc.less_equal(pc.binary_length(values), _LONGEST_BYTES)
+    is_long = ~is_short.to_numpy(zero_copy_only=False)
+    unknown = error + int(counts[is_long].max())
+    return of_texts(values.filter(is_short), counts[~is_long], unknown)
+
+
+def _summed(places: NDArray[np.int64], counts: Counts) -> Counts:
+    return np.bincount(places, counts, int(places.max()) + 1).astype(np.int64)
 
 
 def _most(counts: Counts, error: int) -> tuple[NDArray[np.int64], Counts, int]:
@@ -121,10 +125,3 @@ def _most(counts: Counts, error: int) -> tuple[NDArray[np.int64], Counts, int]:
         error += left_out
     order = np.argsort(-counts, kind="stable")[: int(np.count_nonzero(counts > 0))]
     return order, counts[order], error
-
-
-def offsets_of(texts: pa.StringArray) -> NDArray[np.int64]:
-    """Give where each text starts in the array's data, and where the last one ends."""
-    width = np.int64 if pa.types.is_large_string(texts.type) else np.int32
-    offsets = np.frombuffer(texts.buffers()[1] or b"\0" * 8, dtype=width)
-    return offsets[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from clary.analysis import distinct, frequencies, moments
-from clary.analysis.cells import Cells, cells
+from clary.analysis.cells import Cells, Texts, cells
 from clary.analysis.distinct import Distinct
 from clary.analysis.frequencies import Frequencies
 from clary.analysis.kll import Kll, Mode
@@ -21,6 +19,7 @@ from clary.analysis.profiles import ColumnProfile, Profile, TypeCounts
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from clary.analysis.tables import Table
@@ -105,13 +104,10 @@ class _Column:
         self.distinct = self.distinct.add(distinct.of_numbers(hashed))
         self.frequencies = self.frequencies.merge([frequencies.of_numbers(values, counts)])
 
-    def _count_texts(self, texts: pa.Array) -> None:
-        counted = pc.value_counts(texts)
-        values, counts = counted.field(0), counted.field(1).to_numpy(zero_copy_only=False)
-        data: Any = np.frombuffer(values.buffers()[2] or b"", np.uint8)
-        hashes = distinct.of_texts(frequencies.offsets_of(values), data)
-        self.distinct = self.distinct.add(hashes)
-        self.frequencies = self.frequencies.merge([frequencies.of_texts(values, counts)])
+    def _count_texts(self, texts: Texts) -> None:
+        self.distinct = self.distinct.add(distinct.of_texts(texts.words))
+        counted = frequencies.of_texts(texts.words, texts.counts)
+        self.frequencies = self.frequencies.merge([counted])
 
 
 def _runs(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
