@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from clary.analysis.kll import Kll
     from clary.analysis.profiles import ColumnProfile, Profile
-    from clary.analysis.statistics import Feature, Statistics
 
     Floats: TypeAlias = NDArray[np.float64]
 
@@ -162,19 +161,3 @@ def of_profile(profile: Profile) -> dict[str, Sample]:
     """Take the distributions of a table's columns that have values."""
     found = {column.name: of_column(column) for column in profile.columns}
     return {name: sample for name, sample in found.items() if sample is not None}
-
-
-def of_statistics(document: Statistics) -> dict[str, Sample]:
-    """Take the distributions of a baseline from its statistics.json, whoever wrote it."""
-    found = {feature.name: _of_feature(feature) for feature in document.features}
-    return {name: sample for name, sample in found.items() if sample is not None and sample.rows}
-
-
-def _of_feature(feature: Feature) -> Sample | None:
-    sketch = feature.sketch()
-    if sketch is not None:
-        return of_sketch(sketch)
-    known = feature.categories()
-    if known is None:
-        return None
-    return Categories(known, max(0, feature.common.num_present - sum(known.values())))

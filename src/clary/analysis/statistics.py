@@ -149,11 +149,18 @@ class Dataset(msgspec.Struct, frozen=True):
 
 
 class Statistics(msgspec.Struct, frozen=True):
-    """The document."""
+    """The document.
+
+    Parameters
+    ----------
+    clary
+        What ``baselines`` keeps in it for clary's own checks; other readers ignore it.
+    """
 
     version: float
     dataset: Dataset
     features: tuple[Feature, ...]
+    clary: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def by_name(self) -> dict[str, Feature]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clary.analysis import checks, constraints, samples, statistics, suggestions, violations
+from clary.analysis import baselines, checks, constraints, statistics, suggestions, violations
 from clary.analysis.profiling import profile
 from clary.analysis.tables import open_table
 from clary.kernel.errors import InvalidInput
@@ -40,7 +40,7 @@ def run(settings: Settings, ml: Path) -> tuple[Violation, ...]:
         suggested = suggestions.suggest(
             seen, categorical_drift_method=settings.categorical_drift_method
         )
-        (output / "statistics.json").write_bytes(statistics.write(statistics.statistics(seen)))
+        (output / "statistics.json").write_bytes(statistics.write(baselines.baseline(seen)))
         (output / "constraints.json").write_bytes(constraints.write(suggested))
         return ()
     seen = checks.named(seen, required)
@@ -70,7 +70,7 @@ def _check(
     baseline = {}
     if settings.baseline_statistics:
         document = statistics.read(_document(settings.baseline_statistics, ml))
-        baseline = samples.of_statistics(document)
+        baseline = baselines.samples_of(document)
     return checks.check(seen, required, baseline, is_deequ=settings.sketch_mode == "deequ")
 
 
