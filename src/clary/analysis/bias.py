@@ -163,12 +163,19 @@ class _Measurement:
         """Say which predictions are positive: those like positive labels, or high scores."""
         column = self._columns[self._question.prediction]
         positive = self._question.positive
-        if not label.is_continuous and column.kind == "fraction":
+        if not label.is_continuous and column.kind == "fraction" and not self._is_whole(column):
             above = f"({column.cell}) > {self._question.threshold!r}::DOUBLE"
             is_inverted = all(str(one).lower() in {"0", "0.0", "false"} for one in positive)
             return Choice(f"NOT ({above})" if is_inverted else above, self._label.title)
         alike = Column(column.name, column.kind, label.is_continuous, column.greatest)
         return choose(alike, positive, field="label_values_or_threshold")
+
+    def _is_whole(self, column: Column) -> bool:
+        """Say whether all of a column's numbers are whole: labels, not scores."""
+        row = self._connection.execute(
+            f"SELECT bool_and(({column.cell}) = floor({column.cell})) FROM {self._table}"
+        ).fetchone()
+        return bool(row and row[0])
 
     def _facet(
         self, facet: Facet, wanted: Mapping[Stage, Sequence[str]]

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from clary.analysis import bias_report
 from clary.analysis.bias import Facet, Question, analyze
 from clary.kernel.codec import from_json
-from clary.kernel.errors import ClaryError, InvalidInput, NotFound
+from clary.kernel.errors import ClaryError, InvalidInput, NotFound, NotSupported
 from clary.monitoring.programs import clarify_config
-from clary.monitoring.programs.clarify_dataset import TABLE, opened
+from clary.monitoring.programs.clarify_dataset import opened
+from clary.monitoring.programs.clarify_joins import complete, predicted
 
 if TYPE_CHECKING:
     from clary.monitoring.programs.clarify_config import AnalysisConfig
@@ -38,11 +39,16 @@ def run(ml: Path) -> str:
     config = clarify_config.read(_document(ml / "processing/input/config"))
     output = ml / "processing/output"
     output.mkdir(parents=True, exist_ok=True)
-    with opened(ml / "processing/input/data", config) as dataset:
-        methods = config.methods
-        made = bias_report.Analysis()
+    methods = config.methods
+    if methods.shap or methods.pdp:
+        raise NotSupported("methods.shap and methods.pdp are not offered yet")
+    made = bias_report.Analysis()
+    with opened(ml / "processing/input/data", config) as data:
+        dataset = complete(data, config)
+        if methods.post_training_bias and not dataset.prediction:
+            dataset = predicted(dataset, config)
         if methods.pre_training_bias or methods.post_training_bias:
-            made = analyze(dataset.connection, TABLE, question(config, dataset))
+            made = analyze(dataset.connection, dataset.table, question(config, dataset))
     (output / bias_report.FILE).write_bytes(bias_report.write(made))
     return "Completed: Job completed successfully."
 

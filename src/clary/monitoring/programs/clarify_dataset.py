@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ from clary.kernel.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from duckdb import DuckDBPyConnection
 
@@ -32,18 +32,25 @@ _MOST_JSON_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A table named ``dataset``.
+    """A table and what its columns are for.
 
     Parameters
     ----------
+    table
+        SQL that stands for it after FROM.
     columns
         All of them, in the order of the data.
+    added
+        Those of them that come from elsewhere than the dataset's own files.
     label, prediction, group, join
         Which of them have a part in the analysis; empty: there is none.
     """
 
     connection: DuckDBPyConnection
+    scratch: Path
+    table: str
     columns: Sequence[str]
+    added: Sequence[str] = ()
     label: str = ""
     prediction: str = ""
     group: str = ""
@@ -55,7 +62,7 @@ class Dataset:
 
     def features(self, excluded: Iterable[str] = ()) -> Sequence[str]:
         """Name the columns that a model gets: all but label, prediction, join and excluded."""
-        apart = {self.label, self.prediction, self.join, *excluded}
+        apart = {self.label, self.prediction, self.join, *self.added, *excluded}
         return [one for one in self.columns if one not in apart]
 
 
@@ -102,7 +109,7 @@ def opened(folder: Path, config: AnalysisConfig) -> Iterator[Dataset]:
         except duckdb.Error as error:
             problem = str(error).strip().split("\n\n")[0][:600]
             raise InvalidInput("dataset", problem) from error
-        yield _named(connection, config)
+        yield _named(connection, config, Path(scratch))
 
 
 @contextmanager
@@ -135,8 +142,9 @@ def _load(
         headers = flatten(files, config, flat, lines=lines)
         load_csv(connection, TABLE, [flat], headers, ())
         return
-    wanted = [config.label, config.predicted_label, config.group_variable]
-    wanted += [one.name_or_index for one in config.facet]
+    wanted = [config.label, config.group_variable]
+    wanted += [] if config.predicted_label_dataset_uri else [config.predicted_label]
+    wanted += [] if config.facet_dataset_uri else [one.name_or_index for one in config.facet]
     named = [one for one in wanted if isinstance(one, str)]
     load_csv(connection, TABLE, [str(one) for one in files], config.headers, named)
 
@@ -301,7 +309,7 @@ def names_of(connection: DuckDBPyConnection, table: str) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def _named(connection: DuckDBPyConnection, config: AnalysisConfig) -> Dataset:
+def _named(connection: DuckDBPyConnection, config: AnalysisConfig, scratch: Path) -> Dataset:
     columns = names_of(connection, TABLE)
     by_path = "json" in config.dataset_type.lower() and bool(config.features)
     if by_path:
@@ -311,14 +319,18 @@ def _named(connection: DuckDBPyConnection, config: AnalysisConfig) -> Dataset:
         prediction = tail[-1] if config.predicted_label is not None else ""
     else:
         label = _maybe(columns, config.label, "label")
-        prediction = _maybe(columns, config.predicted_label, "predicted_label")
+        elsewhere = bool(config.predicted_label_dataset_uri)
+        here = None if elsewhere else config.predicted_label
+        prediction = _maybe(columns, here, "predicted_label")
     return Dataset(
         connection,
+        scratch,
+        TABLE,
         columns,
-        label,
-        prediction,
-        _maybe(columns, config.group_variable, "group_variable"),
-        _maybe(columns, config.joinsource_name_or_index, "joinsource_name_or_index"),
+        label=label,
+        prediction=prediction,
+        group=_maybe(columns, config.group_variable, "group_variable"),
+        join=_maybe(columns, config.joinsource_name_or_index, "joinsource_name_or_index"),
     )
 
 

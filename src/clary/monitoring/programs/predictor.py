@@ -23,6 +23,7 @@ from clary.monitoring.programs.model_requests import Exchange, find
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
     from types import FrameType
 
     from clary.monitoring.programs.clarify_config import Predictor
@@ -215,6 +216,41 @@ def _ending_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def download(uri: str, folder: Path) -> Sequence[Path]:
+    """Copy the objects of an S3 prefix into a folder, which is made; return the files in order.
+
+    Raises
+    ------
+    InvalidInput
+        It is no S3 URI, or there is nothing.
+    ClaryError
+        It cannot be read; says why.
+    """
+    scheme, _, rest = uri.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise InvalidInput(
+            "uri", f"{uri!r} names nothing that can be read", legal="s3://bucket/key"
+        )
+    folder.mkdir(parents=True)
+    s3, found = _client("s3"), []
+    try:
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        keys = [one["Key"] for page in pages for one in page.get("Contents", ())]
+        for number, key in enumerate(key for key in keys if not key.endswith("/")):
+            file = folder / f"{number:06}"
+            with file.open("wb") as target:
+                body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+                for part in body.iter_chunks(1 << 20):
+                    target.write(part)
+            found.append(file)
+    except (BotoCoreError, ClientError) as error:
+        raise ClaryError(f"{uri} cannot be read: {error}") from error
+    if not found:
+        raise InvalidInput("uri", f"there is nothing at {uri}")
+    return found
 
 
 def _client(service: str) -> Any:
