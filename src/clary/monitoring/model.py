@@ -81,7 +81,9 @@ class Execution(Struct, frozen=True, omit_defaults=True):
     scheduled_at
         The moment it is the execution of.
     start, end
-        What it looks at: from ``start`` on, before ``end``; None: as the input's offsets say.
+        What it looks at: from ``start`` on, before ``end``.
+    fixed
+        That was chosen, and the input's offsets do not move it.
     config
         The job definition that the schedule brings; empty: it names one.
     job
@@ -104,6 +106,7 @@ class Execution(Struct, frozen=True, omit_defaults=True):
     endpoint: str = ""
     start: datetime | None = None
     end: datetime | None = None
+    fixed: bool = False
     config: dict[str, Any] = {}
     job: Ref | None = None
     output: str = ""
