@@ -27,7 +27,7 @@ def run(ml: Path) -> str:
     given = dict(os.environ)
     analysis = given.get("analysis_type") or "DATA_QUALITY"
     if analysis == "MODEL_QUALITY":
-        found = model_quality.run(given)
+        found = model_quality.run(given, ml)
     elif analysis == "DATA_QUALITY":
         found = data_quality.run(settings.read(given), ml)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,18 +17,22 @@ from clary.analysis.quality_constraints import (
 )
 from clary.analysis.violations import Violations
 from clary.kernel import clock
-from clary.kernel.codec import build
-from clary.monitoring.programs.model_quality_data import Settings, read
+from clary.kernel.errors import InvalidInput
+from clary.monitoring.programs.model_quality_data import read, read_settings
+from clary.monitoring.programs.settings import placed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from clary.analysis.quality import Quality
     from clary.analysis.violations import Violation
-    from clary.monitoring.programs.model_quality_data import Data
+    from clary.monitoring.programs.model_quality_data import Data, Settings
+
+_MOST_BYTES = 64 << 20
 
 
-def run(environment: Mapping[str, str]) -> tuple[Violation, ...]:
+def run(environment: Mapping[str, str], ml: Path) -> tuple[Violation, ...]:
     """Measure what the environment names, and write its documents to the output path.
 
     ``statistics.json`` always; ``constraints.json`` of a data set; ``constraint_violations.json``
@@ -40,15 +43,14 @@ def run(environment: Mapping[str, str]) -> tuple[Violation, ...]:
     InvalidInput
         Settings or files are not legal.
     """
-    given = {name: value for name, value in environment.items() if value}
-    settings = build(Settings, given)
-    data = read(settings)
-    quality = _measured(settings, data)
-    output = Path(settings.output_path)
+    given = read_settings(environment)
+    data = read(given, ml)
+    quality = _measured(given, data)
+    output = placed(given.output_path, ml)
     output.mkdir(parents=True, exist_ok=True)
     found: tuple[Violation, ...] = ()
-    if settings.baseline_constraints:
-        found, quality = _checked(settings, quality)
+    if given.baseline_constraints:
+        found, quality = _checked(placed(given.baseline_constraints, ml), quality)
         (output / "constraint_violations.json").write_bytes(
             documents.write(Violations(violations=found))
         )
@@ -58,19 +60,20 @@ def run(environment: Mapping[str, str]) -> tuple[Violation, ...]:
     return found
 
 
-def _measured(settings: Settings, data: Data) -> Quality:
-    threshold = settings.probability_threshold_attribute
+def _measured(given: Settings, data: Data) -> Quality:
+    threshold = given.probability_threshold_attribute
     at = f"{clock.now():%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
     quality = measure(
-        settings.problem, data.labelled.outcomes(), threshold=threshold, evaluated_at=at
+        given.problem_type, data.labelled.outcomes(), threshold=threshold, evaluated_at=at
     )
     if not data.merged:
         return quality
     return replace(quality, extra={**quality.extra, "merged": data.merged})
 
 
-def _checked(settings: Settings, quality: Quality) -> tuple[tuple[Violation, ...], Quality]:
-    file = Path(settings.baseline_constraints)
+def _checked(file: Path, quality: Quality) -> tuple[tuple[Violation, ...], Quality]:
+    if not file.is_file() or file.stat().st_size > _MOST_BYTES:
+        raise InvalidInput("baseline_constraints", f"{file} is no file of at most 64 MiB")
     constraints = read_quality_constraints(file.read_bytes(), field=file.name)
     found = tuple(broken(quality, constraints))
     if reasons := unchecked(quality, constraints):

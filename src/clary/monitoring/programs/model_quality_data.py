@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -15,66 +14,78 @@ from clary.analysis.batch_answers import batch_answers
 from clary.analysis.captures import Faults, Window, captures
 from clary.analysis.ground_truth import Labels, read_labels
 from clary.analysis.outcomes import Outcomes
+from clary.analysis.quality import Problem  # noqa: TC001 - msgspec reads it
 from clary.analysis.tables import name, open_table
-from clary.kernel.codec import build, from_json
+from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput
+from clary.monitoring.programs import settings
+from clary.monitoring.programs.settings import DatasetFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from clary.analysis.attributes import Attribute
     from clary.analysis.captures import Capture, Line
     from clary.analysis.payloads import Payload
-    from clary.analysis.quality import Problem
-    from clary.analysis.sources import Format
     from clary.analysis.tables import Table
 
 GROUND_TRUTH = "/opt/ml/processing/input/groundtruth"
-_FORMATS: dict[str, Format] = {"csv": "csv", "json": "json", "parquet": "parquet"}
-_CAPTURES = "sagemakercapturejson"
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(settings.Settings, frozen=True, kw_only=True):
     """The environment of a job of model quality, as the SDK and schedules write it.
 
     Parameters
     ----------
-    dataset_source, output_path
-        Folders or files of the job.
-    dataset_format
-        JSON: ``{"csv": {"header": true}}``, ``{"json": {"lines": true}}``, ``{"parquet": {}}`` or
-        ``{"sagemakerCaptureJson": {}}``; what it is not told is seen from the files.
+    inference_attribute, probability_attribute, ground_truth_attribute
+        Where in a row the answer, its probability and the label stand.
+    probability_threshold_attribute
+        A row is positive whose probability is above it.
     ground_truth_source
         The folder of labels to merge with what was captured.
-    baseline_constraints
-        Bounds to hold the metrics against; without, bounds are suggested.
-    start_time, end_time
-        Only what was answered between them is measured; ISO 8601.
     """
 
-    problem_type: Literal["Regression", "BinaryClassification", "MulticlassClassification"]
-    dataset_source: str
-    output_path: str
-    dataset_format: str = "{}"
+    problem_type: Problem
     inference_attribute: str = ""
     probability_attribute: str = ""
     ground_truth_attribute: str = ""
     probability_threshold_attribute: float = 0.5
     ground_truth_source: str = GROUND_TRUTH
-    baseline_constraints: str = ""
-    start_time: datetime | None = None
-    end_time: datetime | None = None
-    publish_cloudwatch_metrics: str = "Disabled"
 
     @property
-    def problem(self) -> Problem:
-        """The kind of problem."""
-        return self.problem_type
+    def window(self) -> Window | None:
+        """The span of time whose answers are measured; None for all."""
+        start, end = _moment(self.start_time), _moment(self.end_time)
+        return Window(start, end) if start or end else None
 
     def place(self, which: str) -> Attribute | None:
         """Read one of the attributes; None where it is not given."""
         text: str = getattr(self, which)
         return attribute(text, field=which) if text else None
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read the environment; empty values as if they were not there.
+
+    Raises
+    ------
+    InvalidInput
+        A variable is missing or has no legal value.
+    """
+    known = {one.name for one in msgspec.structs.fields(Settings)}
+    given = {name: value for name, value in environment.items() if name in known and value}
+    return build(Settings, given, field="environment")
+
+
+def _moment(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput("environment", f"{text!r} is no time", legal="ISO 8601") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -111,7 +122,7 @@ class Data:
     merged: dict[str, Any] = field(default_factory=dict)
 
 
-def read(settings: Settings) -> Data:
+def read(given: Settings, ml: Path) -> Data:
     """Read what is to be measured.
 
     Raises
@@ -120,30 +131,21 @@ def read(settings: Settings) -> Data:
         Settings are not legal, or a data set cannot be read; lines of captures that cannot are
         counted and named instead.
     """
-    kind, options = _format(settings.dataset_format)
-    truth = Path(settings.ground_truth_source)
-    if kind == _CAPTURES or truth.is_dir():
-        is_batch = bool(kind) and kind != _CAPTURES
-        return _live(settings, truth, is_batch=is_batch, has_header=options.get("header", False))
-    return _dataset(settings, kind, has_header=options.get("header", True))
+    truth = settings.placed(given.ground_truth_source, ml)
+    source = settings.placed(given.dataset_source, ml)
+    shape = given.format
+    if (shape and shape.format == "capture") or truth.is_dir():
+        return _live(given, source, truth)
+    return _dataset(given, source)
 
 
-def _format(text: str) -> tuple[str, dict[str, bool]]:
-    """Read a dataset format: its lower-case name, and its switches by lower-case name."""
-    document = build(dict[str, dict[str, Any]], from_json(text or "{}", field="dataset_format"))
-    kind, options = next(iter(document.items()), ("", {}))
-    if kind and kind.lower() not in (*_FORMATS, _CAPTURES):
-        legal = "csv, json, parquet, sagemakerCaptureJson"
-        raise InvalidInput("dataset_format", f"{kind!r} is no format", legal=legal)
-    return kind.lower(), {one.lower(): value for one, value in options.items()}
-
-
-def _dataset(settings: Settings, kind: str, *, has_header: bool) -> Data:
-    places = {which: settings.place(which) for which in _WHICH}
+def _dataset(given: Settings, source: Path) -> Data:
+    places = {which: given.place(which) for which in _WHICH}
     if places["ground_truth_attribute"] is None:
         raise InvalidInput("ground_truth_attribute", "is missing; it names the column of labels")
+    shape = given.format or DatasetFormat("csv")
     answers = Answers()
-    with open_table(settings.dataset_source, format=_FORMATS.get(kind), header=has_header) as table:
+    with open_table(source, format=shape.format, header=shape.header) as table:
         chosen = {which: _column(table, place, which) for which, place in places.items() if place}
         for which, column in chosen.items():
             setattr(answers, _WHICH[which], _values(table, column))
@@ -175,16 +177,15 @@ def _values(table: Table, column: str) -> Any:
     return found
 
 
-def _live(settings: Settings, truth: Path, *, is_batch: bool, has_header: bool) -> Data:
-    faults = Faults()
+def _live(given: Settings, source: Path, truth: Path) -> Data:
+    faults, shape = Faults(), given.format
     labels = read_labels(truth, faults) if truth.is_dir() else Labels()
-    source, window = Path(settings.dataset_source), _window(settings)
     lines: Iterator[Line] = (
-        batch_answers(source, faults, has_header=has_header)
-        if is_batch
-        else captures(source, faults, window=window)
+        captures(source, faults, window=given.window)
+        if shape is None or shape.format == "capture"
+        else batch_answers(source, faults, has_header=shape.header)
     )
-    data, reader = Data(is_live=True), _Reader(settings)
+    data, reader = Data(is_live=True), _Reader(given)
     requests = 0
     for line, label in labels.of(lines):
         requests += 1
@@ -208,10 +209,10 @@ def _live(settings: Settings, truth: Path, *, is_batch: bool, has_header: bool) 
 class _Reader:
     """Takes the values of each row out of requests."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._inference = settings.place("inference_attribute")
-        self._probability = settings.place("probability_attribute")
-        self._truth = settings.place("ground_truth_attribute")
+    def __init__(self, given: Settings) -> None:
+        self._inference = given.place("inference_attribute")
+        self._probability = given.place("probability_attribute")
+        self._truth = given.place("ground_truth_attribute")
         self._reads_predictions = bool(self._inference) or self._probability is None
 
     def add(self, data: Data, capture: Capture, label: Payload | None) -> None:
@@ -248,12 +249,3 @@ def _labels(label: Payload, place: Attribute | None) -> list[Any]:
     if place is not None and isinstance(whole, dict) and place.find(whole) is not MISSING:
         return label.values(place)
     return label.values(None)
-
-
-def _window(settings: Settings) -> Window | None:
-    start, end = _utc(settings.start_time), _utc(settings.end_time)
-    return Window(start, end) if start or end else None
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
