@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xgboost
 
-SDK = Path(__file__).parent / "sdk"
+PROGRAM = Path(__file__).parent / "sdk/bias.py"
 EXAMPLES = Path(__file__).parents[3] / "shared/examples/monitoring"
+REGISTRY = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
 
 
-def test_before_training(sdk):
+def measured(done):
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+    return json.loads(lines["ANALYSIS"]), lines
+
+
+def test_of_data(sdk):
     data = EXAMPLES / "pipeline__clarify_check_step__dataset.csv"
     if not data.exists():
         pytest.skip("needs the recorded examples")
-    done = sdk(str(SDK / "bias.py"), str(data))
-    assert done.returncode == 0, done.stdout + done.stderr
-    said = [one for one in done.stdout.splitlines() if one.startswith("ANALYSIS ")]
-    found = json.loads(said[0].removeprefix("ANALYSIS "))
+    found, _ = measured(sdk(PROGRAM, "data", str(data), "Label,F1,F2,F3,F4"))
     recorded = EXAMPLES / "pipeline__clarify_check_step__data_bias__good_cases__analysis.json"
     wanted = json.loads(recorded.read_text("utf-8"))["pre_training_bias_metrics"]
     ours = found["pre_training_bias_metrics"]
@@ -28,3 +36,41 @@ def test_before_training(sdk):
     for metric, theirs in zip(facet["metrics"], wanted["facets"]["F1"][0]["metrics"], strict=True):
         assert (metric["name"], metric["description"]) == (theirs["name"], theirs["description"])
         assert metric["value"] == pytest.approx(theirs["value"], abs=1e-6)
+
+
+def test_of_a_models_predictions(home, sdk, tmp_path):
+    draw = np.random.default_rng(7)
+    features = draw.random((400, 2))
+    labels = (features[:, 0] + draw.normal(scale=0.3, size=400) > 0.5).astype(int)
+    booster = xgboost.train(
+        {"objective": "binary:logistic", "max_depth": 2, "nthread": 1},
+        xgboost.DMatrix(features, labels),
+        5,
+    )
+    booster.save_model(tmp_path / "xgboost-model.ubj")
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        tar.add(tmp_path / "xgboost-model.ubj", "xgboost-model")
+    s3, sagemaker = home.client("s3"), home.client("sagemaker")
+    s3.create_bucket(Bucket="models")
+    s3.put_object(Bucket="models", Key="model.tar.gz", Body=archive.getvalue())
+    sagemaker.create_model(
+        ModelName="scorer",
+        ExecutionRoleArn="arn:aws:iam::123456789012:role/ClaryRole",
+        PrimaryContainer={
+            "Image": f"{REGISTRY}/sagemaker-xgboost:1.7-1",
+            "ModelDataUrl": "s3://models/model.tar.gz",
+        },
+    )
+    rows = np.column_stack([labels, features])
+    np.savetxt(tmp_path / "rows.csv", rows, delimiter=",", fmt=["%d", "%.17g", "%.17g"])
+    said, lines = measured(sdk(PROGRAM, "model", str(tmp_path / "rows.csv"), "Label,F1,F2"))
+    assert lines["CONSTRAINTS"].endswith("/bias/model/out/analysis.json")
+    assert lines["LEFT"] == "[] []"
+    (facet,) = said["post_training_bias_metrics"]["facets"]["F1"]
+    values = {one["name"]: one["value"] for one in facet["metrics"]}
+    scores = booster.predict(xgboost.DMatrix(features)) > 0.4
+    sensitive = features[:, 0] > 0.5
+    assert values["DPPL"] == pytest.approx(scores[~sensitive].mean() - scores[sensitive].mean())
+    assert len(values) == 13
+    assert None not in values.values()
