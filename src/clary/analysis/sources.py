@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from clary.analysis import json_rows
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,8 +17,12 @@ _BY_ENDING: dict[str, Format] = {
     ".csv": "csv",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
 }
 _COMPRESSED = (".gz", ".zst")
+_LOOKED_AT = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,19 @@ def find(source: str | Path | Sequence[str | Path], format: Format | None) -> So
     InvalidInput
         There are none, or their format is not known.
     """
-    listed = [source] if isinstance(source, (str, Path)) else list(source)
-    files = tuple(file for one in listed for file in _files(Path(one)))
-    if not files:
-        raise InvalidInput("source", f"no files in {', '.join(map(str, listed))}")
+    listed = [Path(source)] if isinstance(source, str | Path) else list(map(Path, source))
     if format is not None and format not in get_args(Format):
         raise InvalidInput("format", f"{format!r}", legal=", ".join(get_args(Format)))
+    if format == "delta" or (not format and len(listed) == 1 and _is_delta(listed[0])):
+        return Source("delta", tuple(listed))
+    files = tuple(file for one in listed for file in _files(one))
+    if not files:
+        raise InvalidInput("source", f"no files in {', '.join(map(str, listed))}")
     return Source(format or _format(files[0]), files)
+
+
+def _is_delta(folder: Path) -> bool:
+    return (folder / "_delta_log").is_dir()
 
 
 def _files(path: Path) -> list[Path]:
@@ -51,18 +61,25 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise InvalidInput("source", f"{path} does not exist")
-    return sorted(
-        one for one in path.rglob("*") if one.is_file() and not one.name.startswith((".", "_"))
-    )
+    return sorted(one for one in path.rglob("*") if one.is_file() and _is_data(one, path))
+
+
+def _is_data(file: Path, folder: Path) -> bool:
+    parts = file.relative_to(folder).parts
+    return not any(part.startswith((".", "_")) for part in parts)
 
 
 def _format(file: Path) -> Format:
-    ending = file.suffix if file.suffix not in _COMPRESSED else file.with_suffix("").suffix
-    if ending in _BY_ENDING:
-        return _BY_ENDING[ending]
-    with file.open("rb") as opened:
-        start = opened.read(4)
-    if start[:2] == b"\x1f\x8b":
-        with gzip.open(file) as opened:
-            start = opened.read(4)
-    return "parquet" if start == b"PAR1" else "csv"
+    ending = file.with_suffix("").suffix if file.suffix in _COMPRESSED else file.suffix
+    start = _start(file)
+    found = _BY_ENDING.get(ending.lower())
+    if found is None and start.startswith(b"PAR1"):
+        return "parquet"
+    if found == "json" or (found is None and start.lstrip()[:1] in (b"{", b"[")):
+        return "capture" if b'"captureData"' in start.partition(b"\n")[0] else "json"
+    return found or "csv"
+
+
+def _start(file: Path) -> bytes:
+    with json_rows.opened(file) as reading:
+        return reading.read(_LOOKED_AT)

@@ -7,53 +7,82 @@ final.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
+import pyarrow as pa
 
-from clary.analysis import delimited, sources
+from clary.analysis import captured_rows, columnar, delimited, json_rows, sources
+from clary.analysis.captured_rows import SIDES
+from clary.analysis.captures import Faults
+from clary.analysis.captures import captures as read_captures
+from clary.analysis.spool import Spool
 from clary.kernel.errors import InvalidInput, LimitExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
-    import pyarrow as pa
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
+    from pyarrow.dataset import Dataset
 
+    from clary.analysis.captures import Window
     from clary.analysis.sources import Format
 
 ROWS_A_BATCH = 122_880
 _MEMORY = "512MiB"
 _THREADS = 2
-_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
-_AS_THEY_ARE = ("BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR")
 
 
-class Table:
-    """A data set that DuckDB reads; use it as a context manager, or ``close`` it.
+Batches = Callable[[Sequence[str], int], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """How the values of a data set are read.
 
     Parameters
     ----------
-    connection
-        Has the view ``cells``.
+    view
+        The query that reads them, or what DuckDB scans as ``scanned``.
+    batches
+        Reads columns in batches of so many rows; None asks DuckDB.
     is_text
-        Whether every column of that view is a text which stands as it stood in the file.
+        Whether all values are texts, as they stand in the files.
     """
 
-    def __init__(
-        self, connection: DuckDBPyConnection, *, is_text: bool, closing: ExitStack
-    ) -> None:
-        self._connection = connection
-        self._is_text = is_text
-        self._closing = closing
+    view: str = "SELECT * FROM scanned"
+    scanned: Dataset | None = None
+    batches: Batches | None = None
+    is_text: bool = False
+
+
+class Table:
+    """A data set; use it as a context manager, or ``close`` it.
+
+    ``faults`` counts captured requests that could not be read and names the first twenty.
+    """
+
+    def __init__(self, cells: _Cells, closing: ExitStack, faults: Faults) -> None:
+        self.faults = faults
+        self._cells = cells
         self._typed: DuckDBPyRelation | None = None
         self._rows: int | None = None
         with _reading():
-            described = connection.execute("DESCRIBE cells").fetchall()
+            self._connection = closing.enter_context(_connect(closing))
+            self._connection.execute("SET TimeZone = 'UTC'")
+            self._connection.execute("SET python_enable_replacements = false")
+            if cells.scanned is not None:
+                self._connection.register("scanned", cells.scanned)
+            self._connection.execute(f"CREATE TEMP VIEW cells AS {cells.view}")
+            described = self._connection.execute("DESCRIBE cells").fetchall()
         self._types = {row[0]: row[1] for row in described}
+        self._closing = closing.pop_all()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -87,23 +116,26 @@ class Table:
         return self._connection.sql(text)
 
     def batches(self, rows: int = ROWS_A_BATCH) -> Iterator[pa.RecordBatch]:
-        """Give all rows in order, as Arrow batches of int64, double, bool and string columns.
+        """Give all rows in order, as Arrow batches of at most so many.
 
-        Texts of a CSV file stay texts.
+        Values of CSV, JSON and captures are texts as they stand there; texts of Parquet and Delta
+        are dictionaries.
 
         Raises
         ------
         InvalidInput
             A file cannot be read; names it, and the line and column where they are known.
         """
-        chosen = ", ".join(_plain(name, kind) for name, kind in self._types.items())
+        read = self._cells.batches or self._asked
         with _reading():
-            reader = self._connection.sql(f"SELECT {chosen} FROM cells").to_arrow_reader(rows)
-            yield from reader
+            yield from read(self.columns, rows)
+
+    def _asked(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        chosen = ", ".join(map(name, columns))
+        yield from self._connection.sql(f"SELECT {chosen} FROM cells").to_arrow_reader(rows)
 
     def close(self) -> None:
         """Let go of files and memory."""
-        self._connection.close()
         self._closing.close()
 
     def __enter__(self) -> Self:
@@ -118,7 +150,7 @@ class Table:
         self.close()
 
     def _casts(self) -> str:
-        if not self._is_text:
+        if not self._cells.is_text:
             return "*"
         tests = ", ".join(map(_tests, self._types))
         found = self._connection.execute(f"SELECT {tests} FROM cells").fetchone() or ()
@@ -130,37 +162,63 @@ def open_table(
     *,
     format: Format | None = None,  # noqa: A002 the word of the field
     header: bool = True,
+    captures: Collection[str] = SIDES,
+    window: Window | None = None,
 ) -> Table:
     """Open a data set.
 
     Parameters
     ----------
     source
-        A file, a folder of files, or some files: CSV, JSON lines, Parquet, each also compressed.
+        A file, a folder of files, or some files of one format: CSV, JSON (an object a line, or a
+        list of them; what is nested gets names joined by dots), Parquet, a Delta table, captured
+        requests. CSV and JSON may be compressed by gzip or zstandard.
     format
         Told from the names and beginnings of the files where it is not given.
     header
         Whether the first line of a CSV file names the columns; else they are ``_c0``, ``_c1``, ….
+    captures
+        Which sides of captured requests become columns; answers come first.
+    window
+        Of which time captured requests are read; all by default.
 
     Raises
     ------
     InvalidInput
-        There is nothing to read, or it cannot be read as what it should be.
+        There is nothing to read, or it cannot be read as what it should be; names file and line.
+    LimitExceeded
+        A line, a list or the number of columns is beyond what is read.
     """
     found = sources.find(source, format)
+    faults = Faults()
     with ExitStack() as closing:
-        folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="table-"))
-        connection = _connect(folder)
         if found.format == "csv":
-            select, is_text = delimited.select(found.files, has_header=header), True
+            cells = _Cells(delimited.select(found.files, has_header=header), is_text=True)
+        elif found.format == "parquet":
+            listed = texts(found.files)
+            view = f"SELECT * FROM read_parquet([{listed}], union_by_name = true)"
+            cells = _Cells(view, batches=partial(columnar.parquet_batches, found.files))
+        elif found.format == "delta":
+            cells = _scanned(columnar.delta(found.files[0]))
+        elif found.format == "json":
+            spool = _spool(closing)
+            spool.add(json_rows.rows(found.files))
+            cells = _scanned(spool.rows(), is_text=True)
         else:
-            select, is_text = (
-                f"SELECT * FROM read_parquet([{texts(found.files)}], union_by_name = true)",
-                False,
-            )
-        with _reading():
-            connection.execute(f"CREATE TEMP VIEW cells AS {select}")
-        return Table(connection, is_text=is_text, closing=closing.pop_all())
+            spool = _spool(closing)
+            for file in found.files:
+                lines = read_captures(file, faults, window=window)
+                captured_rows.put_down(lines, spool, faults, sides=captures)
+            cells = _scanned(spool.rows(), is_text=True)
+        return Table(cells, closing, faults)
+
+
+def of_rows(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Make a table of rows of names and values, such as a pre-processing script gives."""
+    with ExitStack() as closing:
+        spool = _spool(closing)
+        spool.add(rows)
+        return Table(_scanned(spool.rows(), is_text=True), closing, Faults())
 
 
 def name(text: str) -> str:
@@ -173,27 +231,30 @@ def texts(values: Sequence[object]) -> str:
     return ", ".join("'" + str(value).replace("'", "''") + "'" for value in values)
 
 
-def _connect(folder: str) -> DuckDBPyConnection:
+def _spool(closing: ExitStack) -> Spool:
+    return Spool(closing.enter_context(tempfile.TemporaryDirectory(prefix="rows-")))
+
+
+def _scanned(rows: Dataset, *, is_text: bool = False) -> _Cells:
+    def batches(columns: Sequence[str], count: int) -> Iterator[pa.RecordBatch]:
+        yield from rows.to_batches(
+            columns=list(columns), batch_size=count, batch_readahead=2, fragment_readahead=1
+        )
+
+    return _Cells(scanned=rows, batches=batches, is_text=is_text)
+
+
+def _connect(closing: ExitStack) -> DuckDBPyConnection:
+    spill = closing.enter_context(tempfile.TemporaryDirectory(prefix="table-"))
     return duckdb.connect(
         config={
             "memory_limit": _MEMORY,
             "threads": _THREADS,
-            "temp_directory": folder,
+            "temp_directory": spill,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
     )
-
-
-def _plain(column: str, kind: str) -> str:
-    quoted = name(column)
-    if kind in _AS_THEY_ARE:
-        return quoted
-    if kind in _INTEGERS:
-        return f"CAST({quoted} AS BIGINT) AS {quoted}"
-    if kind in ("FLOAT", "HUGEINT", "UBIGINT") or kind.startswith("DECIMAL"):
-        return f"CAST({quoted} AS DOUBLE) AS {quoted}"
-    return f"CAST({quoted} AS VARCHAR) AS {quoted}"
 
 
 def _tests(column: str) -> str:
@@ -220,4 +281,8 @@ def _reading() -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise LimitExceeded(f"reading needs more than {_MEMORY} of memory") from error
     except duckdb.Error as error:
-        raise InvalidInput("dataset", str(error).split("\n")[0]) from error
+        said = str(error)
+        told = delimited.problem(said) or InvalidInput("dataset", said.partition("\n")[0])
+        raise told from error
+    except pa.ArrowException as error:
+        raise InvalidInput("dataset", str(error)) from error
