@@ -33,11 +33,12 @@ class Sides(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
-    """Which request it was, and when: ``inference_id`` is the client's own name for it."""
+    """Which request it was, and when; ``inference_id`` and ``custom_attributes`` are the client's."""
 
     event_id: str = ""
     inference_id: str = ""
     inference_time: str = ""
+    custom_attributes: tuple[str, ...] = ()
 
     @property
     def at(self) -> datetime | None:

@@ -276,9 +276,10 @@ def drifted(found: Sequence[ColumnDrift], constraints: Constraints) -> Iterator[
 
 
 def named(profile: Profile, constraints: Constraints) -> Profile:
-    """Give columns without names (``_c0``, …) those of the constraints, by their places.
+    """Give columns without names those of the constraints, by their places.
 
-    Captured CSV has no names, while a baseline may have been read from a file with a header.
+    Captured CSV has no names (``_c0``, …), and a preprocessor may number its cells, while a
+    baseline may have been read from a file with a header.
 
     Raises
     ------
@@ -288,10 +289,8 @@ def named(profile: Profile, constraints: Constraints) -> Profile:
     if not constraints.features:
         raise InvalidInput("baseline_constraints", "names no features")
     names = [feature.name for feature in constraints.features]
-    is_nameless = [column.name for column in profile.columns] == [
-        f"_c{place}" for place in range(len(profile.columns))
-    ]
-    if not is_nameless or "_c0" in names:
+    there = [column.name for column in profile.columns]
+    if not _are_places(there) or set(there) & set(names):
         return profile
     return Profile(
         profile.rows,
@@ -300,6 +299,12 @@ def named(profile: Profile, constraints: Constraints) -> Profile:
             for place, column in enumerate(profile.columns)
         ),
     )
+
+
+def _are_places(names: Sequence[str]) -> bool:
+    return all(name.isdecimal() for name in names) or list(names) == [
+        f"_c{place}" for place in range(len(names))
+    ]
 
 
 def _renamed(column: ColumnProfile, name: str) -> ColumnProfile:

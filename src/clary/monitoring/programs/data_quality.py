@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
-from clary.analysis import baselines, checks, constraints, statistics, suggestions, violations
-from clary.analysis.profiling import profile
+from clary.analysis import (
+    baselines,
+    captured_rows,
+    checks,
+    constraints,
+    drift,
+    samples,
+    statistics,
+    suggestions,
+    violations,
+)
+from clary.analysis.captures import Faults, Window, captures, files
+from clary.analysis.constraints import Drift
+from clary.analysis.profiles import Profile
+from clary.analysis.profiling import of_batches, profile
+from clary.analysis.spool import Spool
 from clary.analysis.tables import open_table
 from clary.kernel.errors import InvalidInput
+from clary.monitoring.programs import measurements, scripts
 from clary.monitoring.programs.settings import DatasetFormat, placed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from clary.analysis.constraints import Constraints
-    from clary.analysis.profiles import Profile
+    from clary.analysis.samples import Sample
     from clary.analysis.violations import Violation
     from clary.monitoring.programs.settings import Settings
 
 _MOST_DOCUMENT_BYTES = 256 << 20
+_DRIFT_LEVEL = Drift().significance_level
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A profile of the data, and what of the data could not be read."""
+
+    profile: Profile
+    faults: Faults = field(default_factory=Faults)
 
 
 def run(settings: Settings, ml: Path) -> tuple[Violation, ...]:
@@ -34,52 +62,123 @@ def run(settings: Settings, ml: Path) -> tuple[Violation, ...]:
     """
     output = placed(settings.output_path, ml)
     output.mkdir(parents=True, exist_ok=True)
-    seen = _profile(settings, ml)
-    required = _constraints(settings, ml)
-    if required is None:
-        suggested = suggestions.suggest(
-            seen, categorical_drift_method=settings.categorical_drift_method
-        )
-        (output / "statistics.json").write_bytes(statistics.write(baselines.baseline(seen)))
-        (output / "constraints.json").write_bytes(constraints.write(suggested))
-        return ()
-    seen = checks.named(seen, required)
-    found = _check(settings, ml, seen, required)
-    (output / "statistics.json").write_bytes(statistics.write(statistics.statistics(seen)))
-    document = violations.Violations(violations=found)
-    (output / "constraint_violations.json").write_bytes(violations.write(document))
+    seen = _seen(settings, ml)
+    for fault in seen.faults.named:
+        sys.stdout.write(f"not read: {fault}\n")
+    if settings.baseline_constraints:
+        found = _checked(settings, ml, output, seen)
+    else:
+        _suggested(settings, output, seen)
+        found = ()
+    if settings.post_analytics_processor_script:
+        scripts.postprocess(placed(settings.post_analytics_processor_script, ml))
     return found
 
 
-def _profile(settings: Settings, ml: Path) -> Profile:
+def _suggested(settings: Settings, output: Path, seen: Seen) -> None:
+    method = settings.categorical_drift_method
+    suggested = suggestions.suggest(seen.profile, categorical_drift_method=method)
+    _write(output, "statistics.json", statistics.write(baselines.baseline(seen.profile)))
+    _write(output, "constraints.json", constraints.write(suggested))
+
+
+def _checked(settings: Settings, ml: Path, output: Path, seen: Seen) -> tuple[Violation, ...]:
+    required = constraints.read(_document(settings.baseline_constraints, ml))
+    now = checks.named(seen.profile, required)
+    found: tuple[Violation, ...] = ()
+    block: dict[str, Any] = {"rows": now.rows, "rows_not_read": seen.faults.count}
+    if now.rows:
+        before = _baseline(settings, ml)
+        observed = checks.observe(now, required, before, is_deequ=settings.is_deequ)
+        drifts = _drifts(before, now, required)
+        found = (
+            *checks.columns_off(now, required),
+            *checks.violated(observed),
+            *checks.drifted(drifts, required),
+        )
+        block["drift"] = [one.to_document() for one in drifts]
+        if settings.publishes_metrics:
+            measurements.write(observed, settings, ml)
+    _write(output, "statistics.json", statistics.write(statistics.statistics(now)))
+    document = violations.Violations(violations=found, clary=block)
+    _write(output, "constraint_violations.json", violations.write(document))
+    return found
+
+
+def _drifts(
+    before: dict[str, Sample], now: Profile, required: Constraints
+) -> tuple[drift.ColumnDrift, ...]:
+    level = required.clary.drift.significance_level if required.clary else _DRIFT_LEVEL
+    return drift.drift(before, samples.of_profile(now), level=level)
+
+
+def _baseline(settings: Settings, ml: Path) -> dict[str, Sample]:
+    if not settings.baseline_statistics:
+        return {}
+    document = statistics.read(_document(settings.baseline_statistics, ml))
+    return baselines.samples_of(document)
+
+
+def _seen(settings: Settings, ml: Path) -> Seen:
+    """Profile the data set; of none where nothing was captured in the window."""
     given = settings.format or DatasetFormat("csv")
     source = placed(settings.dataset_source, ml)
+    is_live = bool(settings.baseline_constraints)
+    if is_live and not (source.exists() and next(files(source), None)):
+        return Seen(Profile())
+    if given.format == "capture":
+        return _captured(settings, given, ml)
+    if settings.record_preprocessor_script:
+        sys.stdout.write("the preprocessor is for captured requests, and was not run\n")
     with open_table(source, format=given.format, header=given.header) as table:
-        return profile(table, mode=settings.sketch_mode)
+        return Seen(profile(table, mode=settings.sketch_mode))
 
 
-def _constraints(settings: Settings, ml: Path) -> Constraints | None:
-    if not settings.baseline_constraints:
+def _captured(settings: Settings, given: DatasetFormat, ml: Path) -> Seen:
+    """Profile captured requests, those that can be read."""
+    faults = Faults()
+    source = placed(settings.dataset_source, ml)
+    with TemporaryDirectory(prefix="captures-") as folder:
+        spool = Spool(folder)
+        lines = captures(source, faults, window=_window(settings))
+        if settings.record_preprocessor_script:
+            script = placed(settings.record_preprocessor_script, ml)
+            handler = scripts.load(script, scripts.PREPROCESSOR)
+            spool.add(scripts.preprocessed(lines, handler))
+        else:
+            captured_rows.put_down(lines, spool, faults, sides=given.captures)
+        rows = spool.rows()
+        seen = of_batches(rows.schema.names, rows.to_batches(), mode=settings.sketch_mode)
+        return Seen(seen, faults)
+
+
+def _window(settings: Settings) -> Window | None:
+    if not settings.start_time and not settings.end_time:
         return None
-    return constraints.read(_document(settings.baseline_constraints, ml))
+    return Window(
+        _moment("start_time", settings.start_time), _moment("end_time", settings.end_time)
+    )
 
 
-def _check(
-    settings: Settings, ml: Path, seen: Profile, required: Constraints
-) -> tuple[Violation, ...]:
-    baseline = {}
-    if settings.baseline_statistics:
-        document = statistics.read(_document(settings.baseline_statistics, ml))
-        baseline = baselines.samples_of(document)
-    return checks.check(seen, required, baseline, is_deequ=settings.sketch_mode == "deequ")
+def _moment(name: str, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(name, f"{text!r} is no time", legal="2026-01-31T09:00:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _document(path: str, ml: Path) -> bytes:
-    """Read a document; the SDK names a folder where it holds one file."""
     file = placed(path, ml)
     if not file.is_file():
         raise InvalidInput("environment", f"{path} is no file")
     if file.stat().st_size > _MOST_DOCUMENT_BYTES:
-        limit = f"{_MOST_DOCUMENT_BYTES >> 20} MiB"
-        raise InvalidInput(file.name, "is too large", legal=limit)
+        limit = f"at most {_MOST_DOCUMENT_BYTES >> 20} MiB"
+        raise InvalidInput(file.name, f"is {file.stat().st_size} bytes", legal=limit)
     return file.read_bytes()
+
+
+def _write(output: Path, name: str, data: bytes) -> None:
+    (output / name).write_bytes(data)

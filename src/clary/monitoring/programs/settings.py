@@ -64,6 +64,11 @@ class Settings(msgspec.Struct, frozen=True):
     sketch_mode: Literal["fast", "deequ"] = "fast"
 
     @property
+    def is_deequ(self) -> bool:
+        """Whether to measure as Deequ does."""
+        return self.sketch_mode == "deequ"
+
+    @property
     def publishes_metrics(self) -> bool:
         """Whether metrics are to be written."""
         return self.publish_cloudwatch_metrics.lower() in ("enabled", "true")
