@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from clary.monitoring.definitions import Definitions
 from clary.monitoring.executions import Executions, Tools
+from clary.monitoring.reports import Reports
 from clary.monitoring.schedules import MonitoringSchedules
 from clary.monitoring.service import Monitoring
+from clary.monitoring.steps import kinds
 
 if TYPE_CHECKING:
     from clary.jobs.service import Jobs
@@ -19,9 +21,10 @@ def open_monitoring(
     store: MetadataStore, objects: ObjectStore, jobs: Jobs, metrics: Metrics
 ) -> Monitoring:
     """Put together what monitoring consists of."""
-    definitions = Definitions(store, jobs)
+    definitions, reports = Definitions(store, jobs), Reports(objects, metrics)
     return Monitoring(
         definitions,
         MonitoringSchedules(store, definitions),
-        Executions(Tools(store, objects, jobs, metrics)),
+        Executions(Tools(store, objects, jobs), reports),
+        kinds(jobs, store, reports),
     )

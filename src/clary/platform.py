@@ -219,6 +219,7 @@ def open_platform(config: Config) -> Platform:
         "Lambda": LambdaStep(functions, invocations),
         "EndpointConfig": EndpointConfigStep(serving.endpoints),
         "Endpoint": EndpointStep(serving.endpoints),
+        **monitoring.steps,
     }
     pipelines = Pipelines(
         store, objects, kinds, known=check_property, crew=jobs.crew(config.parallel_jobs)

@@ -33,7 +33,6 @@ from clary.monitoring.model import (
     execution,
 )
 from clary.monitoring.plans import Plan
-from clary.monitoring.reports import Reports
 from clary.monitoring.windows import Window, offset, window
 
 if TYPE_CHECKING:
@@ -44,8 +43,8 @@ if TYPE_CHECKING:
     from clary.kernel.names import Ref
     from clary.kernel.ports import MetadataStore, ObjectStore, Transaction
     from clary.kernel.resource import Resource
-    from clary.metrics.service import Metrics
     from clary.monitoring.inputs import Data
+    from clary.monitoring.reports import Reports
     from clary.monitoring.requests import Definition
 
 _log = logging.getLogger(__name__)
@@ -62,16 +61,15 @@ class Tools:
     store: MetadataStore
     objects: ObjectStore
     jobs: Jobs
-    metrics: Metrics
 
 
 class Executions:
     """The worker's handler of executions, and their verbs."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, reports: Reports) -> None:
         self._tools = tools
-        self._baselines = Baselines(tools.store, tools.objects)
-        self._reports = Reports(tools.objects, tools.metrics)
+        self._baselines = Baselines(tools.store)
+        self._reports = reports
 
     def get(self, ref: Ref) -> Resource:
         """Read an execution. Raises NotFound."""

@@ -24,6 +24,7 @@ _CONFIG = f"{_PROCESSING}/input/config"
 _LABELS = f"{_PROCESSING}/input/groundtruth"
 _CONSTRAINTS = f"{_PROCESSING}/baseline/constraints"
 _STATISTICS = f"{_PROCESSING}/baseline/stats"
+_PUBLISH = "publish_cloudwatch_metrics"
 _METRICS = "/opt/ml/output/metrics/cloudwatch"
 RESULT, METRICS = "result", "metrics"
 """Names of the outputs."""
@@ -119,9 +120,8 @@ class Plan:
             yield _input(f"{name}_{number}", uri, watched.local_path, "ManifestFile", spread)
         for number, uri in enumerate(self.labels, start=1):
             yield _input(f"groundtruth_{number}", uri, _LABELS, "ManifestFile")
+        yield from baseline_inputs(self.constraints, self.statistics)
         for name, uri, path in (
-            ("constraints", self.constraints, _CONSTRAINTS),
-            ("baseline", self.statistics, _STATISTICS),
             ("analysis_config", app.config_uri, _CONFIG),
             ("pre_processor_script", app.record_preprocessor_source_uri, _script("pre")),
             ("post_processor_script", app.post_analytics_processor_source_uri, _script("post")),
@@ -167,8 +167,7 @@ class Plan:
             "start_time": text(self.window.start),
             "end_time": text(self.window.end),
             "metric_time": text(self.window.start),
-            "baseline_constraints": _file(_CONSTRAINTS, self.constraints),
-            "baseline_statistics": _file(_STATISTICS, self.statistics),
+            **baseline_variables(self.constraints, self.statistics),
             "problem_type": app.problem_type,
             "features_attribute": watched.features_attribute,
             "inference_attribute": watched.inference_attribute,
@@ -186,7 +185,20 @@ class Plan:
         return {_PUBLISH: "Enabled", **app.environment, **told}
 
 
-_PUBLISH = "publish_cloudwatch_metrics"
+def baseline_inputs(constraints: str, statistics: str) -> Iterator[JsonObject]:
+    """Mount the files of a baseline; empty URIs stand for none."""
+    if constraints:
+        yield _input("constraints", constraints, _CONSTRAINTS)
+    if statistics:
+        yield _input("baseline", statistics, _STATISTICS)
+
+
+def baseline_variables(constraints: str, statistics: str) -> dict[str, str]:
+    """Say where the files of a baseline are mounted; empty where there are none."""
+    return {
+        "baseline_constraints": _file(_CONSTRAINTS, constraints),
+        "baseline_statistics": _file(_STATISTICS, statistics),
+    }
 
 
 def _script(side: str) -> str:

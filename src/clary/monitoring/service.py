@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from clary.monitoring.definitions import Definitions
     from clary.monitoring.executions import Executions
     from clary.monitoring.schedules import MonitoringSchedules
+    from clary.monitoring.steps import CheckStep
 
 
 @dataclass(frozen=True, slots=True)
 class Monitoring:
-    """What is monitored, when, and what came of it."""
+    """What is monitored, when, what came of it, and the step kinds of pipelines."""
 
     definitions: Definitions
     schedules: MonitoringSchedules
     executions: Executions
+    steps: Mapping[str, CheckStep]
