@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -64,6 +64,8 @@ class Question:
         The metrics that are wanted of each stage.
     ignored
         Columns that are no features of the flip test.
+    continuous
+        Whether columns of numbers hold amounts, where that is known and need not be guessed.
     """
 
     label: str
@@ -74,7 +76,8 @@ class Question:
     group: str = ""
     before: Sequence[str] = ()
     after: Sequence[str] = ()
-    ignored: Sequence[str] = field(default_factory=tuple)
+    ignored: Sequence[str] = ()
+    continuous: Mapping[str, bool] = field(default_factory=dict)
 
 
 def analyze(
@@ -133,7 +136,8 @@ class _Measurement:
         self._question, self._intervals = question, intervals
         wanted = [question.label, *(one.column for one in question.facets)]
         wanted += [one for one in (question.prediction, question.group) if one]
-        self._columns = columns(connection, table, wanted)
+        looked = columns(connection, table, wanted)
+        self._columns = {name: _known(one, question) for name, one in looked.items()}
         label = self._columns[question.label]
         self._label = choose(label, question.positive, field="label_values_or_threshold")
         self._predicted = self._prediction(label) if question.prediction else None
@@ -249,6 +253,13 @@ class _Measurement:
             gaps = (repr(one) for one, ok in zip(kinds, full, strict=True) if not ok)
             unfit = next(gaps, "")
         return list(kinds), unfit
+
+
+def _known(column: Column, question: Question) -> Column:
+    known = question.continuous.get(column.name)
+    if known is None or column.kind not in {"integer", "fraction"}:
+        return column
+    return replace(column, is_continuous=known)
 
 
 def _measure(metric: str, cube: Cube, drawn: tuple[Side, Side] | None) -> MetricValue:

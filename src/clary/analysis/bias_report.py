@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 FILE = "analysis.json"
+_INTERVAL = re.compile(r"\(([^,]+), [^\]]+\]")
 _INFINITIES = {"Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -124,6 +126,29 @@ def read(data: bytes | str, *, field: str = FILE) -> Analysis:
 def write(analysis: Analysis) -> bytes:
     """Write a document, indented for people."""
     return msgspec.json.format(msgspec.json.encode(plain(analysis)), indent=2) + b"\n"
+
+
+def is_interval(title: str) -> bool:
+    """Say whether a facet's or label's value is what lies above a threshold.
+
+    Examples
+    --------
+    >>> is_interval("(0.5, 0.99]"), is_interval("1")
+    (True, False)
+    """
+    return _INTERVAL.fullmatch(title) is not None
+
+
+def place(title: str) -> str:
+    """Name what lies above a threshold by it alone: the other end is the largest in the data.
+
+    Examples
+    --------
+    >>> place("(40, 76.5]"), place("F")
+    ('> 40.0', 'F')
+    """
+    match = _INTERVAL.fullmatch(title)
+    return f"> {float(match[1])!r}" if match else title
 
 
 def number(value: float | str | None) -> float | None:

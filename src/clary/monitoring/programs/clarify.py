@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 
 from clary.analysis import bias_report
 from clary.analysis.bias import Facet, Question, analyze
+from clary.analysis.violations import exit_message
 from clary.kernel.codec import from_json
 from clary.kernel.errors import ClaryError, InvalidInput, NotFound, NotSupported
-from clary.monitoring.programs import clarify_config
+from clary.monitoring.programs import bias_monitor, clarify_config
 from clary.monitoring.programs.clarify_dataset import opened
 from clary.monitoring.programs.clarify_joins import complete, predicted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clary.analysis.bias_report import Analysis
     from clary.monitoring.programs.clarify_config import AnalysisConfig
     from clary.monitoring.programs.clarify_dataset import Dataset
 
@@ -23,11 +27,14 @@ CONFIG = "analysis_config.json"
 _MOST_CONFIG_BYTES = 64 << 20
 
 
-def run(ml: Path) -> str:
+def run(environment: Mapping[str, str], ml: Path) -> str:
     """Do what the configuration asks, and return the job's last words.
 
     Parameters
     ----------
+    environment
+        What the job was told: an execution of a schedule names its analysis there, and a check
+        step its baseline and its model.
     ml
         What the job's ``/opt/ml`` is.
 
@@ -37,20 +44,33 @@ def run(ml: Path) -> str:
         It cannot be done; says why.
     """
     config = clarify_config.read(_document(ml / "processing/input/config"))
+    config = config.asking(environment.get("sagemaker_model_name", ""))
+    analysis = environment.get("analysis_type", "")
+    if analysis == "MODEL_BIAS":
+        return exit_message(len(bias_monitor.run(environment, config, ml)))
+    if analysis:
+        raise NotSupported(f"the analysis {analysis} is not offered yet")
     output = ml / "processing/output"
     output.mkdir(parents=True, exist_ok=True)
+    made = _made(config, ml)
+    (output / bias_report.FILE).write_bytes(bias_report.write(made))
+    baseline = bias_monitor.read_baseline(environment.get("baseline_constraints", ""), ml)
+    if baseline is None:
+        return exit_message(0)
+    return exit_message(len(bias_monitor.check(baseline, made, output, needs_certainty=False)))
+
+
+def _made(config: AnalysisConfig, ml: Path) -> Analysis:
     methods = config.methods
     if methods.shap or methods.pdp:
         raise NotSupported("methods.shap and methods.pdp are not offered yet")
-    made = bias_report.Analysis()
     with opened(ml / "processing/input/data", config) as data:
         dataset = complete(data, config)
         if methods.post_training_bias and not dataset.prediction:
             dataset = predicted(dataset, config)
         if methods.pre_training_bias or methods.post_training_bias:
-            made = analyze(dataset.connection, dataset.table, question(config, dataset))
-    (output / bias_report.FILE).write_bytes(bias_report.write(made))
-    return "Completed: Job completed successfully."
+            return analyze(dataset.connection, dataset.table, question(config, dataset))
+    return bias_report.Analysis()
 
 
 def question(config: AnalysisConfig, dataset: Dataset) -> Question:
@@ -80,7 +100,10 @@ def question(config: AnalysisConfig, dataset: Dataset) -> Question:
 
 
 def _document(folder: Path) -> object:
+    found = sorted(one for one in folder.glob("*") if one.is_file()) if folder.is_dir() else []
     file = folder / CONFIG
+    if not file.is_file() and len(found) == 1:
+        (file,) = found
     if not file.is_file():
         raise NotFound(f"{CONFIG} in the input of the configuration")
     if file.stat().st_size > _MOST_CONFIG_BYTES:
@@ -92,7 +115,7 @@ def main() -> int:
     """Run the methods that the configuration names; 1 when they cannot be."""
     ml = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
     try:
-        said, code = run(ml), 0
+        said, code = run(os.environ, ml), 0
     except ClaryError as error:
         said, code = f"ClientError: {error}", 1
     sys.stdout.write(f"{said}\n")

@@ -111,6 +111,14 @@ class AnalysisConfig(msgspec.Struct, frozen=True):
         """Above which score a prediction is positive."""
         return 0.5 if self.probability_threshold is None else self.probability_threshold
 
+    def asking(self, model: str) -> AnalysisConfig:
+        """Ask a model where the settings of the predictor name none."""
+        predictor = self.predictor
+        if not model or predictor is None or predictor.model_name or predictor.endpoint_name:
+            return self
+        named = msgspec.structs.replace(predictor, model_name=model)
+        return msgspec.structs.replace(self, predictor=named)
+
 
 def read(document: Any) -> AnalysisConfig:
     """Read the document.

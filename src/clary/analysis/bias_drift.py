@@ -1,0 +1,105 @@
+"""Whether bias has grown: metrics of now against those of a baseline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from clary.analysis.bias_metrics import ideal
+from clary.analysis.bias_report import document, place
+from clary.analysis.violations import Violation
+
+if TYPE_CHECKING:
+    from clary.analysis.bias_report import Analysis, MetricValue
+
+CHECK = "bias_drift_check"
+
+
+def drift(
+    baseline: Analysis, current: Analysis, *, needs_certainty: bool = False
+) -> tuple[Violation, ...]:
+    """Name the metrics that are farther from their ideal than in the baseline.
+
+    The ideal is 1 for DI and 0 for all others. What has no value on either side is passed over:
+    ``unchecked`` names it.
+
+    Parameters
+    ----------
+    needs_certainty
+        A metric counts only where all of its confidence interval is farther away; for small
+        samples, as live data are. Metrics without an interval count by their value.
+    """
+    now = _by_place(current)
+    found = []
+    for where, before in _by_place(baseline).items():
+        metric = now.get(where)
+        if metric is None or metric.number is None or before.number is None:
+            continue
+        target = ideal(before.name)
+        allowed = abs(before.number - target)
+        if abs(metric.number - target) <= allowed:
+            continue
+        between = metric.interval if needs_certainty else None
+        if between and between[0] <= target + allowed and between[1] >= target - allowed:
+            continue
+        found.append(_violation(where, metric, before))
+    return tuple(found)
+
+
+def unchecked(baseline: Analysis, current: Analysis) -> list[str]:
+    """Say which of the baseline's metrics could not be compared, and why."""
+    now = _by_place(current)
+    said = []
+    for (stage, facet, value, name), before in _by_place(baseline).items():
+        metric = now.get((stage, facet, value, name))
+        if before.number is None:
+            reason = "has no value in the baseline"
+        elif metric is None:
+            reason = "was not measured"
+        elif metric.number is None:
+            reason = "has no value" if metric.error is msgspec.UNSET else metric.error
+        else:
+            continue
+        said.append(f"{name} of {facet} {value}: {reason}")
+    return said
+
+
+Place = tuple[str, str, str, str]
+"""Stage, facet, facet value and metric."""
+
+
+def _by_place(analysis: Analysis) -> dict[Place, MetricValue]:
+    """Find metrics by what they are of.
+
+    The upper end of an interval is the largest value of its data, so that the lower names it.
+    """
+    return {
+        (stage, facet, place(one.value_or_threshold), metric.name): metric
+        for stage, metrics in analysis.stages.items()
+        for facet, values in metrics.facets.items()
+        for one in values
+        for metric in one.metrics
+    }
+
+
+def _violation(where: Place, metric: MetricValue, before: MetricValue) -> Violation:
+    stage, facet, value, name = where
+    facts: dict[str, Any] = {
+        "stage": stage,
+        "value": document(metric.number),
+        "baseline": document(before.number),
+    }
+    if metric.interval:
+        facts["confidence_interval"] = [document(one) for one in metric.interval]
+    return Violation(
+        facet=facet,
+        facet_value=value.removeprefix("> "),
+        metric_name=name,
+        constraint_check_type=CHECK,
+        description=(
+            f"Metric value {metric.value} doesn't meet the baseline constraint requirement "
+            f"{before.value}"
+        ),
+        clary=facts,
+    )
