@@ -6,67 +6,125 @@ through both.
 
 from __future__ import annotations
 
-import io
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pyarrow as pa
 from pyarrow import csv
 
+from clary.analysis.captures import Capture, Window, captures, files
 from clary.analysis.spool import ROWS_AT_ONCE
 from clary.kernel.errors import ClaryError, InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
 
-    from clary.analysis.captures import Capture, Faults, Line
+    from clary.analysis.captures import Faults, Line
     from clary.analysis.payloads import Payload
     from clary.analysis.spool import Spool
 
+_LARGEST_AT_ONCE = 64 << 20
+_BLOCK = 1 << 20
+_DECODER = msgspec.json.Decoder(Capture)
 SIDES = ("endpointOutput", "endpointInput")
 
 
-def put_down(
-    lines: Iterable[Line], spool: Spool, faults: Faults, *, sides: Collection[str] = SIDES
+def put_down_files(
+    source: Path,
+    spool: Spool,
+    faults: Faults,
+    *,
+    sides: Collection[str] = SIDES,
+    window: Window | None = None,
 ) -> None:
     """Put captured requests down as rows; one that cannot be read is counted, and passed over.
 
     Parameters
     ----------
+    source
+        A file or a folder of captures.
     sides
         Which become columns.
+    window
+        Of which time they are read; all by default.
     """
+    chosen = window or Window()
+    for file in files(source):
+        if not chosen.touches(file.as_posix()):
+            continue
+        texts = _plain_texts(file, sides, window)
+        if texts is None:
+            put_down(captures(file, faults, window=window), spool, faults, sides=sides)
+        else:
+            _write(texts, spool)
+
+
+def _plain_texts(file: Path, sides: Collection[str], window: Window | None) -> list[str] | None:
+    """Read a file at once, if every line is a request of one row of CSV; else None."""
+    if file.stat().st_size > _LARGEST_AT_ONCE:
+        return None
+    try:
+        decoded = _DECODER.decode_lines(file.read_bytes())
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None  # line by line, what is wrong gets its number
+    texts: list[str] = []
+    for capture in decoded:
+        if window and not window.holds(capture.event_metadata.at):
+            continue
+        text = _simple(capture, sides)
+        if text is None:
+            return None
+        texts.append(text)
+    return texts
+
+
+def put_down(
+    lines: Iterable[Line], spool: Spool, faults: Faults, *, sides: Collection[str] = SIDES
+) -> None:
+    """Put captured requests down as rows, one after the other, as ``put_down_files`` does."""
     rest = iter(lines)
     while some := list(islice(rest, ROWS_AT_ONCE)):
-        by_width: dict[int, list[str]] = {}
+        texts: list[str] = []
         others: list[Mapping[str, Any]] = []
         for line in some:
             text = _simple(line.capture, sides)
             if text is None:
                 others += _rows(line, sides, faults)
             else:
-                by_width.setdefault(text.count(","), []).append(text)
-        for width, texts in by_width.items():
-            spool.write(_cells(texts, width + 1))
+                texts.append(text)
+        _write(texts, spool)
         spool.add(others)
+
+
+def _write(texts: Iterable[str], spool: Spool) -> None:
+    by_width: dict[int, list[str]] = {}
+    for text in texts:
+        by_width.setdefault(text.count(","), []).append(text)
+    for width, alike in by_width.items():
+        spool.write(_cells(alike, width + 1))
 
 
 def _simple(capture: Capture, sides: Collection[str]) -> str | None:
     """Join the sides of a request of one row, where both are CSV without quotes."""
     parts = []
     for payload in _payloads(capture, sides):
-        text = payload.data.strip("\r\n")
-        if payload.encoding != "CSV" or not text or "\n" in text or '"' in text or "\r" in text:
+        if payload.encoding != "CSV":
             return None
-        parts.append(text)
-    return ",".join(parts) or None
+        parts.append(payload.data.rstrip("\r\n"))
+    text = ",".join(parts)
+    is_plain = all(parts) and "\n" not in text and '"' not in text and "\r" not in text
+    return text if is_plain and text else None
 
 
 def _cells(texts: Sequence[str], width: int) -> pa.Table:
     names = [f"_c{at}" for at in range(width)]
+    data = "\n".join(texts).encode()
+    longest = max(_BLOCK, 2 * max(map(len, texts)))
     return csv.read_csv(
-        io.BytesIO("\n".join(texts).encode()),
-        read_options=csv.ReadOptions(column_names=names, block_size=32 << 20, use_threads=False),
+        pa.BufferReader(data),
+        read_options=csv.ReadOptions(column_names=names, block_size=min(len(data) + 1, longest)),
         parse_options=csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
         convert_options=csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()),

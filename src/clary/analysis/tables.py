@@ -19,7 +19,6 @@ import pyarrow as pa
 from clary.analysis import captured_rows, columnar, delimited, json_rows, sources
 from clary.analysis.captured_rows import SIDES
 from clary.analysis.captures import Faults
-from clary.analysis.captures import captures as read_captures
 from clary.analysis.spool import Spool
 from clary.kernel.errors import InvalidInput, LimitExceeded
 
@@ -207,8 +206,7 @@ def open_table(
         else:
             spool = _spool(closing)
             for file in found.files:
-                lines = read_captures(file, faults, window=window)
-                captured_rows.put_down(lines, spool, faults, sides=captures)
+                captured_rows.put_down_files(file, spool, faults, sides=captures, window=window)
             cells = _scanned(spool.rows(), is_text=True)
         return Table(cells, closing, faults)
 

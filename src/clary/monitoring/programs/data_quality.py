@@ -140,13 +140,14 @@ def _captured(settings: Settings, given: DatasetFormat, ml: Path) -> Seen:
     source = placed(settings.dataset_source, ml)
     with TemporaryDirectory(prefix="captures-") as folder:
         spool = Spool(folder)
-        lines = captures(source, faults, window=_window(settings))
+        window = _window(settings)
         if settings.record_preprocessor_script:
             script = placed(settings.record_preprocessor_script, ml)
             handler = scripts.load(script, scripts.PREPROCESSOR)
+            lines = captures(source, faults, window=window)
             spool.add(scripts.preprocessed(lines, handler))
         else:
-            captured_rows.put_down(lines, spool, faults, sides=given.captures)
+            captured_rows.put_down_files(source, spool, faults, sides=given.captures, window=window)
         rows = spool.rows()
         seen = of_batches(rows.schema.names, rows.to_batches(), mode=settings.sketch_mode)
         return Seen(seen, faults)
