@@ -11,7 +11,7 @@ from clary.endpoints.model import ENDPOINT
 from clary.jobs.contract import split_uri
 from clary.kernel.codec import from_json
 from clary.kernel.errors import InvalidInput, LimitExceeded, NotFound
-from clary.monitoring.windows import Window, written_at
+from clary.monitoring.windows import SPAN, Window, covered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +43,7 @@ class Data:
 def captures(
     objects: ObjectStore, get: Callable[[Ref], Resource | None], endpoint: Ref, window: Window
 ) -> list[Data]:
-    """Find the objects that an endpoint's captures of a window are in; none: an empty list.
+    """Find the objects that hold an endpoint's captures of a window, and some around it.
 
     Raises
     ------
@@ -127,16 +127,16 @@ def _capture_uri(get: Callable[[Ref], Resource | None], endpoint: Ref) -> str:
 def _written_in(
     objects: ObjectStore, bucket: str, folder: str, window: Window
 ) -> Iterator[ObjectInfo]:
-    """Yield the objects below a folder of hours whose names say that they are of a window."""
-    after = f"{folder}{window.start:%Y/%m/%d/%H}"
+    """Yield the objects below a folder of hours that may hold something of a window."""
+    after = f"{folder}{window.start - SPAN:%Y/%m/%d/%H}"
     while True:
         page = objects.list(bucket, prefix=folder, after=after, limit=_PAGE)
         for one in page.objects:
-            at = written_at(one.key)
-            if at is not None and at in window:
-                yield one
-            if at is not None and at >= window.end:
+            when = covered(one.key)
+            if when is not None and when.start >= window.end:
                 return
+            if when is not None and when.meets(window):
+                yield one
         after = page.next_after
         if not after:
             return

@@ -37,8 +37,9 @@ CLARIFY: tuple[Check, ...] = ("DATA_BIAS", "MODEL_BIAS", "MODEL_EXPLAINABILITY")
 MODEL_NAME = "sagemaker_model_name"
 """The variable that names the model to ask, which the configuration in the bucket does not."""
 _MISSING = (
-    "there is no baseline to compare with; the first time, let SkipCheck and RegisterNewBaseline be true; later, name the "
-    "ModelPackageGroupName whose latest approved version has it in its DriftCheckBaselines"
+    "there is no baseline to compare with; the first time, let SkipCheck and RegisterNewBaseline "
+    "be true; later, name the ModelPackageGroupName whose latest approved version has it in its "
+    "DriftCheckBaselines"
 )
 
 

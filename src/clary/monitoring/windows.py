@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from clary.kernel.errors import InvalidInput
 from clary.pipelines.cache import duration
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+SPAN = timedelta(minutes=1)
+"""So long an object of captures may go on after the moment that its name says."""
 _HOUR = timedelta(hours=1)
 _MOST_HOURS = 24 * 366
 _FOLDERS = re.compile(r"(?:^|/)(\d{4}/\d{2}/\d{2}/\d{2})/(?:(\d{2})-(\d{2})(?:-(\d{3}))?-)?[^/]*$")
@@ -25,20 +23,13 @@ class Window:
     start: datetime
     end: datetime
 
-    def __contains__(self, moment: datetime) -> bool:
-        """Whether a moment lies in it."""
-        return self.start <= moment < self.end
+    def meets(self, other: Window) -> bool:
+        """Say whether the two have a moment in common."""
+        return self.start < other.end and other.start < self.end
 
     def __str__(self) -> str:
         """Say from when to when."""
         return f"{text(self.start)} to {text(self.end)}"
-
-    def hours(self) -> Iterator[str]:
-        """Yield the hours that it touches as folders are named: ``2026/01/31/09``."""
-        at = self.start.replace(minute=0, second=0, microsecond=0)
-        while at < self.end:
-            yield f"{at:%Y/%m/%d/%H}"
-            at += _HOUR
 
 
 def window(start: datetime, end: datetime, *, field: str) -> Window:
@@ -93,31 +84,33 @@ def moment(given: str, at: datetime, *, field: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def written_at(key: str) -> datetime | None:
-    """Read from an object's key when what is in it began; None: it does not say.
+def covered(key: str) -> Window | None:
+    """Read from an object's key when what is in it was written; None: it does not say.
 
-    ``…/yyyy/mm/dd/hh/MM-SS-mmm-….jsonl`` says it to the millisecond, any other name to the hour.
+    ``…/yyyy/mm/dd/hh/MM-SS-mmm-….jsonl`` says when that began, which went on for ``SPAN`` at most;
+    any other name in such a folder stands for the whole hour.
 
     Examples
     --------
-    >>> written_at("c/e/AllTraffic/2026/01/31/09/05-07-250-1b2c.jsonl").isoformat()
-    '2026-01-31T09:05:07.250000+00:00'
-    >>> written_at("labels/2026/01/31/09/labels.jsonl").isoformat()
-    '2026-01-31T09:00:00+00:00'
+    >>> str(covered("c/e/AllTraffic/2026/01/31/09/05-07-250-1b2c.jsonl"))
+    '2026-01-31T09:05:07.250Z to 2026-01-31T09:06:07.250Z'
+    >>> str(covered("labels/2026/01/31/09/labels.jsonl"))
+    '2026-01-31T09:00:00Z to 2026-01-31T10:00:00Z'
     """
     match = _FOLDERS.search(key)
     if match is None:
         return None
-    hour, minute, second, millisecond = match.groups()
+    folder, minute, second, millisecond = match.groups()
     try:
-        at = datetime.strptime(hour, "%Y/%m/%d/%H").replace(tzinfo=UTC)
-        return at.replace(
-            minute=int(minute or 0),
-            second=int(second or 0),
-            microsecond=int(millisecond or 0) * 1000,
+        hour = datetime.strptime(folder, "%Y/%m/%d/%H").replace(tzinfo=UTC)
+        if minute is None:
+            return Window(hour, hour + _HOUR)
+        start = hour.replace(
+            minute=int(minute), second=int(second), microsecond=int(millisecond or 0) * 1000
         )
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
+    return Window(start, start + SPAN)
 
 
 def text(at: datetime) -> str:
