@@ -145,10 +145,13 @@ def place(title: str) -> str:
     Examples
     --------
     >>> place("(40, 76.5]"), place("F")
-    ('> 40.0', 'F')
+    ('> 40', 'F')
     """
     match = _INTERVAL.fullmatch(title)
-    return f"> {float(match[1])!r}" if match else title
+    if match is None:
+        return title
+    low = float(match[1])
+    return f"> {int(low) if low.is_integer() else low!r}"
 
 
 def number(value: float | str | None) -> float | None:

@@ -158,10 +158,6 @@ def _publish(file: Path, made: Analysis, at: str) -> None:
 
 def _data(made: Analysis, at: str) -> Iterator[dict[str, object]]:
     """Yield a datum a metric, as CloudWatch has Clarify's."""
-    stages = {
-        "pre_training_bias_metrics": "Pre-Training",
-        "post_training_bias_metrics": "Post-Training",
-    }
     for stage, metrics in made.stages.items():
         for facet, values in metrics.facets.items():
             for one in values:
