@@ -37,7 +37,7 @@ def shares_p(a: Floats, b: Floats, n: float, m: float) -> Floats:
 
     The exact test given a + b; two-sided by doubling.
     """
-    both = np.asarray(a + b, dtype=np.float64)
+    both = np.rint(a + b).astype(np.int64)
     share = n / (n + m)
     low = special.bdtr(a, both, share)
     high = special.bdtrc(a - 1, both, share)
