@@ -150,7 +150,10 @@ def _captured(settings: Settings, given: DatasetFormat, ml: Path) -> Seen:
             captured_rows.put_down_files(source, spool, faults, sides=given.captures, window=window)
         rows = spool.rows()
         seen = of_batches(rows.schema.names, rows.to_batches(), mode=settings.sketch_mode)
-        return Seen(seen, faults)
+    if faults.count and not seen.rows:
+        said = f"none of {faults.count} captured requests can be read; {faults.named[0]}"
+        raise InvalidInput("dataset_source", said)
+    return Seen(seen, faults)
 
 
 def _window(settings: Settings) -> Window | None:
