@@ -26,7 +26,7 @@ def test_of_data(sdk):
     data = EXAMPLES / "pipeline__clarify_check_step__dataset.csv"
     if not data.exists():
         pytest.skip("needs the recorded examples")
-    found, _ = measured(sdk(PROGRAM, "data", str(data), "Label,F1,F2,F3,F4"))
+    found, _ = measured(sdk(PROGRAM, "data", str(data), "Label,F1,F2,F3,F4", "F1"))
     recorded = EXAMPLES / "pipeline__clarify_check_step__data_bias__good_cases__analysis.json"
     wanted = json.loads(recorded.read_text("utf-8"))["pre_training_bias_metrics"]
     ours = found["pre_training_bias_metrics"]
@@ -38,7 +38,7 @@ def test_of_data(sdk):
         assert metric["value"] == pytest.approx(theirs["value"], abs=1e-6)
 
 
-def test_of_a_models_predictions(home, sdk, tmp_path):
+def test_of_a_models_predictions_and_its_live_answers(home, sdk, tmp_path):
     draw = np.random.default_rng(7)
     features = draw.random((400, 2))
     labels = (features[:, 0] + draw.normal(scale=0.3, size=400) > 0.5).astype(int)
@@ -64,13 +64,18 @@ def test_of_a_models_predictions(home, sdk, tmp_path):
     )
     rows = np.column_stack([labels, features])
     np.savetxt(tmp_path / "rows.csv", rows, delimiter=",", fmt=["%d", "%.17g", "%.17g"])
-    said, lines = measured(sdk(PROGRAM, "model", str(tmp_path / "rows.csv"), "Label,F1,F2"))
+    said, lines = measured(sdk(PROGRAM, "model", str(tmp_path / "rows.csv"), "Label,F1,F2", "F2"))
     assert lines["CONSTRAINTS"].endswith("/bias/model/out/analysis.json")
     assert lines["LEFT"] == "[] []"
-    (facet,) = said["post_training_bias_metrics"]["facets"]["F1"]
+    (facet,) = said["post_training_bias_metrics"]["facets"]["F2"]
     values = {one["name"]: one["value"] for one in facet["metrics"]}
     scores = booster.predict(xgboost.DMatrix(features)) > 0.4
-    sensitive = features[:, 0] > 0.5
+    sensitive = features[:, 1] > 0.5
     assert values["DPPL"] == pytest.approx(scores[~sensitive].mean() - scores[sensitive].mean())
     assert len(values) == 13
-    assert None not in values.values()
+    assert [name for name, value in values.items() if value is None] == ["CDDPL"]
+    assert lines["EXECUTION"] == "CompletedWithViolations None"
+    broken = {one["metric_name"]: one for one in json.loads(lines["VIOLATIONS"])}
+    assert broken["DPPL"]["facet"] == "F2"
+    assert broken["DPPL"]["facet_value"] == "0.5"
+    assert "CDDPL" not in broken
