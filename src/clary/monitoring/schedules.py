@@ -51,6 +51,7 @@ SETTLING = timedelta(seconds=15)
 _INSTANT = timedelta(microseconds=1)
 _FIELD = "MonitoringScheduleConfig"
 _HOURLY = timedelta(hours=1)
+_LONGEST_PERIOD = 100
 
 
 class MonitoringSchedules:
@@ -162,6 +163,28 @@ class MonitoringSchedules:
             if found.status != "Stopped":
                 change.update(replace(found, status="Stopped"))
                 change.append(Event(now(), actor, f"{SCHEDULE}.stopped", ref))
+
+    def set_alert(self, ref: Ref, *, datapoints: int, period: int, actor: str) -> None:
+        """Say how many executions of the last so many make an alert.
+
+        Raises
+        ------
+        NotFound
+            There is no such schedule.
+        InvalidInput
+            More are to be violated than are looked at.
+        """
+        if not 1 <= datapoints <= period <= _LONGEST_PERIOD:
+            legal = f"1 to EvaluationPeriod, which is at most {_LONGEST_PERIOD}"
+            raise InvalidInput("DatapointsToAlert", f"{datapoints} of {period}", legal=legal)
+        at = now()
+        with self._store.begin() as change:
+            found = _existing(change, ref)
+            value = structs.replace(
+                schedule(found), datapoints=datapoints, period=period, alert_changed_at=at
+            )
+            change.update(replace(found, body=body(value)))
+            change.append(Event(at, actor, f"{SCHEDULE}.updated", ref))
 
     def execute(
         self, ref: Ref, *, actor: str, start: datetime | None = None, end: datetime | None = None

@@ -1,0 +1,186 @@
+"""Watch an endpoint with the SDK's monitors: by schedule, its data, its quality, one's own program.
+
+Prints what the test looks at afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sagemaker
+from sagemaker.estimator import Estimator
+from sagemaker.image_uris import retrieve
+from sagemaker.inputs import TrainingInput
+from sagemaker.model_monitor import (
+    CronExpressionGenerator,
+    DataCaptureConfig,
+    DefaultModelMonitor,
+    EndpointInput,
+    ModelMonitor,
+    ModelQualityMonitor,
+    MonitoringOutput,
+)
+from sagemaker.model_monitor.dataset_format import DatasetFormat
+from sagemaker.s3 import S3Downloader, S3Uploader
+from sagemaker.serializers import CSVSerializer
+
+session = sagemaker.Session()
+role = sagemaker.get_execution_role()
+bucket = f"s3://{session.default_bucket()}"
+work = Path(tempfile.mkdtemp())
+ALONE = {"role": role, "instance_count": 1, "instance_type": "ml.m5.large"}
+ONCE = {
+    "schedule_cron_expression": CronExpressionGenerator.now(),
+    "data_analysis_start_time": "-PT1H",
+    "data_analysis_end_time": "PT1M",
+}
+
+
+def uploaded(name, text):
+    file = work / name
+    file.write_text(text)
+    return S3Uploader.upload(str(file), f"{bucket}/watched")
+
+
+def ended(name):
+    """Wait for the newest execution of a schedule."""
+    while True:
+        last = session.describe_monitoring_schedule(name).get("LastMonitoringExecutionSummary")
+        if last and last["MonitoringExecutionStatus"] not in {"Pending", "InProgress"}:
+            return last
+        time.sleep(0.1)
+
+
+rows = "".join(f"{n % 7},{n % 7},{n % 3}\n" for n in range(120))
+estimator = Estimator(
+    image_uri=retrieve("xgboost", os.environ["AWS_REGION"], version="1.7-1"),
+    output_path=f"{bucket}/watched/models",
+    sagemaker_session=session,
+    **ALONE,
+)
+estimator.set_hyperparameters(num_round=8, eta=0.9, objective="reg:squarederror")
+estimator.fit({"train": TrainingInput(uploaded("rows.csv", rows), content_type="text/csv")})
+predictor = estimator.create_model(name="watched").deploy(
+    initial_instance_count=1,
+    instance_type="ml.m5.large",
+    endpoint_name="watched",
+    serializer=CSVSerializer(),
+    data_capture_config=DataCaptureConfig(
+        enable_capture=True, sampling_percentage=100, destination_s3_uri=f"{bucket}/captured"
+    ),
+    wait=False,
+)
+session.wait_for_endpoint("watched", poll=0.05)
+for number in range(300):
+    session.sagemaker_runtime_client.invoke_endpoint(
+        EndpointName="watched",
+        ContentType="text/csv",
+        Body=f"{number % 7},{'oops' if number % 2 else number % 3}",
+        InferenceId=str(number),
+    ) if number % 2 == 0 else None
+while not S3Downloader.list(f"{bucket}/captured/watched"):
+    time.sleep(0.2)
+
+# Data: a baseline, a schedule that runs once, what it found.
+header = "prediction,size,shape\n"
+usual = header + "".join(f"{n % 5}.0,{n % 5},{n % 3}\n" for n in range(500))
+monitor = DefaultModelMonitor(**ALONE, max_runtime_in_seconds=600)
+monitor.suggest_baseline(uploaded("usual.csv", usual), DatasetFormat.csv(header=True), logs=False)
+monitor.create_monitoring_schedule(
+    monitor_schedule_name="data",
+    endpoint_input="watched",
+    output_s3_uri=f"{bucket}/reports",
+    statistics=monitor.baseline_statistics(),
+    constraints=monitor.suggested_constraints(),
+    **ONCE,
+)
+execution = ended("data")
+print(json.dumps(execution, default=str))
+assert execution["MonitoringExecutionStatus"] == "CompletedWithViolations", execution
+[listed] = monitor.list_executions()
+assert monitor.latest_monitoring_statistics().body_dict["dataset"]["item_count"] == 150
+found = monitor.latest_monitoring_constraint_violations().body_dict["violations"]
+assert {one["constraint_check_type"] for one in found} == {"baseline_drift_check"}, found
+monitor.update_monitoring_schedule(schedule_cron_expression=CronExpressionGenerator.hourly())
+config = monitor.describe_schedule()["MonitoringScheduleConfig"]
+assert config["ScheduleConfig"]["ScheduleExpression"] == "cron(0 * ? * * *)", config
+monitor.stop_monitoring_schedule()
+assert monitor.describe_schedule()["MonitoringScheduleStatus"] == "Stopped"
+monitor.start_monitoring_schedule()
+assert monitor.describe_schedule()["MonitoringScheduleStatus"] == "Scheduled"
+again = DefaultModelMonitor.attach("data", sagemaker_session=session)
+assert len(again.list_executions()) == 1
+[alert] = monitor.list_monitoring_alerts()[0]
+assert alert.alert_status == "InAlert", alert
+
+# Quality: labels that came later.
+truth = "".join(
+    json.dumps(
+        {
+            "groundTruthData": {"data": str(number % 7), "encoding": "CSV"},
+            "eventMetadata": {"eventId": str(number)},
+            "eventVersion": "0",
+        }
+    )
+    + "\n"
+    for number in range(0, 300, 2)
+)
+folder = f"{datetime.now(UTC):%Y/%m/%d/%H}"
+S3Uploader.upload_string_as_file_body(truth, f"{bucket}/labels/{folder}/labels.jsonl")
+known = "prediction,label\n" + "".join(f"{n % 7},{n % 7 + 0.1 * (n % 3)}\n" for n in range(400))
+quality = ModelQualityMonitor(**ALONE, max_runtime_in_seconds=600, sagemaker_session=session)
+quality.suggest_baseline(
+    uploaded("known.csv", known),
+    DatasetFormat.csv(header=True),
+    problem_type="Regression",
+    inference_attribute="prediction",
+    ground_truth_attribute="label",
+    logs=False,
+).wait(logs=False)
+quality.create_monitoring_schedule(
+    monitor_schedule_name="quality",
+    endpoint_input=EndpointInput(
+        "watched", "/opt/ml/processing/input/endpoint", inference_attribute="0"
+    ),
+    ground_truth_input=f"{bucket}/labels",
+    problem_type="Regression",
+    output_s3_uri=f"{bucket}/reports",
+    constraints=quality.suggested_constraints(),
+    **ONCE,
+)
+execution = ended("quality")
+print(json.dumps(execution, default=str))
+assert execution["MonitoringExecutionStatus"].startswith("Completed"), execution
+measured = quality.latest_monitoring_statistics().body_dict
+assert measured["dataset"]["item_count"] == 150, measured["dataset"]
+assert measured["regression_metrics"]["mae"]["value"] < 0.5, measured
+
+# One's own program.
+own = ModelMonitor(
+    image_uri="python:3.11",
+    entrypoint=["python3", "-c"],
+    env={"answer": "42"},
+    **ALONE,
+)
+program = "import os,pathlib;o=pathlib.Path(os.environ['output_path'],'told');o.write_text('42')"
+own.create_monitoring_schedule(
+    monitor_schedule_name="own",
+    endpoint_input="watched",
+    output=MonitoringOutput("/opt/ml/processing/output", f"{bucket}/reports"),
+    arguments=[program],
+    **ONCE,
+)
+execution = ended("own")
+assert execution["MonitoringExecutionStatus"] == "Completed", execution
+reported = own.list_executions()[0].output.destination
+assert S3Downloader.read_file(f"{reported}/told") == "42"
+
+for one in (own, quality, monitor):
+    one.delete_monitoring_schedule()
+assert session.list_monitoring_schedules()["MonitoringScheduleSummaries"] == []
+print("MONITORED")
