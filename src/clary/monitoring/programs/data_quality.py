@@ -53,7 +53,8 @@ def run(settings: Settings, ml: Path) -> tuple[Violation, ...]:
     """Write statistics.json, and constraints.json or constraint_violations.json.
 
     Without a baseline constraints are suggested; with one the data is checked against it, and
-    what it does not fulfil is returned.
+    what it does not fulfil is returned. A data set that is no capture may be the next baseline, and
+    so has constraints suggested in any case.
 
     Raises
     ------
@@ -67,6 +68,8 @@ def run(settings: Settings, ml: Path) -> tuple[Violation, ...]:
         sys.stdout.write(f"not read: {fault}\n")
     if settings.baseline_constraints:
         found = _checked(settings, ml, output, seen)
+        if settings.format and settings.format.format != "capture":
+            _suggested(settings, output, seen)
     else:
         _suggested(settings, output, seen)
         found = ()
