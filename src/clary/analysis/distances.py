@@ -37,9 +37,16 @@ def cdf_gaps(a: Numbers, b: Numbers) -> tuple[Floats, Floats]:
         Either has no rows.
     """
     _check(a.rows, b.rows)
-    points = np.concatenate((a.values, b.values))
-    points.sort(kind="stable")
-    return points, _share_below(a, points) - _share_below(b, points)
+    lower = np.searchsorted(b.values, a.values)
+    is_in_both = b.values[np.minimum(lower, b.values.size - 1)] == a.values
+    upper = np.cumsum(np.bincount(lower, minlength=b.values.size + 1)[:-1])
+    at_a, at_b = np.arange(lower.size) + lower, np.arange(upper.size) + upper
+    points = np.empty(lower.size + upper.size)
+    points[at_a], points[at_b] = a.values, b.values
+    gaps = np.empty(points.size)
+    gaps[at_a] = a.below - np.concatenate(([0.0], b.below))[lower + is_in_both]
+    gaps[at_b] = np.concatenate(([0.0], a.below))[upper] - b.below
+    return points, gaps
 
 
 def _share_below(one: Numbers, points: Floats) -> Floats:

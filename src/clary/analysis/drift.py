@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from clary.analysis import distances
+from clary.analysis import distances, significance
 from clary.analysis.samples import Categories, Numbers
-from clary.analysis.significance import (
-    adjusted,
-    chi_squared_p,
-    kolmogorov_smirnov_p,
-    shares_p,
-)
+from clary.analysis.significance import chi_squared_p, kolmogorov_smirnov_p, shares_p
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from clary.analysis.samples import Floats, Sample
 
@@ -89,9 +84,15 @@ def drift(
         for name, sample in baseline.items()
         if (one := column_drift(name, sample, current.get(name))) is not None
     ]
+    return adjusted(found, level=level)
+
+
+def adjusted(found: Sequence[ColumnDrift], *, level: float) -> tuple[ColumnDrift, ...]:
+    """Judge columns that were tested together."""
+    p_values = significance.adjusted([one.p_value for one in found])
     return tuple(
         replace(one, adjusted_p_value=p, is_significant=p < level)
-        for one, p in zip(found, adjusted([one.p_value for one in found]), strict=True)
+        for one, p in zip(found, p_values, strict=True)
     )
 
 
