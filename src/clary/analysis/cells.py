@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ _NUMBER = (
     r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[iI][nN][fF]([iI][nN][iI][tT][yY])?)$"
 )
 _PROBED = 16
+_TEXTS = (pa.large_string(), pa.string_view())
 _LARGEST_EXACT = 1 << 53
 _NO_NUMBERS = np.empty(0)
 
@@ -66,21 +67,35 @@ def cells(array: pa.Array) -> Cells:
     values = array.drop_null() if missing else array
     if pa.types.is_dictionary(kind):
         return _of_words(values, missing)
-    if pa.types.is_string(kind):
-        return _of_texts(values, missing)
-    if pa.types.is_floating(kind):
-        return _of_floats(values, missing)
-    if pa.types.is_integer(kind):
-        return _of_integers(values.cast(pa.int64()), missing)
-    encoded = values.dictionary_encode()
-    words = encoded.dictionary.cast(pa.string())
-    types = TypeCounts(boolean=len(values)) if pa.types.is_boolean(kind) else None
-    found = Texts(words, _counts(encoded))
-    return Cells(missing, types or TypeCounts(string=len(values)), _NO_NUMBERS, None, found)
+    if pa.types.is_string(kind) or kind in _TEXTS:
+        return _of_texts(values.cast(pa.string()), missing)
+    if pa.types.is_floating(kind) or (pa.types.is_decimal(kind) and kind.scale):
+        return _of_floats(values.cast(pa.float64()), missing)
+    if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+        return _of_integers(values, missing)
+    return _of_others(values, missing)
+
+
+def _of_others(values: pa.Array, missing: int) -> Cells:
+    """Read times, truths, bytes and nested values by how they are written."""
+    kind = values.type
+    if pa.types.is_temporal(kind) or pa.types.is_boolean(kind):
+        encoded = values.dictionary_encode()
+        words = encoded.dictionary.cast(pa.string())
+    else:
+        encoded = pa.array([_written(one) for one in values.to_pylist()]).dictionary_encode()
+        words = encoded.dictionary
+    is_boolean = pa.types.is_boolean(kind)
+    types = TypeCounts(**{"boolean" if is_boolean else "string": len(values)})
+    return Cells(missing, types, _NO_NUMBERS, None, Texts(words, _counts(encoded)))
+
+
+def _written(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _of_floats(values: pa.Array, missing: int) -> Cells:
-    numbers = values.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    numbers = values.to_numpy(zero_copy_only=False)
     is_nan = np.isnan(numbers)
     if is_nan.any():
         missing += int(np.count_nonzero(is_nan))
@@ -89,10 +104,15 @@ def _of_floats(values: pa.Array, missing: int) -> Cells:
 
 
 def _of_integers(values: pa.Array, missing: int) -> Cells:
-    integers = values.to_numpy(zero_copy_only=False)
-    numbers = integers.astype(np.float64)
-    is_large = np.abs(numbers).max() > _LARGEST_EXACT
-    return Cells(missing, TypeCounts(len(integers)), numbers, integers if is_large else None)
+    numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    types = TypeCounts(len(numbers))
+    if np.abs(numbers).max() < _LARGEST_EXACT:
+        return Cells(missing, types, numbers)
+    try:
+        integers = values.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:  # some are beyond 64 bits
+        return Cells(missing, types, numbers)
+    return Cells(missing, types, numbers, integers)
 
 
 def _of_texts(values: pa.StringArray, missing: int) -> Cells:
@@ -105,16 +125,9 @@ def _of_texts(values: pa.StringArray, missing: int) -> Cells:
     if np.isnan(numbers).any():  # the word nan is no number
         return _of_words(values.dictionary_encode(), missing)
     integral = int(pc.sum(pc.match_substring_regex(values, _INTEGRAL)).as_py())
-    if integral == len(numbers) and np.abs(numbers).max() > _LARGEST_EXACT:
-        return _of_long_integers(values, numbers, missing)
+    if integral == len(numbers):
+        return _of_integers(values, missing)
     return Cells(missing, TypeCounts(integral, len(numbers) - integral), numbers)
-
-
-def _of_long_integers(values: pa.StringArray, numbers: NDArray[np.float64], missing: int) -> Cells:
-    try:
-        return _of_integers(values.cast(pa.int64()), missing)
-    except pa.ArrowInvalid:  # some are beyond 64 bits
-        return Cells(missing, TypeCounts(len(numbers)), numbers)
 
 
 def _of_words(values: pa.DictionaryArray, missing: int) -> Cells:

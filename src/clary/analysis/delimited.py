@@ -78,7 +78,7 @@ def _first_record(file: Path) -> list[str]:
         lines = iter(lambda: opened.readline(_LONGEST_LINE).decode("utf-8-sig"), "")
         try:
             return next((record for record in islice(csv.reader(lines), 100) if record), [])
-        except (csv.Error, UnicodeError, OSError, EOFError) as error:
+        except (csv.Error, UnicodeError) as error:
             raise InvalidInput(f"{file}, line 1", f"no readable CSV: {error}") from None
 
 

@@ -125,9 +125,10 @@ def of_numbers(values: NDArray[np.float64] | NDArray[np.int64]) -> Hashes:
     """Hash numbers; equal numbers hash alike whatever their type."""
     floats = values.astype(np.float64) + 0.0  # -0.0 becomes 0.0
     hashes = mix(floats.view(np.uint64))
-    if values.dtype == np.int64 and len(values) and np.abs(floats).max() > 1 << 53:
-        is_large = np.abs(floats) > 1 << 53
-        hashes[is_large] = mix(values[is_large].view(np.uint64))
+    if values.dtype == np.int64:
+        with np.errstate(invalid="ignore"):  # 2**63 has no int64, and differs as it should
+            is_rounded = floats.astype(np.int64) != values
+        hashes[is_rounded] = mix(values[is_rounded].view(np.uint64))
     return hashes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -32,16 +33,27 @@ def rows(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
         A line is longer than 16 MiB, or a list larger than 512 MiB.
     """
     for file in files:
-        try:
-            with opened(file) as reading:
-                yield from _list(file, reading) if is_list(reading) else _lines(file, reading)
-        except (OSError, EOFError, zlib.error) as error:  # gzip and zstandard say so
-            raise InvalidInput(str(file), f"it cannot be read: {error}") from error
+        with opened(file) as reading:
+            yield from _list(file, reading) if is_list(reading) else _lines(file, reading)
 
 
-def opened(file: Path) -> io.BufferedReader:
-    """Open a file that may be compressed by gzip or zstandard."""
-    plain = file.open("rb")
+@contextmanager
+def opened(file: Path) -> Iterator[io.BufferedReader]:
+    """Open a file that may be compressed by gzip or zstandard.
+
+    Raises
+    ------
+    InvalidInput
+        Within the block: it cannot be read, or what is compressed is damaged.
+    """
+    try:
+        with file.open("rb") as plain, _unpacked(plain) as reading:
+            yield reading
+    except (OSError, EOFError, zlib.error) as error:
+        raise InvalidInput(str(file), f"it cannot be read: {error}") from error
+
+
+def _unpacked(plain: io.BufferedReader) -> io.BufferedReader:
     start = plain.peek(4)
     if start.startswith(b"\x1f\x8b"):
         return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=plain)))

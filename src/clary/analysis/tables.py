@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from clary.analysis.sources import Format
 
 ROWS_A_BATCH = 122_880
+_NOTHING = "SELECT NULL AS nothing WHERE false"
 _MEMORY = "512MiB"
 _THREADS = 2
 
@@ -78,24 +79,24 @@ class Table:
             self._connection.execute("SET python_enable_replacements = false")
             if cells.scanned is not None:
                 self._connection.register("scanned", cells.scanned)
-            self._connection.execute(f"CREATE TEMP VIEW cells AS {cells.view}")
-            described = self._connection.execute("DESCRIBE cells").fetchall()
-        self._types = {row[0]: row[1] for row in described}
+            self._connection.execute(f"CREATE VIEW cells AS {cells.view}")
+            self._columns = tuple(self._connection.table("cells").columns)
+        if cells.view == _NOTHING:
+            self._columns = ()
         self._closing = closing.pop_all()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Their names, in order; ``_c0``, ``_c1``, … where the file has none."""
-        return tuple(self._types)
+        return self._columns
 
     @property
     def rows(self) -> int:
         """How many there are."""
         if self._rows is None:
             with _reading():
-                (self._rows,) = self._connection.execute(
-                    "SELECT count(*) FROM cells"
-                ).fetchone() or (0,)
+                answer = self._connection.execute("SELECT count(*) FROM cells").fetchall()
+            self._rows = int(answer[0][0])
         return self._rows
 
     @property
@@ -104,7 +105,7 @@ class Table:
         if self._typed is None:
             with _reading():
                 self._connection.execute(
-                    f"CREATE TEMP VIEW dataset AS SELECT {self._casts()} FROM cells"
+                    f"CREATE VIEW dataset AS SELECT {self._casts()} FROM cells"
                 )
                 self._typed = self._connection.table("dataset")
         return self._typed
@@ -131,7 +132,8 @@ class Table:
 
     def _asked(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         chosen = ", ".join(map(name, columns))
-        yield from self._connection.sql(f"SELECT {chosen} FROM cells").to_arrow_reader(rows)
+        with self._connection.cursor() as apart:
+            yield from apart.sql(f"SELECT {chosen} FROM cells").to_arrow_reader(rows)
 
     def close(self) -> None:
         """Let go of files and memory."""
@@ -151,9 +153,11 @@ class Table:
     def _casts(self) -> str:
         if not self._cells.is_text:
             return "*"
-        tests = ", ".join(map(_tests, self._types))
-        found = self._connection.execute(f"SELECT {tests} FROM cells").fetchone() or ()
-        return ", ".join(_typed(one, *test) for one, test in zip(self._types, found, strict=True))
+        tests = ", ".join(map(_tests, self._columns))
+        found = self._connection.execute(f"SELECT {tests} FROM cells").fetchall()
+        return ", ".join(
+            _typed(one, *test) for one, test in zip(self._columns, found[0], strict=True)
+        )
 
 
 def open_table(
@@ -234,6 +238,9 @@ def _spool(closing: ExitStack) -> Spool:
 
 
 def _scanned(rows: Dataset, *, is_text: bool = False) -> _Cells:
+    if not rows.schema.names:
+        return _Cells(_NOTHING, batches=lambda _columns, _rows: iter(()))
+
     def batches(columns: Sequence[str], count: int) -> Iterator[pa.RecordBatch]:
         yield from rows.to_batches(
             columns=list(columns), batch_size=count, batch_readahead=2, fragment_readahead=1
