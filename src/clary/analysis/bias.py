@@ -272,7 +272,8 @@ def _measure(metric: str, cube: Cube, drawn: tuple[Side, Side] | None) -> Metric
     value = float(what.compute(*sides(cube)))
     if np.isnan(value):
         return MetricValue(metric, what.description, None, f"is undefined: {what.undefined}")
-    between = interval(what.compute(*drawn)) if drawn else None
+    own = value if what.is_distance else None
+    between = interval(what.compute(*drawn), distance=own) if drawn else None
     if between is None:
         return MetricValue(metric, what.description, document(value))
     low, high = (document(one) for one in between)

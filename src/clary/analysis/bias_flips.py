@@ -61,7 +61,7 @@ def flip_test(
 
     Euclidean distance over the features as they are; 5 neighbours, and all that are as near as
     the fifth; 1 where the others are fewer than 10. Where there are too many pairs, 2,000
-    sensitive rows are compared with 20,000 others, drawn once and for all by their content.
+    sensitive rows are compared with 20,000 others, drawn by chance from a fixed seed.
 
     Parameters
     ----------

@@ -36,17 +36,29 @@ def redraw(cube: Cube, *, draws: int = DRAWS, seed: int = SEED) -> Cube:
     return replace(cube, counts=drawn.reshape(fitting, *cube.counts.shape).astype(np.float64))
 
 
-def interval(values: NDArray[np.float64], level: float = LEVEL) -> tuple[float, float] | None:
+def interval(
+    values: NDArray[np.float64], level: float = LEVEL, *, distance: float | None = None
+) -> tuple[float, float] | None:
     """Return the middle share of values; None where fewer than two are defined.
+
+    Parameters
+    ----------
+    distance
+        The metric's own value, where it is a distance: drawn tables are farther from even than
+        the one they are drawn from, so that their interval is mirrored at it, and cut off at 0.
 
     Examples
     --------
     >>> interval(np.arange(1000.0), 0.9)
     (49.0, 949.0)
+    >>> interval(np.arange(1000.0), 0.9, distance=400.0)
+    (0.0, 751.0)
     """
     defined = values[~np.isnan(values)]
     if len(defined) < 2:
         return None
     tail = (1.0 - level) / 2.0
-    low, high = np.quantile(defined, (tail, 1.0 - tail), method="inverted_cdf")
-    return float(low), float(high)
+    low, high = map(float, np.quantile(defined, (tail, 1.0 - tail), method="inverted_cdf"))
+    if distance is None or not np.isfinite((distance, low, high)).all():
+        return low, high
+    return max(0.0, 2.0 * distance - high), max(0.0, 2.0 * distance - low)

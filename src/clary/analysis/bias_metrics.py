@@ -89,6 +89,8 @@ class Metric:
         Its value where there is no bias.
     undefined
         Why it may have no value.
+    is_distance
+        It is never negative, however small the difference: chance alone makes it positive.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Metric:
     ideal: float = 0.0
     undefined: str = ""
     needs_groups: bool = False
+    is_distance: bool = False
 
 
 def sides(cube: Cube) -> tuple[Side, Side]:
@@ -110,8 +113,8 @@ def divide(part: Numbers, whole: Numbers) -> Numbers:
 
     Examples
     --------
-    >>> divide(np.array([0.0, 2.0, -1.0, 1.0]), np.array([0.0, 0.0, 0.0, 4.0]))
-    array([ 0.  ,   inf,  -inf,  0.25])
+    >>> divide(np.array([0.0, 2.0, -1.0, 1.0]), np.array([0.0, 0.0, 0.0, 4.0])).tolist()
+    [0.0, inf, -inf, 0.25]
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where((part == 0) & (whole == 0), 0.0, part / whole)
@@ -261,6 +264,7 @@ _BEFORE: dict[str, tuple[str, Callable[[Side, Side], Numbers]]] = {
     "LP": ("L-p Norm", _distance(2)),
     "TVD": ("Total Variation Distance", _total_variation),
 }
+_DISTANCES = {"JS", "KL", "KS", "LP", "TVD"}
 _AFTER: dict[str, tuple[str, Callable[[Side, Side], Numbers]]] = {
     "AD": ("Accuracy Difference", _accuracy_gap),
     "DAR": ("Difference in Acceptance Rates", _acceptance_gap),
@@ -276,7 +280,7 @@ _AFTER: dict[str, tuple[str, Callable[[Side, Side], Numbers]]] = {
 
 def _metrics() -> Mapping[str, Metric]:
     made = [
-        Metric(name, f"{title} ({name})", "pre_training", compute)
+        Metric(name, f"{title} ({name})", "pre_training", compute, is_distance=name in _DISTANCES)
         for name, (title, compute) in _BEFORE.items()
     ]
     made += [

@@ -13,6 +13,7 @@ from clary.analysis import bias_drift, bias_report
 from clary.analysis import violations as documents
 from clary.analysis.bias import Facet, Question, analyze
 from clary.analysis.bias_metrics import names
+from clary.analysis.bias_page import page
 from clary.analysis.violations import Violations
 from clary.kernel.codec import to_json
 from clary.kernel.errors import InvalidInput
@@ -60,9 +61,10 @@ def run(environment: Mapping[str, str], config: AnalysisConfig, ml: Path) -> tup
     (output / bias_report.FILE).write_bytes(bias_report.write(made))
     if given.publishes_metrics:
         _publish(ml / _METRICS, made, given.metric_time or given.start_time)
-    if baseline is None:
-        return ()
-    return check(baseline, made, output, needs_certainty=True)
+    found = check(baseline, made, output, needs_certainty=True) if baseline else ()
+    title = f"Bias of {given.sagemaker_endpoint_name or 'live data'}"
+    (output / "report.html").write_text(page(made, title=title, violations=found), "utf-8")
+    return found
 
 
 def read_baseline(path: str, ml: Path) -> Analysis | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clary.analysis import bias_report
 from clary.analysis.bias import Facet, Question, analyze
+from clary.analysis.bias_page import page
 from clary.analysis.violations import exit_message
 from clary.kernel.codec import from_json
 from clary.kernel.errors import ClaryError, InvalidInput, NotFound, NotSupported
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clary.analysis.bias_report import Analysis
+    from clary.analysis.violations import Violation
     from clary.monitoring.programs.clarify_config import AnalysisConfig
     from clary.monitoring.programs.clarify_dataset import Dataset
 
@@ -55,9 +57,13 @@ def run(environment: Mapping[str, str], ml: Path) -> str:
     made = _made(config, ml)
     (output / bias_report.FILE).write_bytes(bias_report.write(made))
     baseline = bias_monitor.read_baseline(environment.get("baseline_constraints", ""), ml)
-    if baseline is None:
-        return exit_message(0)
-    return exit_message(len(bias_monitor.check(baseline, made, output, needs_certainty=False)))
+    found: tuple[Violation, ...] = ()
+    if baseline is not None:
+        found = bias_monitor.check(baseline, made, output, needs_certainty=False)
+    if report := config.methods.report:
+        file = output / f"{report.file}.html"
+        file.write_text(page(made, title=report.title, violations=found), "utf-8")
+    return exit_message(len(found))
 
 
 def _made(config: AnalysisConfig, ml: Path) -> Analysis:

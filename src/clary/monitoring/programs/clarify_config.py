@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -69,6 +70,11 @@ class Report(msgspec.Struct, frozen=True):
 
     name: str = "report"
     title: str = "Analysis Report"
+
+    @property
+    def file(self) -> str:
+        """The name, of what a file's name may have."""
+        return re.sub(r"[^A-Za-z0-9._-]", "_", self.name).lstrip(".")[:100] or "report"
 
 
 class Methods(msgspec.Struct, frozen=True):
