@@ -228,7 +228,7 @@ class _Measurement:
         description = bias_metrics.FLIP_TEST_DESCRIPTION
         problem = _one_sided(cube)
         features, unfit = self._features(facet)
-        if unfit or not features:
+        if not problem and (unfit or not features):
             problem = f"needs columns of numbers without gaps: {unfit or 'there are none'}"
         if problem or self._predicted is None:
             return MetricValue(FLIP_TEST, description, None, problem)
@@ -265,7 +265,7 @@ def _known(column: Column, question: Question) -> Column:
 def _measure(metric: str, cube: Cube, drawn: tuple[Side, Side] | None) -> MetricValue:
     what = METRICS[metric]
     problem = _one_sided(cube)
-    if what.needs_groups and not cube.has_groups:
+    if not problem and what.needs_groups and not cube.has_groups:
         problem = "no group variable is given"
     if problem:
         return MetricValue(metric, what.description, None, problem)
