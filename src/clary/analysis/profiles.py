@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+import numpy as np
 
 from clary.analysis.distinct import Distinct
 from clary.analysis.frequencies import Frequencies
@@ -20,6 +21,8 @@ from clary.analysis.moments import Moments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
 
 _MERGED_AT_ONCE = 64
 
@@ -111,6 +114,24 @@ class ColumnProfile:
     def is_numeric(self) -> bool:
         """Whether every value is a number."""
         return self.kind in ("Integral", "Fractional")
+
+    def ranks(self, points: ArrayLike, *, is_inclusive: bool = True) -> NDArray[np.int64]:
+        """Count the finite numbers at or below (else: below) each of some points.
+
+        Exact while at most 512 different values are known, else from the sketch; from the sketch
+        alone where it is to be Deequ's.
+        """
+        often = self.frequencies
+        if not (often.is_exact and often.is_numeric) or self.sketch.mode == "deequ":
+            return self.sketch.ranks(points, is_inclusive=is_inclusive)
+        is_finite = np.isfinite(often.values)
+        order = np.argsort(often.values[is_finite])
+        values, counts = often.values[is_finite][order], often.counts[is_finite][order]
+        side: Literal["right", "left"] = "right" if is_inclusive else "left"
+        ranks: NDArray[np.int64] = np.concatenate(([0], np.cumsum(counts)))[
+            np.searchsorted(values, points, side)
+        ]
+        return ranks
 
     def merge(self, others: Iterable[ColumnProfile]) -> ColumnProfile:
         """Join with profiles of other rows of the column.

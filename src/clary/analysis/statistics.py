@@ -218,8 +218,11 @@ def _numerical(column: ColumnProfile) -> NumericalStatistics:
 def _buckets(column: ColumnProfile) -> tuple[Bucket, ...]:
     least, most = column.numbers.minimum, column.numbers.maximum
     edges = [least + (most - least) * at / BUCKETS for at in range(BUCKETS + 1)]
-    below = column.sketch.ranks(edges, is_inclusive=False)
-    below[-1] = column.sketch.ranks(edges[-1:])[0]
+    if not math.isfinite(most - least):
+        edges = [least * (1 - at / BUCKETS) + most * (at / BUCKETS) for at in range(BUCKETS + 1)]
+    edges[-1] = most  # rounding may leave the last edge below it
+    below = column.ranks(edges, is_inclusive=False)
+    below[-1] = column.ranks(edges[-1:])[0]
     counts = np.diff(below).tolist()
     return tuple(Bucket(edges[at], edges[at + 1], float(count)) for at, count in enumerate(counts))
 
