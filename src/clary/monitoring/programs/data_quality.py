@@ -66,22 +66,20 @@ def run(settings: Settings, ml: Path) -> tuple[Violation, ...]:
     seen = _seen(settings, ml)
     for fault in seen.faults.named:
         sys.stdout.write(f"not read: {fault}\n")
+    found: tuple[Violation, ...] = ()
     if settings.baseline_constraints:
         found = _checked(settings, ml, output, seen)
-        if settings.format and settings.format.format != "capture":
-            _suggested(settings, output, seen)
     else:
-        _suggested(settings, output, seen)
-        found = ()
+        _suggested(settings, output, seen.profile)
     if settings.post_analytics_processor_script:
         scripts.postprocess(placed(settings.post_analytics_processor_script, ml))
     return found
 
 
-def _suggested(settings: Settings, output: Path, seen: Seen) -> None:
+def _suggested(settings: Settings, output: Path, profile: Profile) -> None:
     method = settings.categorical_drift_method
-    suggested = suggestions.suggest(seen.profile, categorical_drift_method=method)
-    _write(output, "statistics.json", statistics.write(baselines.baseline(seen.profile)))
+    suggested = suggestions.suggest(profile, categorical_drift_method=method)
+    _write(output, "statistics.json", statistics.write(baselines.baseline(profile)))
     _write(output, "constraints.json", constraints.write(suggested))
 
 
@@ -102,9 +100,12 @@ def _checked(settings: Settings, ml: Path, output: Path, seen: Seen) -> tuple[Vi
         block["drift"] = [one.to_document() for one in drifts]
         if settings.publishes_metrics:
             measurements.write(observed, settings, ml)
-    _write(output, "statistics.json", statistics.write(statistics.statistics(now)))
     document = violations.Violations(violations=found, clary=block)
     _write(output, "constraint_violations.json", violations.write(document))
+    if now.rows and settings.format and settings.format.format != "capture":
+        _suggested(settings, output, now)
+    else:
+        _write(output, "statistics.json", statistics.write(statistics.statistics(now)))
     return found
 
 
