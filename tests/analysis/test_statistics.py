@@ -65,7 +65,8 @@ def test_another_dialect_is_read() -> None:
     text = """{"version": 0, "dataset": {"itemCount": 3}, "features": [
         {"name": "x", "inferredType": "Fractional", "numericalStatistics": {
           "common": {"numPresent": 2, "numMissing": 1}, "mean": "NaN", "sum": 1,
-          "stdDev": "Infinity", "min": "-Infinity", "max": 2.5, "distribution": {"kll": {"buckets": [
+          "stdDev": "Infinity", "min": "-Infinity", "max": 2.5, "distribution": {"kll": {
+          "buckets": [
             {"lowerBound": 0, "upperBound": 1, "count": 2}], "unknown": 5}}}},
         {"name": "s", "inferredType": "String", "stringStatistics": {
           "common": {"numPresent": 3, "numMissing": 0}, "distinctCount": 2, "distribution": {
