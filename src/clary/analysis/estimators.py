@@ -171,6 +171,11 @@ def _fit_binary(
     return Estimator(KINDS["BinaryClassification"], encoder, calibration.to_document(), trees)
 
 
+def _has_inputs(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say which rows have any input beside the answer; of others trees can say nothing."""
+    return np.asarray(np.isfinite(rows[:, :-1]).any(axis=1), dtype=np.bool_)
+
+
 def _told(column: Sequence[Any] | None) -> NDArray[np.float64]:
     return numbers(column if column is not None else [])
 
@@ -187,7 +192,7 @@ def _regression(
     if not usable.any():
         return Estimates(0, {})
     rows = _rows(known.encoder, columns, answers)[usable]
-    return Estimates(len(rows), estimate_losses(rows, losses))
+    return Estimates(len(rows), estimate_losses(rows, losses, _has_inputs(rows)))
 
 
 def _binary(known: Estimator, outcomes: Outcomes, columns: Columns, threshold: float) -> Estimates:
@@ -201,5 +206,6 @@ def _binary(known: Estimator, outcomes: Outcomes, columns: Columns, threshold: f
     if not usable.any() or known.trees is None:
         return Estimates(0, {})
     calibration = read_calibration(known.calibration, field="calibration")
-    shifts = known.trees.values(_rows(known.encoder, columns, scores)[usable])
+    rows = _rows(known.encoder, columns, scores)[usable]
+    shifts = np.where(_has_inputs(rows), known.trees.values(rows), 0.0)
     return estimate_binary(scores[usable], predictions[usable], calibration, shifts)

@@ -44,9 +44,10 @@ class Loss(msgspec.Struct, frozen=True):
     deviation: float
     held_out: int
 
-    def estimate(self, rows: NDArray[np.float64]) -> Estimate:
-        """Estimate the mean loss of rows of shape (rows, columns)."""
-        value = max(0.0, self.mean + float(np.mean(self.trees.values(rows))))
+    def estimate(self, rows: NDArray[np.float64], known: NDArray[np.bool_]) -> Estimate:
+        """Estimate the mean loss of rows; of those that are not ``known`` it is the baseline's."""
+        said = np.where(known, self.trees.values(rows), 0.0)
+        value = max(0.0, self.mean + float(np.mean(said)))
         half = _WIDE * self.deviation * sqrt(1 / len(rows) + 1 / self.held_out)
         return Estimate(value, max(0.0, value - half), value + half)
 
@@ -85,11 +86,18 @@ def _fit(
     return Loss(mean + float(left.mean()), trees, float(left.std()), len(held))
 
 
-def estimate_losses(rows: NDArray[np.float64], losses: Losses) -> dict[str, Estimate]:
-    """Estimate mae, mse and rmse of rows of shape (rows, columns), at least one.
+def estimate_losses(
+    rows: NDArray[np.float64], losses: Losses, known: NDArray[np.bool_]
+) -> dict[str, Estimate]:
+    """Estimate mae, mse and rmse; ``r2`` needs the labels' variance, of which inputs say nothing.
 
-    ``r2`` needs the labels' own variance, of which inputs say nothing.
+    Parameters
+    ----------
+    rows
+        Inputs and answers as numbers, shape (rows, columns), at least one row.
+    known
+        Which of them have inputs, shape (rows,).
     """
-    squared = losses.squared.estimate(rows)
+    squared = losses.squared.estimate(rows, known)
     roots = (sqrt(one) for one in (squared.value, squared.lower, squared.upper))
-    return {"mae": losses.absolute.estimate(rows), "mse": squared, "rmse": Estimate(*roots)}
+    return {"mae": losses.absolute.estimate(rows, known), "mse": squared, "rmse": Estimate(*roots)}

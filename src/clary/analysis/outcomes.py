@@ -130,7 +130,8 @@ def _refuse_none(usable: NDArray[np.bool_], outcomes: Outcomes, legal: str) -> N
         return
     answers = outcomes.predictions if outcomes.predictions is not None else outcomes.probabilities
     said = answers[0] if answers is not None and len(answers) else None
-    problem = f"no row can be used; the first has label {outcomes.labels[0]!r} and answer {said!r}"
+    label = outcomes.labels[0]
+    problem = f"no row can be used; the first has label {label!s:.100} and answer {said!s:.100}"
     raise InvalidInput("dataset", problem, legal=legal)
 
 

@@ -16,6 +16,8 @@ from clary.kernel.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from clary.analysis.estimates import Estimates
+
 Operator: TypeAlias = Literal["GreaterThanThreshold", "LessThanThreshold"]
 _HIGH_IS_BAD: Final = ("mae", "mse", "rmse", "false_positive_rate", "false_negative_rate")
 _UNBOUND: Final = "_best_constant_classifier"
@@ -145,6 +147,25 @@ def violation(name: str, bound: Bound, said: str) -> Violation:
         constraint_check_type=bound.comparison_operator,
         description=f"Metric {name} with {said} was {bound.comparison_operator} {bound.threshold}",
     )
+
+
+def broken_estimates(estimates: Estimates, constraints: QualityConstraints) -> list[Violation]:
+    """List the metrics that are beyond their bounds although their labels have not come.
+
+    An alarm needs the whole interval beyond the bound: what may still be in order is in order.
+    """
+    found = []
+    for name, bound in constraints.bounds.items():
+        one = estimates.metrics.get(name)
+        if one is None or not all(bound.is_broken_by(end) for end in (one.lower, one.upper)):
+            continue
+        said = (
+            f"{one.value} ({one.lower} to {one.upper}), estimated for {estimates.rows} answers "
+            "without labels,"
+        )
+        known = {"estimated": one.to_document() | {"rows": estimates.rows}}
+        found.append(msgspec.structs.replace(violation(name, bound, said), clary=known))
+    return found
 
 
 def _said(metric: Metric) -> str:

@@ -1,4 +1,4 @@
-"""CloudWatch metrics of a data set's features, as lines of JSON in the folder that is published."""
+"""CloudWatch metrics, as lines of JSON in the folder that is published."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def write(observed: Iterable[Observation], settings: Settings, ml: Path) -> None
     ``feature_data_<name>``: range, sum and count of its numbers; ``feature_non_null_<name>``: the
     share of rows with a value; ``feature_baseline_drift_<name>``: the distance to the baseline.
     """
+    publish(_metrics(observed), settings, ml)
+
+
+def publish(metrics: Iterable[tuple[str, dict[str, Any]]], settings: Settings, ml: Path) -> None:
+    """Write metrics: each a name, and its ``Value`` or ``StatisticValues``."""
     at = settings.metric_time or settings.end_time or f"{now():%Y-%m-%dT%H:%M:%SZ}"
     dimensions = [
         {"Name": name, "Value": value}
@@ -36,7 +41,7 @@ def write(observed: Iterable[Observation], settings: Settings, ml: Path) -> None
     folder = ml / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / FILE).open("wb") as file:
-        for name, value in _metrics(observed):
+        for name, value in metrics:
             line = {"MetricName": name, "Timestamp": at, "Dimensions": dimensions, **value}
             file.write(to_json(line) + b"\n")
 

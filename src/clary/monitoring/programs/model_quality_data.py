@@ -1,105 +1,51 @@
-"""What a job of model quality reads: a data set with labels, or captures and labels to merge."""
+"""What a job of model quality reads: a data set that has its labels in a column."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 
-from clary.analysis.attributes import MISSING, attribute
-from clary.analysis.batch_answers import batch_answers
-from clary.analysis.captures import Faults, Window, captures
-from clary.analysis.ground_truth import Labels, read_labels
 from clary.analysis.outcomes import Outcomes
-from clary.analysis.quality import Problem  # noqa: TC001 - msgspec reads it
 from clary.analysis.tables import name, open_table
-from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput
-from clary.monitoring.programs import settings
-from clary.monitoring.programs.settings import DatasetFormat
+from clary.monitoring.programs.settings import DatasetFormat, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from clary.analysis.attributes import Attribute
-    from clary.analysis.captures import Capture, Line
-    from clary.analysis.payloads import Payload
     from clary.analysis.tables import Table
+    from clary.monitoring.programs.model_quality_settings import Settings
 
-GROUND_TRUTH = "/opt/ml/processing/input/groundtruth"
-
-
-class Settings(settings.Settings, frozen=True, kw_only=True):
-    """The environment of a job of model quality, as the SDK and schedules write it.
-
-    Parameters
-    ----------
-    inference_attribute, probability_attribute, ground_truth_attribute
-        Where in a row the answer, its probability and the label stand.
-    probability_threshold_attribute
-        A row is positive whose probability is above it.
-    ground_truth_source
-        The folder of labels to merge with what was captured.
-    """
-
-    problem_type: Problem
-    inference_attribute: str = ""
-    probability_attribute: str = ""
-    ground_truth_attribute: str = ""
-    probability_threshold_attribute: float = 0.5
-    ground_truth_source: str = GROUND_TRUTH
-
-    @property
-    def window(self) -> Window | None:
-        """The span of time whose answers are measured; None for all."""
-        start, end = _moment(self.start_time), _moment(self.end_time)
-        return Window(start, end) if start or end else None
-
-    def place(self, which: str) -> Attribute | None:
-        """Read one of the attributes; None where it is not given."""
-        text: str = getattr(self, which)
-        return attribute(text, field=which) if text else None
-
-
-def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read the environment; empty values as if they were not there.
-
-    Raises
-    ------
-    InvalidInput
-        A variable is missing or has no legal value.
-    """
-    known = {one.name for one in msgspec.structs.fields(Settings)}
-    given = {name: value for name, value in environment.items() if name in known and value}
-    return build(Settings, given, field="environment")
-
-
-def _moment(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput("environment", f"{text!r} is no time", legal="ISO 8601") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+MOST_ROWS = 50_000
+"""How many rows estimates are learned from and made of; of more a sample is taken."""
+_COLUMNS = {
+    "inference_attribute": "predictions",
+    "probability_attribute": "probabilities",
+    "ground_truth_attribute": "labels",
+}
 
 
 @dataclass(slots=True)
 class Answers:
-    """Answers in columns, lists or arrays; those that no attribute names are empty."""
+    """Answers in columns, lists or arrays; those that no attribute names are None.
 
-    predictions: Any = field(default_factory=list)
-    probabilities: Any = field(default_factory=list)
+    Parameters
+    ----------
+    inputs
+        What the model was asked, by the column's name.
+    """
+
+    predictions: Any = None
+    probabilities: Any = None
     labels: Any = field(default_factory=list)
+    inputs: dict[str, Any] = field(default_factory=dict)
 
     def outcomes(self) -> Outcomes:
         """Put labels and answers side by side."""
-        answers = (self.predictions, self.probabilities)
-        return Outcomes(self.labels, *(one if len(one) else None for one in answers))
+        return Outcomes(self.labels, self.predictions, self.probabilities)
 
 
 @dataclass(slots=True)
@@ -108,55 +54,45 @@ class Data:
 
     Parameters
     ----------
-    labelled, unlabelled
-        Answers whose labels are known, and those whose labels are not there yet.
-    is_live
-        Whether they were captured; else they are a data set.
+    labelled
+        Answers whose labels are known.
+    sample
+        Of a data set: some of the labelled rows, with their inputs.
+    unlabelled
+        Of live data: answers whose labels are not there yet.
     merged
         How requests and labels found each other, for the ``clary`` block.
     """
 
     labelled: Answers = field(default_factory=Answers)
+    sample: Answers = field(default_factory=Answers)
     unlabelled: Answers = field(default_factory=Answers)
-    is_live: bool = False
     merged: dict[str, Any] = field(default_factory=dict)
 
 
-def read(given: Settings, ml: Path) -> Data:
-    """Read what is to be measured.
+def read_dataset(given: Settings, ml: Path) -> Data:
+    """Read answers and labels of a data set, and a sample of its rows.
 
     Raises
     ------
     InvalidInput
-        Settings are not legal, or a data set cannot be read; lines of captures that cannot are
-        counted and named instead.
+        An attribute names no column, or the data set cannot be read.
     """
-    truth = settings.placed(given.ground_truth_source, ml)
-    source = settings.placed(given.dataset_source, ml)
-    shape = given.format
-    if (shape and shape.format == "capture") or truth.is_dir():
-        return _live(given, source, truth)
-    return _dataset(given, source)
-
-
-def _dataset(given: Settings, source: Path) -> Data:
-    places = {which: given.place(which) for which in _WHICH}
+    places = {which: given.place(which) for which in _COLUMNS}
     if places["ground_truth_attribute"] is None:
         raise InvalidInput("ground_truth_attribute", "is missing; it names the column of labels")
-    shape = given.format or DatasetFormat("csv")
-    answers = Answers()
+    source, shape = placed(given.dataset_source, ml), given.format or DatasetFormat("csv")
     with open_table(source, format=shape.format, header=shape.header) as table:
-        chosen = {which: _column(table, place, which) for which, place in places.items() if place}
-        for which, column in chosen.items():
-            setattr(answers, _WHICH[which], _values(table, column))
-    return Data(answers)
-
-
-_WHICH = {
-    "inference_attribute": "predictions",
-    "probability_attribute": "probabilities",
-    "ground_truth_attribute": "labels",
-}
+        chosen = {_COLUMNS[one]: _column(table, at, one) for one, at in places.items() if at}
+        others = [one for one in table.columns if one not in chosen.values()]
+        labelled = Answers(**_values(table, chosen, ""))
+        inputs = {f"input {place}": one for place, one in enumerate(others)}
+        sampled = _values(
+            table, chosen | inputs, f"USING SAMPLE reservoir({MOST_ROWS} ROWS) REPEATABLE (7)"
+        )
+    sample = Answers(**{one: sampled[one] for one in chosen})
+    sample.inputs = {one: sampled[key] for key, one in inputs.items()}
+    return Data(labelled, sample)
 
 
 def _column(table: Table, place: Attribute, which: str) -> str:
@@ -170,82 +106,15 @@ def _column(table: Table, place: Attribute, which: str) -> str:
     return path
 
 
-def _values(table: Table, column: str) -> Any:
-    found = table.sql(f"SELECT {name(column)} FROM dataset").fetchnumpy()[column]
-    if isinstance(found, np.ma.MaskedArray):
-        return np.ma.filled(found.astype(object), None)
-    return found
+def _values(table: Table, columns: dict[str, str], sample: str) -> dict[str, Any]:
+    chosen = ", ".join(f"{name(column)} AS {name(key)}" for key, column in columns.items())
+    found = table.sql(f"SELECT {chosen} FROM dataset {sample}").fetchnumpy()
+    return {key: _plain(column) for key, column in found.items()}
 
 
-def _live(given: Settings, source: Path, truth: Path) -> Data:
-    faults, shape = Faults(), given.format
-    labels = read_labels(truth, faults) if truth.is_dir() else Labels()
-    lines: Iterator[Line] = (
-        captures(source, faults, window=given.window)
-        if shape is None or shape.format == "capture"
-        else batch_answers(source, faults, has_header=shape.header)
-    )
-    data, reader = Data(is_live=True), _Reader(given)
-    requests = 0
-    for line, label in labels.of(lines):
-        requests += 1
-        try:
-            reader.add(data, line.capture, label)
-        except InvalidInput as problem:
-            faults.add(line.file, line.number, str(problem))
-    data.merged = {
-        "requests": requests,
-        "requests_without_label": labels.unlabelled,
-        "labels": len(labels.by_id),
-        "labels_without_request": labels.unmatched,
-        "labels_repeated": labels.repeated,
-        "unreadable_lines": faults.count,
-    }
-    if faults.named:
-        data.merged["unreadable"] = faults.named
-    return data
-
-
-class _Reader:
-    """Takes the values of each row out of requests."""
-
-    def __init__(self, given: Settings) -> None:
-        self._inference = given.place("inference_attribute")
-        self._probability = given.place("probability_attribute")
-        self._truth = given.place("ground_truth_attribute")
-        self._reads_predictions = bool(self._inference) or self._probability is None
-
-    def add(self, data: Data, capture: Capture, label: Payload | None) -> None:
-        answer = capture.capture_data.endpoint_output
-        if answer is None:
-            raise InvalidInput("endpointOutput", "is missing; answers have to be captured")
-        predictions = answer.values(self._inference) if self._reads_predictions else []
-        probabilities = answer.values(self._probability) if self._probability else []
-        rows = len(predictions or probabilities)
-        if predictions and probabilities and len(probabilities) != rows:
-            probabilities = _vectors(probabilities, rows)
-        target = data.unlabelled
-        if label is not None:
-            truths = _labels(label, self._truth)
-            if len(truths) != rows:
-                raise InvalidInput(
-                    "groundTruthData", f"has {len(truths)} labels for {rows} answers"
-                )
-            target = data.labelled
-            target.labels += truths
-        target.predictions += predictions
-        target.probabilities += probabilities
-
-
-def _vectors(values: list[Any], rows: int) -> list[Any]:
-    """Take a list of numbers for the probabilities of one row's classes."""
-    if rows == 1:
-        return [values]
-    raise InvalidInput("data", f"has {len(values)} probabilities for {rows} predictions")
-
-
-def _labels(label: Payload, place: Attribute | None) -> list[Any]:
-    whole = label.whole()
-    if place is not None and isinstance(whole, dict) and place.find(whole) is not MISSING:
-        return label.values(place)
-    return label.values(None)
+def _plain(column: Any) -> Any:
+    if not isinstance(column, np.ma.MaskedArray):
+        return column
+    values = np.asarray(column.data, dtype=object)
+    values[np.ma.getmaskarray(column)] = None
+    return values
