@@ -57,8 +57,8 @@ def request(expression=MONTHLY, program="", times=None, **members):
 class World:
     """A home, opened; its worker is started by whoever needs it."""
 
-    def __init__(self, home):
-        self.platform = open_platform(Config(home=home))
+    def __init__(self, home, **settings):
+        self.platform = open_platform(Config(home=home, **settings))
         self.store, self.objects = self.platform.store, self.platform.objects
         self.schedules = self.platform.monitoring.schedules
         self.executions = self.platform.monitoring.executions
