@@ -28,9 +28,9 @@ def parquet_batches(
     """
     for file in files:
         try:
-            with parquet.ParquetFile(file, pre_buffer=True) as plain:
+            with parquet.ParquetFile(file) as plain:
                 texts = [one.name for one in plain.schema_arrow if pa.types.is_string(one.type)]
-            with parquet.ParquetFile(file, pre_buffer=True, read_dictionary=texts) as opened:
+            with parquet.ParquetFile(file, read_dictionary=texts, pre_buffer=False) as opened:
                 for batch in opened.iter_batches(rows):
                     yield _with(batch, columns)
         except (pa.ArrowException, OSError) as error:

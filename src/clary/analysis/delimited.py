@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_LONGEST_LINE = 16 << 20
+_LONGEST_LINE = 4 << 20
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _FILE = re.compile(r"^ {2}file = (.*)$", re.MULTILINE)
 _COLUMN = re.compile(r"Column (?:at position|name): (\S+)", re.IGNORECASE)
@@ -43,7 +43,7 @@ def select(files: Sequence[Path], *, has_header: bool) -> str:
     return (
         f"SELECT * FROM read_csv([{listed}], columns = {{{columns}}}, header = {has_header}, "
         f"auto_detect = false, delim = ',', quote = '\"', escape = '\"', "
-        f"max_line_size = {_LONGEST_LINE})"
+        f"max_line_size = {_LONGEST_LINE}, buffer_size = {2 * _LONGEST_LINE})"
     )
 
 
