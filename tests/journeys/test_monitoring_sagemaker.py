@@ -30,3 +30,10 @@ def test_a_notebook_watches_an_endpoint(sdk, home):
     assert any(one["Dimensions"][:2] == where for one in metrics), metrics
     log = (home.path / "server.log").read_text()
     assert " 500 " not in log
+
+
+@pytest.mark.timeout(300)
+def test_a_pipeline_checks_data_models_and_bias_against_the_registry(sdk):
+    done = sdk(SDK / "check_steps.py")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert done.stdout.endswith("CHECKED\n")
