@@ -19,7 +19,7 @@ from clary.kernel.codec import to_json
 from clary.kernel.errors import InvalidInput
 from clary.monitoring.programs import clarify_config
 from clary.monitoring.programs.bias_live import PREDICTION, merge, read_settings
-from clary.monitoring.programs.clarify_dataset import column, load_csv
+from clary.monitoring.programs.clarify_dataset import column, load_csv, unreadable
 from clary.monitoring.programs.settings import placed
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _measured(
         try:
             load_csv(connection, _TABLE, [str(file)], merged.columns, ())
         except duckdb.Error as error:
-            raise InvalidInput("dataset", str(error).strip()[:600]) from error
+            raise unreadable(error, "dataset") from error
         asked = _question(given, config, merged.columns, baseline)
         return analyze(connection, _TABLE, asked)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import jmespath
 
+from clary.analysis import delimited
 from clary.analysis.bias_columns import literal, name
 from clary.kernel.codec import from_json
 from clary.kernel.errors import InvalidInput, NotFound
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 
 TABLE = "dataset"
 _LABEL, _PREDICTED = "label", "predicted_label"
-_TYPES = "['BIGINT', 'DOUBLE', 'VARCHAR']"
-_NULLS = "['', 'NA', 'N/A', 'NaN', 'nan', 'NULL', 'null', 'None']"
+_NULLS = "('', 'NA', 'N/A', 'NaN', 'nan', 'NULL', 'null', 'None')"
 _MOST_JSON_BYTES = 1 << 30
 
 
@@ -107,8 +107,7 @@ def opened(folder: Path, config: AnalysisConfig) -> Iterator[Dataset]:
         try:
             _load(connection, files, config, f"{scratch}/rows.csv" if "json" in kind else "")
         except duckdb.Error as error:
-            problem = str(error).strip().split("\n\n")[0][:600]
-            raise InvalidInput("dataset", problem) from error
+            raise unreadable(error, "dataset") from error
         yield _named(connection, config, Path(scratch))
 
 
@@ -195,13 +194,34 @@ def load_csv(
         )
     if len(set(names)) != len(names):
         raise InvalidInput("headers", f"the columns' names repeat: {', '.join(names)}")
-    listed = ", ".join(literal(one) for one in files)
-    written = ", ".join(literal(one) for one in names)
-    connection.execute(
-        f"CREATE TABLE {name(table)} AS SELECT * FROM read_csv([{listed}], header = {has_header}, "
-        f"names = [{written}], auto_type_candidates = {_TYPES}, nullstr = {_NULLS}, "
-        "sample_size = -1, delim = ',', quote = '\"', escape = '\"', strict_mode = true)"
+    texts = name(f"{table} as texts")
+    query = delimited.select([Path(one) for one in files], has_header=has_header)
+    connection.execute(f"CREATE TEMP TABLE {texts} AS {query}")
+    found = [str(row[0]) for row in connection.execute(f"DESCRIBE {texts}").fetchall()]
+    cells = [f"CASE WHEN {name(one)} IN {_NULLS} THEN NULL ELSE {name(one)} END" for one in found]
+    types = connection.execute(f"SELECT {', '.join(map(_type, cells))} FROM {texts}").fetchone()
+    typed = (
+        f"CAST({cell} AS {kind}) AS {name(one)}"
+        for cell, kind, one in zip(cells, types or (), names, strict=True)
     )
+    connection.execute(f"CREATE TABLE {name(table)} AS SELECT {', '.join(typed)} FROM {texts}")
+    connection.execute(f"DROP TABLE {texts}")
+
+
+def _type(cell: str) -> str:
+    """Ask which type all cells of a column of texts have."""
+    return (
+        f"CASE WHEN bool_and(TRY_CAST({cell} AS BIGINT) IS NOT NULL AND NOT contains({cell}, '.') "
+        f"OR ({cell}) IS NULL) THEN 'BIGINT' "
+        f"WHEN bool_and(TRY_CAST({cell} AS DOUBLE) IS NOT NULL OR ({cell}) IS NULL) THEN 'DOUBLE' "
+        "ELSE 'VARCHAR' END"
+    )
+
+
+def unreadable(error: duckdb.Error, source: str) -> InvalidInput:
+    """Say which file cannot be read, and at which line where that is known."""
+    said = str(error).strip()
+    return delimited.problem(said) or InvalidInput(source, said.split("\n\n")[0][:600])
 
 
 def _is_header(first: Sequence[str], second: Sequence[str], named: Sequence[str]) -> bool:

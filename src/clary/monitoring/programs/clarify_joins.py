@@ -10,7 +10,7 @@ import duckdb
 
 from clary.analysis.bias_columns import name
 from clary.kernel.errors import InvalidInput
-from clary.monitoring.programs.clarify_dataset import load_csv, names_of
+from clary.monitoring.programs.clarify_dataset import load_csv, names_of, unreadable
 from clary.monitoring.programs.predictor import download, endpoint, prediction
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _beside(
     try:
         load_csv(dataset.connection, table, [str(one) for one in files], headers, known)
     except duckdb.Error as error:
-        raise InvalidInput(uri, str(error).strip().split("\n\n")[0][:600]) from error
+        raise unreadable(error, uri) from error
     return _joined(dataset, table)
 
 
