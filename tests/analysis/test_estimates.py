@@ -112,7 +112,7 @@ def test_intervals_hold_what_is_measured_as_often_as_they_say():
         }
         for name, value in measured.items():
             held[name] += found[name].lower <= value <= found[name].upper
-    assert all(53 <= count for count in held.values()), held
+    assert all(count >= 53 for count in held.values()), held
 
 
 def test_many_rows_are_estimated_as_finely_as_few():
@@ -269,6 +269,41 @@ def test_a_regression_is_told_by_its_inputs():
     assert "r2" not in found.metrics
     none = known.estimate(Outcomes([], [None]), {"x": [1], "kind": ["a"]}, 0.5)
     assert (none.rows, none.metrics) == (0, {})
+
+
+def test_many_classes_are_told_by_their_probabilities():
+    generator = np.random.default_rng(8)
+
+    def rows(count, shift):
+        inputs = generator.normal(size=(count, 2)) + np.array([shift, 0])
+        odds = np.exp(np.column_stack((inputs[:, 0], inputs[:, 1], np.zeros(count))))
+        truth = odds / odds.sum(axis=1, keepdims=True)
+        labels = (truth.cumsum(axis=1) < generator.random((count, 1))).sum(axis=1)
+        sharp = odds**1.8
+        return sharp / sharp.sum(axis=1, keepdims=True), labels
+
+    vectors, labels = rows(20_000, 0)
+    outcomes = Outcomes(labels, None, vectors)
+    known = fit_estimator("MulticlassClassification", outcomes, {})
+    known = read_estimator(known.to_text(), field="x")
+    vectors, labels = rows(20_000, 1)
+    found = known.estimate(Outcomes([], None, [str(one.tolist()) for one in vectors]), {}, 0.5)
+    said = vectors.argmax(axis=1)
+    assert found.rows == 20_000
+    for name, value in {
+        "accuracy": oracle.accuracy_score(labels, said),
+        "weighted_f1": oracle.f1_score(labels, said, average="weighted"),
+        "weighted_precision": oracle.precision_score(labels, said, average="weighted"),
+    }.items():
+        one = found.metrics[name]
+        assert one.value == pytest.approx(value, abs=0.015), name
+        assert 0.002 < one.upper - one.lower < 0.04, name
+    named = Outcomes([], [str(one) for one in said], vectors)
+    assert known.estimate(named, {}, 0.5).metrics["accuracy"] == found.metrics["accuracy"]
+    assert known.estimate(Outcomes([], ["x"], vectors[:1]), {}, 0.5).rows == 0
+    assert known.estimate(Outcomes([], None, ["nothing"]), {}, 0.5).rows == 0
+    with pytest.raises(InvalidInput, match="are of 2 classes, not 3"):
+        known.estimate(Outcomes([], None, [[0.5, 0.5]]), {}, 0.5)
 
 
 def test_too_little_gives_no_estimator():

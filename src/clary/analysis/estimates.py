@@ -93,7 +93,7 @@ def estimate_binary(
         _drawn(cells, generator.binomial(cells.rows, _chances(cells, chances)))
         for chances in (calibration.drawn(cells.scores, generator) for _ in range(_DRAWS))
     ]
-    return Estimates(len(scores), _intervals(values, center, draws, doubts))
+    return Estimates(len(scores), intervals(values, center, draws, doubts=doubts))
 
 
 def _values(
@@ -117,15 +117,22 @@ def _gap(one: float | str, other: float | str) -> float:
     return 0.0 if isinstance(one, str) or isinstance(other, str) else abs(one - other)
 
 
-def _intervals(
+def intervals(
     values: Mapping[str, float | str],
     center: Mapping[str, float | str],
     draws: list[dict[str, float | str]],
-    doubts: Mapping[str, float],
+    *,
+    doubts: Mapping[str, float] | None = None,
+    narrower: float = 1.0,
 ) -> dict[str, Estimate]:
     """Put intervals around values, as wide as draws lie around their center, and doubts more.
 
     Metrics that are undefined, or are so in more than half of the draws, are left out.
+
+    Parameters
+    ----------
+    narrower
+        How much narrower they are than the draws: these may be of fewer rows.
     """
     found = {}
     for name, value in values.items():
@@ -133,10 +140,12 @@ def _intervals(
         middle = center[name]
         if isinstance(value, str) or isinstance(middle, str) or 2 * len(numbers) < len(draws):
             continue
-        low, high = np.quantile(numbers, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) + (value - middle)
-        doubt = doubts.get(name, 0.0)
-        lower = max(0.0, min(float(low), value) - doubt)
-        found[name] = Estimate(value, lower, min(1.0, max(float(high), value) + doubt))
+        ends = np.quantile(numbers, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - middle
+        low, high = (value + narrower * float(end) for end in ends)
+        doubt = doubts.get(name, 0.0) if doubts else 0.0
+        found[name] = Estimate(
+            value, max(0.0, min(low, value) - doubt), min(1.0, max(high, value) + doubt)
+        )
     return found
 
 

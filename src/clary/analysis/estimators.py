@@ -17,9 +17,15 @@ import numpy as np
 from clary.analysis.boosting import Trees, boost, log_odds
 from clary.analysis.calibration import calibrate, read_calibration
 from clary.analysis.estimates import Estimates, estimate_binary
+from clary.analysis.estimates_multiclass import (
+    MOST_CLASSES,
+    Classes,
+    estimate_multiclass,
+    fit_classes,
+)
 from clary.analysis.feature_matrix import Encoder, fit_encoder
 from clary.analysis.loss_estimates import Losses, estimate_losses, fit_losses
-from clary.analysis.outcomes import numbers, truths
+from clary.analysis.outcomes import class_names, numbers, texts, truths, vector
 from clary.analysis.quality import KINDS, Kind
 from clary.kernel.errors import InvalidInput
 
@@ -54,6 +60,8 @@ class Estimator(msgspec.Struct, frozen=True):
         What its inputs say about the truth beyond its scores.
     losses
         Of a regression: what its inputs say about its errors.
+    classes
+        Of a classifier of many classes; its inputs are not looked at.
     """
 
     kind: Kind
@@ -61,6 +69,7 @@ class Estimator(msgspec.Struct, frozen=True):
     calibration: dict[str, Any] | None = None
     trees: Trees | None = None
     losses: Losses | None = None
+    classes: Classes | None = None
 
     def to_text(self) -> str:
         """Write it as one line of base64."""
@@ -80,6 +89,8 @@ class Estimator(msgspec.Struct, frozen=True):
         """
         if self.losses is not None:
             return _regression(self, self.losses, outcomes, columns)
+        if self.classes is not None:
+            return _multiclass(self.classes, outcomes)
         return _binary(self, outcomes, columns, threshold)
 
 
@@ -98,7 +109,7 @@ def fit_estimator(problem: Problem, outcomes: Outcomes, columns: Columns) -> Est
         return _fit_regression(outcomes, columns, generator)
     if problem == "BinaryClassification":
         return _fit_binary(outcomes, columns, generator)
-    return None
+    return _fit_multiclass(outcomes)
 
 
 def read_estimator(text: Any, *, field: str) -> Estimator:
@@ -123,7 +134,9 @@ def read_estimator(text: Any, *, field: str) -> Estimator:
 
 
 def _is_whole(found: Estimator) -> bool:
-    losses = found.losses
+    losses, classes = found.losses, found.classes
+    if classes is not None:
+        return len(classes.names) == len(classes.calibrations) > 1
     every = (losses.absolute.trees, losses.squared.trees) if losses else (found.trees,)
     width = len(found.encoder.names) + 1
     for trees in every:
@@ -169,6 +182,48 @@ def _fit_binary(
         start=log_odds(calibration.probabilities(scores[usable])),
     )
     return Estimator(KINDS["BinaryClassification"], encoder, calibration.to_document(), trees)
+
+
+def _fit_multiclass(outcomes: Outcomes) -> Estimator | None:
+    """Learn what probabilities say of all classes: those of the labels, in order."""
+    if outcomes.probabilities is None:
+        return None
+    vectors, usable = _vectors(outcomes.probabilities)
+    labels = texts(outcomes.labels)
+    names = class_names(labels)
+    rows = [at for at, label in enumerate(labels) if usable[at] and label is not None]
+    is_known = len(rows) >= FEWEST_ROWS and 1 < len(names) <= MOST_CLASSES
+    if not is_known or vectors.shape[1] != len(names):
+        return None
+    truth = [labels[at] or "" for at in rows]
+    classes = fit_classes(names, vectors[rows], truth)
+    return Estimator(KINDS["MulticlassClassification"], Encoder((), ()), classes=classes)
+
+
+def _multiclass(known: Classes, outcomes: Outcomes) -> Estimates:
+    if outcomes.probabilities is None:
+        return Estimates(0, {})
+    vectors, usable = _vectors(outcomes.probabilities)
+    places = np.argmax(vectors, axis=1) if vectors.size else np.zeros(0, dtype=np.intp)
+    if outcomes.predictions is not None:
+        named = {name: place for place, name in enumerate(known.names)}
+        said = [named.get(name or "", -1) for name in texts(outcomes.predictions)]
+        places = np.array(said, dtype=np.intp)
+        usable &= places >= 0
+    if not usable.any():
+        return Estimates(0, {})
+    return estimate_multiclass(known, vectors[usable], places[usable])
+
+
+def _vectors(column: Sequence[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the probabilities of all classes, and which rows have as many as most have."""
+    found = [vector(one) for one in column]
+    width = max((len(one) for one in found), default=0)
+    usable = np.array([len(one) == width > 0 for one in found], dtype=np.bool_)
+    rows = np.zeros((len(found), width))
+    for at in np.flatnonzero(usable):
+        rows[at] = found[at]
+    return rows, usable
 
 
 def _has_inputs(rows: NDArray[np.float64]) -> NDArray[np.bool_]:

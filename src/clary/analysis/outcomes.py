@@ -100,12 +100,12 @@ def _multiclass(outcomes: Outcomes, _: float) -> Quality:
     usable &= np.array([one is not None for one in predictions], dtype=bool)
     _refuse_none(usable, outcomes, "a class")
     kept = np.flatnonzero(usable)
-    names = sorted({labels[at] for at in kept} | {predictions[at] for at in kept}, key=_in_order)
-    places = {name: place for place, name in enumerate(names)}
+    names = class_names([*(labels[at] for at in kept), *(predictions[at] for at in kept)])
+    places: dict[str | None, int] = {name: place for place, name in enumerate(names)}
     coded = [
         np.array([places[side[at]] for at in kept], dtype=np.intp) for side in (labels, predictions)
     ]
-    return multiclass(coded[0], coded[1], [str(name) for name in names])
+    return multiclass(coded[0], coded[1], names)
 
 
 def _classes(outcomes: Outcomes) -> list[str | None]:
@@ -210,6 +210,17 @@ def vector(value: Any) -> NDArray[np.float64]:
     return found if len(found) > 1 and np.isfinite(found).all() else np.zeros(0)
 
 
-def _in_order(name: str | None) -> tuple[int, float, str]:
+def class_names(names: Sequence[str | None]) -> list[str]:
+    """List distinct names in order, numbers before words.
+
+    Examples
+    --------
+    >>> class_names(["10", "b", "9", None, "a", "9"])
+    ['9', '10', 'a', 'b']
+    """
+    return sorted({name for name in names if name is not None}, key=_in_order)
+
+
+def _in_order(name: str) -> tuple[int, float, str]:
     number = _number(name)
-    return (0, number, "") if np.isfinite(number) else (1, 0.0, name or "")
+    return (0, number, "") if np.isfinite(number) else (1, 0.0, name)
