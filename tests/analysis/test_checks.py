@@ -105,6 +105,19 @@ def test_a_flip_of_a_binary_column_drifts():
         assert one.description.endswith("exceeds threshold: 0.1")
 
 
+def test_columns_of_mixed_types_are_compared_as_the_baseline_has_them():
+    numbers = [str(n % 50) for n in range(400)]
+    moved = [str(n % 50 + 25) for n in range(399)] + ["none"]
+    found = checked({"x": list(map(int, numbers))}, {"x": moved})
+    assert kinds(found) == [("x", "data_type_check"), ("x", "baseline_drift_check")]
+    assert found[1].description.startswith("Baseline drift distance: 0.37")
+    codes = ["07", "ab", "11"] * 100
+    assert kinds(checked({"x": codes}, {"x": ["11"] * 250})) == [
+        ("x", "data_type_check"),
+        ("x", "baseline_drift_check"),
+    ]
+
+
 def test_deequ_s_way_overlooks_it():
     before, after = [0] * 450 + [1] * 50, [1] * 450 + [0] * 50
     baseline = profiled({"n": before}, mode="deequ")

@@ -40,6 +40,8 @@ class Observation:
     distance
         To the baseline's distribution, by the method of the settings; of ``ChiSquared`` the
         p-value.
+    is_of_numbers
+        Whether numbers are compared, and not categories.
     """
 
     feature: Feature
@@ -49,6 +51,7 @@ class Observation:
     domain_share: float | None = None
     non_negative_share: float | None = None
     distance: float | None = None
+    is_of_numbers: bool = True
 
     @property
     def has_drifted(self) -> bool:
@@ -62,12 +65,12 @@ class Observation:
     @property
     def threshold(self) -> float:
         """The distance that is just allowed."""
-        return self.settings.numeric if self.column.is_numeric else self.settings.categorical
+        return self.settings.numeric if self.is_of_numbers else self.settings.categorical
 
     @property
     def is_p_value(self) -> bool:
         """Whether ``distance`` is a p-value."""
-        return self.settings.categorical_method == "ChiSquared" and not self.column.is_numeric
+        return self.settings.categorical_method == "ChiSquared" and not self.is_of_numbers
 
 
 def observe(
@@ -113,7 +116,8 @@ def _observation(
     is_deequ: bool,
 ) -> Observation:
     settings = constraints.settings(feature)
-    before, now = baseline.get(feature.name), of_column(column)
+    before = baseline.get(feature.name)
+    now = of_column(column, before)
     distance = None
     if settings.compares and before is not None and now is not None:
         distance = _distance(settings, before, now, is_deequ=is_deequ)
@@ -125,6 +129,7 @@ def _observation(
         domain_share=_domain_share(column, feature),
         non_negative_share=_non_negative_share(column, feature),
         distance=distance,
+        is_of_numbers=isinstance(now, Numbers),
     )
 
 

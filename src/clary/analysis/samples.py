@@ -138,26 +138,37 @@ class Categories:
 Sample: TypeAlias = Numbers | Categories
 
 
-def of_column(column: ColumnProfile) -> Sample | None:
-    """Take the distribution of a column from its profile; None where it has no values."""
+def of_column(column: ColumnProfile, like: Sample | None = None) -> Sample | None:
+    """Take the distribution of a column from its profile; None where it has no values.
+
+    Parameters
+    ----------
+    like
+        What it will be compared with. Of numbers, the numbers of a column are taken that holds
+        texts, too; of categories, numbers are categories.
+    """
     if not column.present:
         return None
-    often = column.frequencies
-    if not column.is_numeric:
+    if isinstance(like, Categories) or (like is None and not column.is_numeric):
+        often = column.frequencies
         known = often.by_text()
         return Categories(known, max(0, column.present - sum(known.values())), often.error)
-    if often.is_exact and often.is_numeric and int(often.counts.sum()) == column.present:
+    return _numbers(column)
+
+
+def _numbers(column: ColumnProfile) -> Numbers | None:
+    often, moments = column.frequencies, column.numbers
+    if column.is_numeric and often.is_exact and often.is_numeric:
         told = of_weights(often.values, often.counts)
         return Numbers(told.values, told.counts, sketch=column.sketch)
-    infinite = column.numbers
-    return of_sketch(
-        column.sketch,
-        below=infinite.negative_infinities,
-        above=infinite.positive_infinities,
-    )
+    below, above = moments.negative_infinities, moments.positive_infinities
+    if not moments.count + below + above:
+        return None
+    return of_sketch(column.sketch, below=below, above=above)
 
 
-def of_profile(profile: Profile) -> dict[str, Sample]:
-    """Take the distributions of a table's columns that have values."""
-    found = {column.name: of_column(column) for column in profile.columns}
+def of_profile(profile: Profile, like: Mapping[str, Sample] | None = None) -> dict[str, Sample]:
+    """Take the distributions of a table's columns that have values, see ``of_column``."""
+    others = like or {}
+    found = {column.name: of_column(column, others.get(column.name)) for column in profile.columns}
     return {name: sample for name, sample in found.items() if sample is not None}

@@ -77,10 +77,14 @@ def run(settings: Settings, ml: Path) -> tuple[Violation, ...]:
 
 
 def _suggested(settings: Settings, output: Path, profile: Profile) -> None:
-    method = settings.categorical_drift_method
-    suggested = suggestions.suggest(profile, categorical_drift_method=method)
+    suggested = _suggestion(settings, profile)
     _write(output, "statistics.json", statistics.write(baselines.baseline(profile)))
     _write(output, "constraints.json", constraints.write(suggested))
+
+
+def _suggestion(settings: Settings, profile: Profile) -> Constraints:
+    method = settings.categorical_drift_method
+    return suggestions.suggest(profile, categorical_drift_method=method)
 
 
 def _checked(settings: Settings, ml: Path, output: Path, seen: Seen) -> tuple[Violation, ...]:
@@ -102,10 +106,9 @@ def _checked(settings: Settings, ml: Path, output: Path, seen: Seen) -> tuple[Vi
             measurements.write(observed, settings, ml)
     document = violations.Violations(violations=found, clary=block)
     _write(output, "constraint_violations.json", violations.write(document))
+    _write(output, "statistics.json", statistics.write(baselines.baseline(now)))
     if now.rows and settings.format and settings.format.format != "capture":
-        _suggested(settings, output, now)
-    else:
-        _write(output, "statistics.json", statistics.write(statistics.statistics(now)))
+        _write(output, "constraints.json", constraints.write(_suggestion(settings, now)))
     return found
 
 
@@ -113,7 +116,7 @@ def _drifts(
     before: dict[str, Sample], now: Profile, required: Constraints
 ) -> tuple[drift.ColumnDrift, ...]:
     level = required.clary.drift.significance_level if required.clary else _DRIFT_LEVEL
-    return drift.drift(before, samples.of_profile(now), level=level)
+    return drift.drift(before, samples.of_profile(now, before), level=level)
 
 
 def _baseline(settings: Settings, ml: Path) -> dict[str, Sample]:
