@@ -25,14 +25,14 @@ LONGEST_LINE_BYTES: Final = 32 << 20
 _HOUR: Final = re.compile(r"(?:^|/)(\d{4})/(\d{2})/(\d{2})/(\d{2})/(?:[^/]+/)*[^/]+$")
 
 
-class Sides(msgspec.Struct, frozen=True, rename="camel"):
+class Sides(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """What was asked and what was answered; either may not be captured."""
 
     endpoint_input: Payload | None = None
     endpoint_output: Payload | None = None
 
 
-class Event(msgspec.Struct, frozen=True, rename="camel"):
+class Event(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """Which request it was, and when; ``inference_id`` and ``custom_attributes`` are the client's."""
 
     event_id: str = ""
@@ -50,7 +50,7 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-class Capture(msgspec.Struct, frozen=True, rename="camel"):
+class Capture(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """One line: a request, a label, or both where they were merged before."""
 
     event_metadata: Event
