@@ -56,7 +56,7 @@ class Attribute:
 
         Examples
         --------
-        >>> attribute("$.a[*].b").find({"a": [{"b": 1}, {"b": 2}]})
+        >>> attribute("$.a[*].b", field="").find({"a": [{"b": 1}, {"b": 2}]})
         [1, 2]
         """
         return _find(document, self.steps)

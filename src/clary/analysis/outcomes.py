@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from clary.analysis.quality import Problem, Quality
 
+_MOST_INTEGER: Final = 2**63
 _TRUTHS: Final = {"0": 0, "false": 0, "1": 1, "true": 1}
 
 
@@ -132,7 +133,8 @@ def _refuse_none(usable: NDArray[np.bool_], outcomes: Outcomes, legal: str) -> N
     said = answers[0] if answers is not None and len(answers) else None
     label = outcomes.labels[0]
     problem = f"no row can be used; the first has label {label!s:.100} and answer {said!s:.100}"
-    raise InvalidInput("dataset", problem, legal=legal)
+    hint = "probability_attribute names probabilities, inference_attribute what the model says"
+    raise InvalidInput("dataset", problem, legal=legal, hint=hint)
 
 
 def numbers(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
@@ -153,7 +155,7 @@ def _number(value: Any) -> float:
         value = value[0]
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("nan")
 
 
@@ -187,6 +189,8 @@ def _text(value: Any) -> str | None:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if value is None or isinstance(value, dict | list):
+        return None
+    if isinstance(value, int) and abs(value) >= _MOST_INTEGER:
         return None
     text = str(value).strip()
     number = _number(text)

@@ -382,6 +382,16 @@ def test_an_estimator_that_is_none_is_refused(job):
             live(job, constraints)
 
 
+def test_attributes_that_fit_no_request_are_refused(job):
+    job.put("data/x.jsonl", "\n".join((captured("a", "0.5"), captured("b", "0.5"), "{")))
+    given = {"problem_type": "BinaryClassification", "dataset_format": CAPTURES}
+    with pytest.raises(InvalidInput, match=r"none of 2 can be read; the first: .*line 1.*'score'"):
+        job.run(**given, probability_attribute="score")
+    job.put("data/x.jsonl", "{")
+    job.run(**given, probability_attribute="score")
+    assert job.document("statistics")["clary"]["merged"]["unreadable_lines"] == 1
+
+
 def test_few_rows_give_bounds_but_no_estimator(job):
     _, document = baseline(job, rows=150)
     assert "estimator" not in document.get("clary", {})

@@ -69,6 +69,12 @@ class Data:
     unlabelled: Answers = field(default_factory=Answers)
     merged: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def rows(self) -> int:
+        """How many answers there are, with labels or without."""
+        both = (self.labelled, self.unlabelled)
+        return sum(len(one.predictions or one.probabilities or ()) for one in both)
+
 
 def read_dataset(given: Settings, ml: Path) -> Data:
     """Read answers and labels of a data set, and a sample of its rows.

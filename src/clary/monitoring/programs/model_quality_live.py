@@ -37,7 +37,8 @@ def read_live(given: Settings, ml: Path, names: tuple[str, ...]) -> Data:
     Raises
     ------
     InvalidInput
-        Settings are not legal. Lines that cannot be read are counted and named instead.
+        Settings are not legal, or fit none of the requests. Single lines that cannot be read are
+        counted and named instead.
     """
     faults, labels = Faults(), Labels()
     if given.ground_truth_source:
@@ -50,6 +51,11 @@ def read_live(given: Settings, ml: Path, names: tuple[str, ...]) -> Data:
             reader.add(data, line, label)
         except InvalidInput as problem:
             faults.add(line.file, line.number, str(problem))
+            reader.refused = reader.refused or f"{line.file}, line {line.number}: {problem}"
+    if not data.rows and reader.refused:
+        raise InvalidInput(
+            "captures", f"none of {requests} can be read; the first: {reader.refused}"
+        )
     data.merged = {
         "requests": requests,
         "requests_without_label": labels.unlabelled,
@@ -75,7 +81,7 @@ def _lines(given: Settings, ml: Path, faults: Faults) -> Iterator[Line]:
 
 
 class _Reader:
-    """Takes the values of each row out of requests."""
+    """Takes the values of each row out of requests; ``refused`` says what the first lacked."""
 
     def __init__(self, given: Settings, ml: Path, names: tuple[str, ...]) -> None:
         self._inference = given.place("inference_attribute")
@@ -83,6 +89,7 @@ class _Reader:
         self._truth = given.place("ground_truth_attribute")
         self._reads_predictions = bool(self._inference) or self._probability is None
         self._names = names
+        self.refused = ""
         self._sample = _Sample()
         self._handler: Callable[..., Any] | None = None
         if given.record_preprocessor_script:
