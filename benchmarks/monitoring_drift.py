@@ -12,12 +12,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from figure import Figure, peer_python
+from figure import Figure
+from monitoring_data import PEERS, peer
 
 from clary.monitoring.programs import data_quality, settings
 
-PEERS = Path(__file__).resolve().parent / "peers"
-EVIDENTLY = ("evidently>=0.7,<0.8", "pandas<3", "pyarrow")
 ROWS, CAPTURED = 1_000_000, 100_000
 WORDS = {"sex": 2, "region": 5, "plan": 12, "state": 51, "city": 300, "sku": 5000}
 OURS = """
@@ -39,15 +38,14 @@ def figures() -> list[Figure]:
         pq.write_table(table(ROWS, 1, 0.0), before)
         pq.write_table(table(ROWS, 2, 1.0), now)
         ours = asked([sys.executable, "-c", OURS, before, now])
-        python = peer_python("monitoring-evidently", EVIDENTLY)
-        peer = asked([python, PEERS / "evidently_drift.py", before, now])
+        theirs = asked([peer("evidently"), PEERS / "evidently_drift.py", before, now])
         checked_s, read_s = hourly(folder, before)
-    times = peer["cpu_s"] / ours["cpu_s"]
+    times = theirs["cpu_s"] / ours["cpu_s"]
     return [
         Figure(
             "processor time of drift, every metric, 1M rows against 1M, 17 columns",
-            *(ours["cpu_s"], "s", peer["cpu_s"] / 15),
-            *(f"Evidently, one test a column ({times:.0f} times ours)", peer["cpu_s"]),
+            *(ours["cpu_s"], "s", theirs["cpu_s"] / 15),
+            *(f"Evidently, one test a column ({times:.0f} times ours)", theirs["cpu_s"]),
         ),
         Figure(
             "hourly check of 100,000 captured rows against a stored baseline",
