@@ -57,6 +57,7 @@ from clary.models import documents as model_documents
 from clary.models.reproduction import Reproductions
 from clary.models.service import Models
 from clary.models.steps import ModelStep, RegisterModelStep
+from clary.monitoring.leftovers import Leftovers
 from clary.monitoring.model import EXECUTION as MONITORING_EXECUTION
 from clary.monitoring.model import SCHEDULE as MONITORING_SCHEDULE
 from clary.pipelines.deliveries import DELIVERY, Deliveries, Receivers
@@ -225,7 +226,10 @@ def open_platform(config: Config) -> Platform:
         store, objects, kinds, known=check_property, crew=jobs.crew(config.parallel_jobs)
     )
     run_events = RunEvents(store, lineage)
-    senders: list[Sender] = [JobMetrics(store, logs, experiments.metrics)]
+    senders: list[Sender] = [
+        JobMetrics(store, logs, experiments.metrics),
+        Leftovers(store, serving.endpoints),
+    ]
     senders += [OpenLineage(run_events, config.openlineage)] if config.openlineage else []
     followers: list[Follower] = [
         Registrations(store),

@@ -28,6 +28,7 @@ TABLE = "dataset"
 _LABEL, _PREDICTED = "label", "predicted_label"
 _NULLS = "('', 'NA', 'N/A', 'NaN', 'nan', 'NULL', 'null', 'None')"
 _MOST_JSON_BYTES = 1 << 30
+_MEMORY = "1GiB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def opened(folder: Path, config: AnalysisConfig) -> Iterator[Dataset]:
 @contextmanager
 def _connected(scratch: str) -> Iterator[DuckDBPyConnection]:
     limits: dict[str, Any] = {
+        "memory_limit": _MEMORY,
         "temp_directory": scratch,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,

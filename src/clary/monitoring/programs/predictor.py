@@ -6,7 +6,6 @@ when it has ended, however it ends.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import signal
@@ -19,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
 from clary.kernel.errors import ClaryError, InvalidInput
+from clary.monitoring.leftovers import mark
 from clary.monitoring.programs.model_requests import Exchange, find
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Endpoint:
         self.name = name
         self._settings = settings
         self._exchange = Exchange(settings, features)
-        self._runtime = _client("sagemaker-runtime")
+        self._runtime = client("sagemaker-runtime")
 
     def answers(self, rows: Iterable[Sequence[Any]]) -> Iterator[Any]:
         """Ask for rows in order, many a request: one value, list or object a row.
@@ -131,6 +131,26 @@ def _highest(scores: list[Any], labels: list[Any], answer: Any) -> Any:
     return labels[max(range(len(scores)), key=lambda place: float(scores[place]))]
 
 
+def scores(answer: Any, settings: Predictor) -> list[float]:
+    """Read the numbers that a model gives one row: its scores, or its amount.
+
+    Raises
+    ------
+    InvalidInput
+        There are none where the settings say.
+    """
+    value, place = answer, settings.probability
+    place = settings.label if place is None else place
+    if place is not None:
+        value = find(answer, place, field="predictor.label or probability")
+    try:
+        return [float(one) for one in (value if isinstance(value, list) else [value])]
+    except (TypeError, ValueError):
+        problem = f"the answer {answer!r:.200} has no numbers to explain"
+        legal = "predictor.probability: where in an answer they are"
+        raise InvalidInput("predictor", problem, legal=legal) from None
+
+
 @contextmanager
 def endpoint(settings: Predictor, features: Sequence[str]) -> Iterator[Endpoint]:
     """Give the endpoint of the settings; one for their model is deleted at the end.
@@ -148,7 +168,7 @@ def endpoint(settings: Predictor, features: Sequence[str]) -> Iterator[Endpoint]
     if not settings.model_name:
         raise InvalidInput("predictor", "names neither model_name nor endpoint_name")
     name = _name(settings)
-    sagemaker = _client("sagemaker")
+    sagemaker = client("sagemaker")
     with _ending_on_sigterm():
         try:
             _make(sagemaker, name, settings)
@@ -163,7 +183,7 @@ def _name(settings: Predictor) -> str:
     """Name the endpoint after the job: an attempt that died before left one of the same name."""
     job = os.environ.get("PROCESSING_JOB_NAME", "") or str(os.getpid())
     prefix = re.sub(r"[^a-zA-Z0-9-]", "-", settings.endpoint_name_prefix or _PREFIX)[:40].strip("-")
-    return f"{prefix or _PREFIX}-{hashlib.sha256(job.encode()).hexdigest()[:16]}"
+    return f"{prefix or _PREFIX}-{mark(job)}"
 
 
 def _make(sagemaker: Any, name: str, settings: Predictor) -> None:
@@ -235,7 +255,7 @@ def download(uri: str, folder: Path) -> Sequence[Path]:
             "uri", f"{uri!r} names nothing that can be read", legal="s3://bucket/key"
         )
     folder.mkdir(parents=True)
-    s3, found = _client("s3"), []
+    s3, found = client("s3"), []
     try:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         keys = [one["Key"] for page in pages for one in page.get("Contents", ())]
@@ -253,6 +273,7 @@ def download(uri: str, folder: Path) -> Sequence[Path]:
     return found
 
 
-def _client(service: str) -> Any:
+def client(service: str) -> Any:
+    """Make a client of the platform that runs the job."""
     retries = {"max_attempts": 5, "mode": "standard"}
     return get_session().create_client(service, config=Config(retries=retries, read_timeout=300))
