@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import msgspec
 
-from clary.analysis import bias_drift, bias_report
+from clary.analysis import attribution_check, bias_drift, bias_report
 from clary.analysis import violations as documents
 from clary.analysis.bias import Facet, Question, analyze
 from clary.analysis.bias_metrics import names
@@ -86,8 +86,11 @@ def read_baseline(path: str, ml: Path) -> Analysis | None:
 def check(
     baseline: Analysis, made: Analysis, output: Path, *, needs_certainty: bool
 ) -> tuple[Violation, ...]:
-    """Hold metrics against a baseline, and write constraint_violations.json."""
-    found = bias_drift.drift(baseline, made, needs_certainty=needs_certainty)
+    """Hold metrics and attributions against a baseline, and write constraint_violations.json."""
+    found = (
+        *bias_drift.drift(baseline, made, needs_certainty=needs_certainty),
+        *attribution_check.check(baseline, made),
+    )
     left = bias_drift.unchecked(baseline, made)
     notes = {"unchecked": left} if left else None
     document = Violations(version="1.0", violations=found, clary=notes)

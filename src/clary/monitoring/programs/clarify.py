@@ -7,13 +7,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from clary.analysis import bias_report
 from clary.analysis.bias import Facet, Question, analyze
 from clary.analysis.bias_page import page
 from clary.analysis.violations import exit_message
 from clary.kernel.codec import from_json
-from clary.kernel.errors import ClaryError, InvalidInput, NotFound, NotSupported
-from clary.monitoring.programs import bias_monitor, clarify_config
+from clary.kernel.errors import ClaryError, InvalidInput, NotFound
+from clary.monitoring.programs import (
+    bias_monitor,
+    clarify_config,
+    explanation_monitor,
+    explanations,
+)
 from clary.monitoring.programs.clarify_dataset import opened
 from clary.monitoring.programs.clarify_joins import complete, predicted
 
@@ -50,11 +57,14 @@ def run(environment: Mapping[str, str], ml: Path) -> str:
     analysis = environment.get("analysis_type", "")
     if analysis == "MODEL_BIAS":
         return exit_message(len(bias_monitor.run(environment, config, ml)))
+    if analysis == "MODEL_EXPLAINABILITY":
+        return exit_message(len(explanation_monitor.run(environment, config, ml)))
     if analysis:
-        raise NotSupported(f"the analysis {analysis} is not offered yet")
+        legal = "MODEL_BIAS or MODEL_EXPLAINABILITY"
+        raise InvalidInput("analysis_type", f"{analysis!r} is unknown", legal=legal)
     output = ml / "processing/output"
     output.mkdir(parents=True, exist_ok=True)
-    made = _made(config, ml)
+    made = _made(config, ml, output)
     (output / bias_report.FILE).write_bytes(bias_report.write(made))
     baseline = bias_monitor.read_baseline(environment.get("baseline_constraints", ""), ml)
     found: tuple[Violation, ...] = ()
@@ -66,17 +76,20 @@ def run(environment: Mapping[str, str], ml: Path) -> str:
     return exit_message(len(found))
 
 
-def _made(config: AnalysisConfig, ml: Path) -> Analysis:
-    methods = config.methods
-    if methods.shap or methods.pdp:
-        raise NotSupported("methods.shap and methods.pdp are not offered yet")
+def _made(config: AnalysisConfig, ml: Path, output: Path) -> Analysis:
+    methods, made = config.methods, bias_report.Analysis()
     with opened(ml / "processing/input/data", config) as data:
         dataset = complete(data, config)
         if methods.post_training_bias and not dataset.prediction:
             dataset = predicted(dataset, config)
         if methods.pre_training_bias or methods.post_training_bias:
-            return analyze(dataset.connection, dataset.table, question(config, dataset))
-    return bias_report.Analysis()
+            made = analyze(dataset.connection, dataset.table, question(config, dataset))
+        if methods.shap is not None or methods.pdp is not None:
+            found = explanations.explain(dataset, config, output)
+            made = msgspec.structs.replace(
+                made, explanations=found.explanations, clary=found.clary or msgspec.UNSET
+            )
+    return made
 
 
 def question(config: AnalysisConfig, dataset: Dataset) -> Question:
