@@ -75,7 +75,7 @@ def test_camel_case_and_switches_of_other_dialects():
 
 
 def test_what_is_not_said_has_the_format_s_defaults():
-    assert constraints.read("{}").settings() == constraints.Settings(
+    assert constraints.read('{"features": []}').settings() == constraints.Settings(
         evaluates=True,
         emits_metrics=True,
         datatype=1.0,
@@ -93,6 +93,8 @@ def test_what_is_not_said_has_the_format_s_defaults():
     [
         ("[", "constraints.json: not valid JSON"),
         ("[]", "constraints.json: Expected `object`"),
+        ('{"regression_constraints": {}}', "holds 'regression_constraints'; legal: features"),
+        ('{"features": [], "dataset": {"item_count": 1}}', "holds 'features', 'dataset'"),
         ('{"features": [{"name": "a", "completeness": 2}]}', "features[0].completeness"),
         ('{"features": [{"name": "a", "inferred_type": "Int"}]}', "Integral"),
         ('{"features": [{"name": "a"}, {"name": "a"}]}', "'a' is there more than once"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from clary.analysis import distances
 from clary.analysis.constraints import Drift
 from clary.analysis.profiles import ColumnProfile, Profile
@@ -14,7 +16,7 @@ from clary.analysis.violations import Violation
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from clary.analysis.constraints import Constraints, Feature, Settings
     from clary.analysis.drift import ColumnDrift
@@ -304,6 +306,19 @@ def named(profile: Profile, constraints: Constraints) -> Profile:
             for place, column in enumerate(profile.columns)
         ),
     )
+
+
+def without(
+    profile: Profile, constraints: Constraints, excluded: Collection[str]
+) -> tuple[Profile, Constraints]:
+    """Leave columns out of a check, by their names or their places (``_c0``, …)."""
+    names = [column.name for column in profile.columns]
+    places = {f"_c{place}": name for place, name in enumerate(names)}
+    gone = {one if one in names else places.get(one, one) for one in excluded}
+    columns = tuple(one for one in profile.columns if one.name not in gone)
+    features = tuple(one for one in constraints.features if one.name not in gone)
+    kept = msgspec.structs.replace(constraints, features=features)
+    return Profile(profile.rows, columns), kept
 
 
 def _are_places(names: Sequence[str]) -> bool:

@@ -158,9 +158,13 @@ def read(data: bytes | str, *, source: str = "constraints.json") -> Constraints:
     Raises
     ------
     InvalidInput
-        It is none; names ``source`` and the place in it. Or it names a feature twice.
+        It is none, but maybe another document of a monitor; names ``source`` and the place in
+        it. Or it names a feature twice.
     """
     document = from_json(data, field=source)
+    if isinstance(document, dict) and ("features" not in document or "dataset" in document):
+        held = ", ".join(map(repr, list(document)[:8])) or "nothing"
+        raise InvalidInput(source, f"holds {held}", legal="features and monitoring_config")
     found = build(Constraints, _current(document), field=source)
     names = [one.name for one in found.features]
     twice = sorted({name for name in names if names.count(name) > 1})

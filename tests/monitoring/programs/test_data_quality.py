@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from clary.analysis import baselines, statistics
 from clary.kernel.errors import InvalidInput
@@ -128,6 +130,27 @@ def test_rows_that_differ_are_reported_in_the_format_and_beyond_it(job):
     assert metrics["feature_non_null_age"]["Timestamp"] == "2026-01-31T09:00:00Z"
 
 
+def test_columns_may_be_left_out(job):
+    job.baseline(ROWS)
+    (job.data / "live.csv").write_text("answer,age\n" + "9,900\n" * 50)
+    assert job.check(exclude_features_attribute="age, 0,plan") == ()
+    (found,) = job.check(exclude_features_attribute="_c1,plan")
+    assert found.feature_name == "answer"
+
+
+def test_a_delta_table_is_what_its_log_says(job):
+    folder = job.data / "table"
+    write_deltalake(folder, pa.table({"n": [1, 2, 3]}))
+    write_deltalake(folder, pa.table({"n": [4, 5]}), mode="overwrite")
+    for said in ("parquet", "delta"):
+        job.run(
+            dataset_source="/opt/ml/processing/input/data/table",
+            dataset_format=json.dumps({said: {}}),
+        )
+        kept = statistics.read((job.output / "statistics.json").read_bytes())
+        assert kept.dataset.item_count == 2
+
+
 def test_captured_requests_of_the_window_answer_first(job):
     job.baseline(ROWS)
     job.capture(
@@ -190,6 +213,7 @@ def test_cells_that_a_preprocessor_numbers_are_in_the_baseline_s_order(job):
         ("def preprocess_handler(r):\n    return 'a'\n", "returned str for x.jsonl, line 1"),
         ("def other(r):\n    return {}\n", "defines no function of this name"),
         ("import nothing_of_the_kind\n", "ModuleNotFoundError"),
+        ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
     ],
 )
 def test_what_is_wrong_with_a_preprocessor_is_told(job, script, said):

@@ -90,6 +90,7 @@ def _suggestion(settings: Settings, profile: Profile) -> Constraints:
 def _checked(settings: Settings, ml: Path, output: Path, seen: Seen) -> tuple[Violation, ...]:
     required = constraints.read(_document(settings.baseline_constraints, ml))
     now = checks.named(seen.profile, required)
+    now, required = checks.without(now, required, settings.excluded)
     found: tuple[Violation, ...] = ()
     block: dict[str, Any] = {"rows": now.rows, "rows_not_read": seen.faults.count}
     if now.rows:
@@ -137,7 +138,9 @@ def _seen(settings: Settings, ml: Path) -> Seen:
         return _captured(settings, given, ml)
     if settings.record_preprocessor_script:
         sys.stdout.write("the preprocessor is for captured requests, and was not run\n")
-    with open_table(source, format=given.format, header=given.header) as table:
+    is_delta = given.format == "parquet" and (source / "_delta_log").is_dir()
+    found = "delta" if is_delta else given.format
+    with open_table(source, format=found, header=given.header) as table:
         return Seen(profile(table, mode=settings.sketch_mode))
 
 

@@ -91,7 +91,7 @@ def _side(payload: Payload | None) -> Side | None:
 def _called(handler: Callable[..., Any], given: tuple[Any, ...], place: str) -> Any:
     try:
         return handler(*given)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = f"failed at {place}: {type(error).__name__}: {error}"
         raise InvalidInput(handler.__name__, said) from error
 
@@ -108,7 +108,7 @@ def load(file: Path, name: str) -> Callable[..., Any]:
         raise InvalidInput(name, f"{file.name} is not there")
     try:
         found = runpy.run_path(str(file)).get(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = f"{file.name} failed: {type(error).__name__}: {error}"
         raise InvalidInput(name, said) from error
     if not callable(found):

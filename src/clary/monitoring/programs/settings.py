@@ -21,6 +21,7 @@ _FORMATS: dict[str, Format] = {
     "csv": "csv",
     "json": "json",
     "parquet": "parquet",
+    "delta": "delta",
     "sagemakercapturejson": "capture",
 }
 
@@ -56,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True):
     post_analytics_processor_script: str = ""
     publish_cloudwatch_metrics: str = "Disabled"
     categorical_drift_method: Literal["LInfinity", "ChiSquared"] = "LInfinity"
+    exclude_features_attribute: str = ""
     start_time: str = ""
     end_time: str = ""
     metric_time: str = ""
@@ -67,6 +69,12 @@ class Settings(msgspec.Struct, frozen=True):
     def is_deequ(self) -> bool:
         """Whether to measure as Deequ does."""
         return self.sketch_mode == "deequ"
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Which columns are left out: names, or places as ``_c0`` or ``0``."""
+        given = (one.strip() for one in self.exclude_features_attribute.split(","))
+        return tuple(f"_c{one}" if one.isdecimal() else one for one in given if one)
 
     @property
     def publishes_metrics(self) -> bool:
@@ -90,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True):
         name, options = next(iter(given.items()), ("", {}))
         found = _FORMATS.get(name.lower())
         if found is None or len(given) != 1:
-            legal = "csv, json, parquet, sagemakerCaptureJson"
+            legal = "csv, json, parquet, delta, sagemakerCaptureJson"
             raise InvalidInput("dataset_format", f"{list(given)}", legal=legal)
         said = {option.lower(): value for option, value in options.items()}
         captures = cast("Sequence[str]", said.get("captureindexnames") or _CAPTURES)
