@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
+from clary.analysis.estimates import Estimate, Estimates
 from clary.analysis.quality import read_quality
 from clary.analysis.quality_binary import Counts, binary, ranking
 from clary.analysis.quality_constraints import (
     broken,
+    broken_estimates,
     read_quality_constraints,
     suggest,
     unchecked,
@@ -264,3 +266,23 @@ def test_bounds_that_are_none_are_refused():
     text = '{"regression_constraints": {"mae": {"threshold": 1, "comparison_operator": "Up"}}}'
     with pytest.raises(InvalidInput, match=r"regression_constraints.*comparison_operator"):
         read_quality_constraints(text)
+
+
+def test_violations_say_the_same_as_plain_values():
+    generator = np.random.default_rng(0)
+    scores = generator.random(500)
+    good = binary(generator.random(500) < scores, scores > 0.5, scores)
+    constraints = suggest(good)
+    bad = binary(generator.random(500) < 0.5, scores > 0.5, scores)
+    found = {one.metric_name: one for one in broken(bad, constraints)}["auc"]
+    assert found.clary == {
+        "value": bad.metrics["auc"].value,
+        "standard_deviation": bad.metrics["auc"].standard_deviation,
+        "threshold": constraints.bounds["auc"].threshold,
+    }
+    estimates = Estimates(9, {"auc": Estimate(0.4, 0.3, 0.5), "f1": Estimate(0.5, 0.1, 0.99)})
+    (early,) = broken_estimates(estimates, constraints)
+    assert early.description.startswith(
+        "Metric auc with 0.4 (0.3 to 0.5), estimated for 9 answers without labels, was LessThan"
+    )
+    assert early.clary["estimated"] == {"value": 0.4, "lower": 0.3, "upper": 0.5, "rows": 9}

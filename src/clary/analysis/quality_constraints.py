@@ -129,7 +129,8 @@ def broken(quality: Quality, constraints: QualityConstraints) -> list[Violation]
     for name, bound in constraints.bounds.items():
         metric = _held(name, quality, constraints)
         if metric and metric.value is not None and bound.is_broken_by(metric.value):
-            found.append(violation(name, bound, _said(metric)))
+            known = {"value": metric.value, "standard_deviation": metric.standard_deviation}
+            found.append(violation(name, bound, _said(metric), known))
     return found
 
 
@@ -140,12 +141,13 @@ def _held(name: str, quality: Quality, constraints: QualityConstraints) -> Metri
     return quality.metrics.get(name)
 
 
-def violation(name: str, bound: Bound, said: str) -> Violation:
-    """Write one violation; ``said`` is what was found."""
+def violation(name: str, bound: Bound, said: str, known: dict[str, Any]) -> Violation:
+    """Write one violation; ``said`` is what was found, and ``known`` the same as plain values."""
     return Violation(
         metric_name=name,
         constraint_check_type=bound.comparison_operator,
         description=f"Metric {name} with {said} was {bound.comparison_operator} {bound.threshold}",
+        clary={**known, "threshold": bound.threshold},
     )
 
 
@@ -164,7 +166,7 @@ def broken_estimates(estimates: Estimates, constraints: QualityConstraints) -> l
             "without labels,"
         )
         known = {"estimated": one.to_document() | {"rows": estimates.rows}}
-        found.append(msgspec.structs.replace(violation(name, bound, said), clary=known))
+        found.append(violation(name, bound, said, known))
     return found
 
 
