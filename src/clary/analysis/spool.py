@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,10 +13,13 @@ from pyarrow import dataset
 from clary.kernel.errors import LimitExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 ROWS_AT_ONCE = 20_000
 MOST_COLUMNS = 5_000
+_TEXT_AT_ONCE = 64 << 20
+_LARGEST_BYTES = 32 << 30
+_NESTED = (dict, list)
 _DEEPEST = 32
 
 
@@ -33,20 +36,24 @@ class Spool:
         self._folder = Path(folder)
         self._files: list[str] = []
         self._columns: dict[str, None] = {}
+        self._bytes = 0
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Take rows of names and values; what is nested is flattened, names joined by dots."""
-        rest = iter(rows)
-        while some := list(islice(rest, ROWS_AT_ONCE)):
-            flat = [_flat(row) if _is_nested(row) else row for row in some]
-            names = dict.fromkeys(name for row in flat for name in row)
-            self.write(
-                pa.table(
-                    {name: pa.array([_text(row.get(name)) for row in flat]) for name in names}
-                    if names
-                    else {"_c0": pa.nulls(len(flat), pa.string())}
-                )
-            )
+        waiting: list[Mapping[str, Any]] = []
+        size = 0
+        for row in rows:
+            flat = _flat(row) if any(type(one) in _NESTED for one in row.values()) else row
+            waiting.append(flat)
+            size += sum([len(one) for one in flat.values() if type(one) is str])
+            if len(waiting) == ROWS_AT_ONCE or size > _TEXT_AT_ONCE:
+                self._put(waiting)
+                waiting, size = [], 0
+        self._put(waiting)
+
+    def _put(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        names = dict.fromkeys(name for row in rows for name in row) or ["_c0"]
+        self.write(pa.table({name: _texts([row.get(name) for row in rows]) for name in names}))
 
     def write(self, rows: pa.Table) -> None:
         """Take rows whose columns are texts.
@@ -54,7 +61,7 @@ class Spool:
         Raises
         ------
         LimitExceeded
-            All rows together have more than 5,000 columns.
+            All rows together have more than 5,000 columns, or need more than 32 GiB.
         """
         if not rows.num_rows:
             return
@@ -66,6 +73,9 @@ class Spool:
         with pa.ipc.new_file(str(file), texts.schema) as writer:
             writer.write_table(texts)
         self._files.append(str(file))
+        self._bytes += file.stat().st_size
+        if self._bytes > _LARGEST_BYTES:
+            raise LimitExceeded(f"the rows need more than {_LARGEST_BYTES >> 30} GiB")
 
     def rows(self) -> dataset.Dataset:
         """Give all rows with all columns, in the order in which they came."""
@@ -73,10 +83,6 @@ class Spool:
         if not self._files:
             return dataset.dataset(schema.empty_table())
         return dataset.dataset(self._files, schema=schema, format="arrow")
-
-
-def _is_nested(row: Mapping[str, Any]) -> bool:
-    return any(isinstance(value, dict | list) for value in row.values())
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,6 +103,16 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
         joined = [(f"{prefix}.{name}" if prefix else str(name), one) for name, one in parts]
         waiting += [(name, one, depth + 1) for name, one in reversed(joined)]
     return flat
+
+
+def _texts(values: Sequence[Any]) -> pa.Array:
+    """Write values as they would stand in a CSV file; columns of one type fast."""
+    kinds = set(map(type, values))
+    if kinds <= {str, NoneType}:
+        return pa.array(values, pa.string())
+    if kinds <= {int, float, NoneType}:
+        return pa.array([None if one is None else repr(one) for one in values], pa.string())
+    return pa.array([_text(one) for one in values], pa.string())
 
 
 def _text(value: Any) -> str | None:

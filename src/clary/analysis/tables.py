@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from clary.analysis.captures import Window
     from clary.analysis.sources import Format
 
-ROWS_A_BATCH = 122_880
+_CELLS_A_BATCH = 2_500_000
+_MOST_ROWS_A_BATCH = 122_880
 _NOTHING = "SELECT NULL AS nothing WHERE false"
 _MEMORY = "512MiB"
 _THREADS = 2
@@ -115,11 +116,16 @@ class Table:
         _ = self.relation
         return self._connection.sql(text)
 
-    def batches(self, rows: int = ROWS_A_BATCH) -> Iterator[pa.RecordBatch]:
-        """Give all rows in order, as Arrow batches of at most so many.
+    def batches(self, rows: int = 0) -> Iterator[pa.RecordBatch]:
+        """Give all rows in order, as Arrow batches.
 
-        Values of CSV, JSON and captures are texts as they stand there; texts of Parquet and Delta
-        are dictionaries.
+        Values of CSV, JSON and captures are texts as they stand there; texts of Parquet are
+        dictionaries.
+
+        Parameters
+        ----------
+        rows
+            At most in a batch; 0 for so many that a batch has about 2.5 million cells.
 
         Raises
         ------
@@ -128,7 +134,11 @@ class Table:
         """
         read = self._cells.batches or self._asked
         with _reading():
-            yield from read(self.columns, rows)
+            yield from read(self.columns, rows or self._rows_a_batch)
+
+    @property
+    def _rows_a_batch(self) -> int:
+        return min(_MOST_ROWS_A_BATCH, _CELLS_A_BATCH // max(1, len(self.columns)))
 
     def _asked(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         chosen = ", ".join(map(name, columns))
