@@ -47,15 +47,29 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """Metrics of rows without labels, by name; those that are undefined are left out."""
+    """Metrics of rows without labels, by name; those that are undefined are left out.
+
+    Parameters
+    ----------
+    rows
+        How many there are.
+    rows_with_inputs
+        Of how many the inputs were known and looked at.
+    """
 
     rows: int
     metrics: Mapping[str, Estimate]
+    rows_with_inputs: int = 0
 
     def to_document(self) -> dict[str, Any]:
         """Write them as a JSON-able object."""
         metrics = {name: one.to_document() for name, one in self.metrics.items()}
-        return {"rows": self.rows, "level": LEVEL, "metrics": metrics}
+        return {
+            "rows": self.rows,
+            "rows_with_inputs": self.rows_with_inputs,
+            "level": LEVEL,
+            "metrics": metrics,
+        }
 
 
 def estimate_binary(

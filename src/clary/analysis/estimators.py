@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
@@ -247,7 +248,9 @@ def _regression(
     if not usable.any():
         return Estimates(0, {})
     rows = _rows(known.encoder, columns, answers)[usable]
-    return Estimates(len(rows), estimate_losses(rows, losses, _has_inputs(rows)))
+    seen = _has_inputs(rows)
+    told = estimate_losses(rows, losses, seen)
+    return Estimates(len(rows), told, int(np.count_nonzero(seen)))
 
 
 def _binary(known: Estimator, outcomes: Outcomes, columns: Columns, threshold: float) -> Estimates:
@@ -262,5 +265,7 @@ def _binary(known: Estimator, outcomes: Outcomes, columns: Columns, threshold: f
         return Estimates(0, {})
     calibration = read_calibration(known.calibration, field="calibration")
     rows = _rows(known.encoder, columns, scores)[usable]
-    shifts = np.where(_has_inputs(rows), known.trees.values(rows), 0.0)
-    return estimate_binary(scores[usable], predictions[usable], calibration, shifts)
+    seen = _has_inputs(rows)
+    shifts = np.where(seen, known.trees.values(rows), 0.0)
+    found = estimate_binary(scores[usable], predictions[usable], calibration, shifts)
+    return replace(found, rows_with_inputs=int(np.count_nonzero(seen)))

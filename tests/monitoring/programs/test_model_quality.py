@@ -164,7 +164,8 @@ def test_an_alarm_comes_before_the_labels_and_the_labels_confirm_it(job):
     auc = statistics["binary_classification_metrics"]["auc"]
     assert auc == {"value": None, "standard_deviation": "NaN", "error": "there are no rows"}
     estimated = statistics["clary"]["estimated"]
-    assert (estimated["rows"], estimated["level"]) == (3000, 0.95)
+    assert (estimated["rows"], estimated["rows_with_inputs"]) == (3000, 3000)
+    assert estimated["level"] == 0.95
     job.put(
         "groundtruth/2026/01/03/00/x.jsonl",
         "\n".join(labelled(f"e{at}", int(label)) for at, label in enumerate(labels)),
@@ -396,3 +397,29 @@ def test_few_rows_give_bounds_but_no_estimator(job):
     _, document = baseline(job, rows=150)
     assert "estimator" not in document.get("clary", {})
     assert "auc" in document["binary_classification_constraints"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "shape", "places"),
+    [
+        ("x.csv", "1,0\n2,0\n3,3\n", '{"csv": {"header": false}}', ("0", "1")),
+        ("x.csv", "0,1\n1,0\n2,0\n3,3\n", '{"csv": {"header": true}}', ("0", "1")),
+        (
+            "x.jsonl",
+            '{"a": {"said": 1}, "true": 0}\n{"a": {"said": 2}, "true": 0}\n'
+            '{"a": {"said": 3}, "true": 3}\n',
+            '{"json": {"lines": true}}',
+            ("$.a.said", "true"),
+        ),
+    ],
+)
+def test_columns_of_data_sets_are_found(job, name, text, shape, places):
+    job.put(f"data/{name}", text)
+    said, true = places
+    job.run(
+        problem_type="Regression",
+        dataset_format=shape,
+        inference_attribute=said,
+        ground_truth_attribute=true,
+    )
+    assert job.document("statistics")["regression_metrics"]["mae"]["value"] == pytest.approx(1.0)
