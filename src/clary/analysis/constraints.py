@@ -17,6 +17,15 @@ from clary.kernel.errors import InvalidInput
 
 Switch = Literal["Enabled", "Disabled"]
 Type = Literal["Integral", "Fractional", "String", "Unknown"]
+Metric = Literal[
+    "kolmogorov_smirnov",
+    "wasserstein",
+    "normalized_wasserstein",
+    "population_stability_index",
+    "jensen_shannon",
+    "l_infinity",
+    "chi_squared",
+]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Threshold = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -74,11 +83,11 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     significance_level
         The share of checks without drift that may report any, over all features together.
     thresholds
-        Metric names of ``drift.METRICS`` and the value above which a significant drift violates.
+        The value of a metric above which a significant drift is a violation.
     """
 
     significance_level: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.01
-    thresholds: dict[str, Threshold] = {}
+    thresholds: dict[Metric, Threshold] = {}
 
 
 class Extra(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 
 from clary.analysis import distances, significance
+from clary.analysis.constraints import Metric
 from clary.analysis.samples import Categories, Numbers
 from clary.analysis.significance import chi_squared_p, kolmogorov_smirnov_p, shares_p
 
@@ -16,15 +17,7 @@ if TYPE_CHECKING:
 
     from clary.analysis.samples import Floats, Sample
 
-METRICS: Final = (
-    "kolmogorov_smirnov",
-    "wasserstein",
-    "normalized_wasserstein",
-    "population_stability_index",
-    "jensen_shannon",
-    "l_infinity",
-    "chi_squared",
-)
+METRICS: Final = get_args(Metric)
 """What may be measured of a column; ``ColumnDrift.metrics`` holds those that apply to it."""
 
 Test = Literal["kolmogorov_smirnov", "chi_squared", "category_shares"]
