@@ -44,7 +44,9 @@ def columns(inputs):
 def model():
     """A good model, and what is known of it."""
     generator = np.random.default_rng(0)
-    fitted = HistGradientBoostingClassifier(max_iter=80).fit(*drawn(generator, 20_000))
+    fitted = HistGradientBoostingClassifier(max_iter=80, random_state=0).fit(
+        *drawn(generator, 20_000)
+    )
     inputs, labels = drawn(generator, 20_000)
     scores = fitted.predict_proba(inputs)[:, 1]
     outcomes = Outcomes(labels, None, scores)
@@ -71,7 +73,7 @@ def test_estimates_follow_inputs_that_move(model, shift, scale):
     }
     assert found.metrics["auc"].value == pytest.approx(measured["auc"], abs=0.01)
     for name, value in measured.items():
-        assert found.metrics[name].value == pytest.approx(value, abs=0.02), name
+        assert found.metrics[name].value == pytest.approx(value, abs=0.03), name
 
 
 def test_inputs_mend_what_a_weak_model_cannot_tell():
