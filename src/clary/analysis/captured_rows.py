@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 from pyarrow import csv
 
-from clary.analysis.captures import Capture, Window, captures, files
+from clary.analysis.captures import Event, Window, captures, files
 from clary.analysis.spool import ROWS_AT_ONCE
 from clary.kernel.errors import ClaryError, InvalidInput
 
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from clary.analysis.captures import Faults, Line
+    from clary.analysis.captures import Capture, Faults, Line
     from clary.analysis.payloads import Payload
     from clary.analysis.spool import Spool
 
 _LARGEST_AT_ONCE = 64 << 20
 _BLOCK = 1 << 20
-_DECODER = msgspec.json.Decoder(Capture)
 SIDES = ("endpointOutput", "endpointInput")
 
 
@@ -54,30 +53,56 @@ def put_down_files(
     for file in files(source):
         if not chosen.touches(file.as_posix()):
             continue
-        texts = _plain_texts(file, sides, window)
-        if texts is None:
+        rows = _at_once(file, sides, window)
+        if rows is None:
             put_down(captures(file, faults, window=window), spool, faults, sides=sides)
         else:
-            _write(texts, spool)
+            spool.write(rows)
 
 
-def _plain_texts(file: Path, sides: Collection[str], window: Window | None) -> list[str] | None:
-    """Read a file at once, if every line is a request of one row of CSV; else None."""
+class _Body(msgspec.Struct, gc=False):
+    data: str
+    encoding: str = "CSV"
+
+
+class _Bodies(msgspec.Struct, rename="camel", gc=False):
+    endpoint_input: _Body | None = None
+    endpoint_output: _Body | None = None
+
+
+class _Plain(msgspec.Struct, rename="camel", gc=False):
+    """Of a captured request what its rows need."""
+
+    event_metadata: Event
+    capture_data: _Bodies
+
+
+_DECODER = msgspec.json.Decoder(_Plain)
+
+
+def _at_once(file: Path, sides: Collection[str], window: Window | None) -> pa.Table | None:
+    """Read a file in one go, if every line is one row of CSV and all are alike; else None."""
     if file.stat().st_size > _LARGEST_AT_ONCE:
         return None
     try:
         decoded = _DECODER.decode_lines(file.read_bytes())
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None  # line by line, what is wrong gets its number
-    texts: list[str] = []
-    for capture in decoded:
-        if window and not window.holds(capture.event_metadata.at):
-            continue
-        text = _simple(capture, sides)
-        if text is None:
-            return None
-        texts.append(text)
-    return texts
+    data = [
+        one.capture_data for one in decoded if not window or window.holds(one.event_metadata.at)
+    ]
+    answers = [one.endpoint_output for one in data] if SIDES[0] in sides else None
+    questions = [one.endpoint_input for one in data] if SIDES[1] in sides else None
+    parts = [_texts(bodies) for bodies in (answers, questions) if bodies is not None]
+    if not data or not all(parts):
+        return None
+    return _cells(list(map(",".join, zip(*parts, strict=True))))
+
+
+def _texts(bodies: Sequence[_Body | None]) -> list[str]:
+    """Give the rows of one side; none where one of them is no row of CSV."""
+    texts = [one.data.rstrip("\r\n") for one in bodies if one and one.encoding == "CSV"]
+    return texts if len(texts) == len(bodies) and all(texts) else []
 
 
 def put_down(
@@ -102,8 +127,12 @@ def _write(texts: Iterable[str], spool: Spool) -> None:
     by_width: dict[int, list[str]] = {}
     for text in texts:
         by_width.setdefault(text.count(","), []).append(text)
-    for width, alike in by_width.items():
-        spool.write(_cells(alike, width + 1))
+    for alike in by_width.values():
+        cells = _cells(alike)
+        if cells is None:
+            spool.add(_joined([text.split(",")]) for text in alike)
+        else:
+            spool.write(cells)
 
 
 def _simple(capture: Capture, sides: Collection[str]) -> str | None:
@@ -114,24 +143,34 @@ def _simple(capture: Capture, sides: Collection[str]) -> str | None:
             return None
         parts.append(payload.data.rstrip("\r\n"))
     text = ",".join(parts)
-    is_plain = all(parts) and "\n" not in text and '"' not in text and "\r" not in text
-    return text if is_plain and text else None
+    return text if text and all(parts) and _is_plain(text, 1) else None
 
 
-def _cells(texts: Sequence[str], width: int) -> pa.Table:
-    names = [f"_c{at}" for at in range(width)]
-    data = "\n".join(texts).encode()
-    longest = max(_BLOCK, 2 * max(map(len, texts)))
-    return csv.read_csv(
-        pa.BufferReader(data),
-        read_options=csv.ReadOptions(column_names=names, block_size=min(len(data) + 1, longest)),
-        parse_options=csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
-        convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            null_values=[""],
-            strings_can_be_null=True,
-        ),
-    )
+def _is_plain(text: str, lines: int) -> bool:
+    return '"' not in text and "\r" not in text and text.count("\n") == lines - 1
+
+
+def _cells(rows: Sequence[str]) -> pa.Table | None:
+    """Read rows of CSV without quotes; None where they are not, or not of one width."""
+    text = "\n".join(rows)
+    if not _is_plain(text, len(rows)):
+        return None
+    data = text.encode()
+    names = [f"_c{at}" for at in range(rows[0].count(",") + 1)]
+    block = min(len(data) + 1, max(_BLOCK, 2 * max(map(len, rows))))
+    try:
+        return csv.read_csv(
+            pa.BufferReader(data),
+            read_options=csv.ReadOptions(column_names=names, block_size=block),
+            parse_options=csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
 
 
 def _payloads(capture: Capture, sides: Collection[str]) -> list[Payload]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clary.analysis.profiles import TypeCounts
+from clary.analysis.text_arrays import are_digits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,7 +125,7 @@ def _of_texts(values: pa.StringArray, missing: int) -> Cells:
         return _of_words(values.dictionary_encode(), missing)
     if np.isnan(numbers).any():  # the word nan is no number
         return _of_words(values.dictionary_encode(), missing)
-    integral = int(pc.sum(pc.match_substring_regex(values, _INTEGRAL)).as_py())
+    integral = int(np.count_nonzero(are_digits(values)))
     if integral == len(numbers):
         return _of_integers(values, missing)
     return Cells(missing, TypeCounts(integral, len(numbers) - integral), numbers)
