@@ -224,6 +224,14 @@ def test_thresholds_are_the_same_whatever_the_largest_value():
     assert violation.facet_value == "40"
 
 
+def test_a_baseline_of_another_label_is_refused():
+    other = stage(DPPL=0.1)
+    metrics = other.post_training_bias_metrics
+    changed = BiasMetrics(metrics.label, metrics.facets, "0")
+    with pytest.raises(InvalidInput, match="calls the label '0' positive, and the analysis '1'"):
+        drift(Analysis(post_training_bias_metrics=changed), other)
+
+
 def test_examples_of_checks():
     good, bad = (
         EXAMPLES / f"pipeline__clarify_check_step__data_bias__{kind}_cases__analysis.json"

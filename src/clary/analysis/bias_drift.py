@@ -9,6 +9,7 @@ import msgspec
 from clary.analysis.bias_metrics import ideal
 from clary.analysis.bias_report import document, place
 from clary.analysis.violations import Violation
+from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from clary.analysis.bias_report import Analysis, MetricValue
@@ -29,7 +30,13 @@ def drift(
     needs_certainty
         A metric counts only where all of its confidence interval is farther away; for small
         samples, as live data are. Metrics without an interval count by their value.
+
+    Raises
+    ------
+    InvalidInput
+        The two call other labels positive.
     """
+    _check_labels(baseline, current)
     now = _by_place(current)
     found = []
     for where, before in _by_place(baseline).items():
@@ -63,6 +70,15 @@ def unchecked(baseline: Analysis, current: Analysis) -> list[str]:
             continue
         said.append(f"{name} of {facet} {value}: {reason}")
     return said
+
+
+def _check_labels(baseline: Analysis, current: Analysis) -> None:
+    now = current.stages
+    for name, before in baseline.stages.items():
+        titles = [place(one.label_value_or_threshold) for one in (before, now.get(name, before))]
+        if all(titles) and titles[0] != titles[1]:
+            problem = f"calls the label {titles[0]!r} positive, and the analysis {titles[1]!r}"
+            raise InvalidInput("baseline", problem, legal="the same label_values_or_threshold")
 
 
 Place = tuple[str, str, str, str]

@@ -9,6 +9,7 @@ import pytest
 
 from clary.analysis import bias_report
 from clary.analysis.bias_report import Analysis, BiasMetrics, FacetValue, MetricValue
+from clary.kernel.errors import InvalidInput
 from clary.monitoring.programs import clarify
 
 CONFIG = {
@@ -138,3 +139,47 @@ def test_no_labels_yet_is_no_failure(ml):
     assert found["clary"]["merged"]["requests_without_label"] == 400
     document = json.loads((ml / "processing/output/constraint_violations.json").read_text())
     assert document["clary"]["unchecked"] == ["DPPL of age > 40: was not measured"]
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"version": 0.0, "features": [{"name": "age"}]}, "analysis.json.version: Expected `str`"),
+        ({"version": "1.0"}, "holds neither"),
+        ([1], "Expected `object`, got `array`"),
+    ],
+)
+def test_a_baseline_of_another_kind_is_refused(ml, document, message):
+    put(ml, "processing/baseline/constraints/analysis.json", document)
+    path = "/opt/ml/processing/baseline/constraints/analysis.json"
+    with pytest.raises(InvalidInput) as raised:
+        run(ml, baseline_constraints=path)
+    assert message in str(raised.value)
+
+
+def test_answers_of_batches_have_their_features_beside_them(ml):
+    lines = [
+        {
+            "SageMakerInferenceId": str(number),
+            "SageMakerInferenceTime": "2026-01-02T03:30:00Z",
+            "row": [20 + number % 50, number % 3],
+            "score": 0.9 if number % 50 < 20 else 0.1,
+        }
+        for number in range(400)
+    ]
+    for file in (ml / "processing/input/endpoint").rglob("*.jsonl"):
+        file.unlink()
+    target = ml / "processing/input/endpoint/scores/rows.out"
+    target.parent.mkdir(parents=True)
+    target.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    _, found = run(
+        ml,
+        dataset_format='{"json":{"lines":true}}',
+        monitoring_input_type="BATCH_TRANSFORM_INPUT",
+        features_attribute="row",
+        probability_attribute="",
+        inference_attribute="score",
+    )
+    (facet,) = found["post_training_bias_metrics"]["facets"]["age"]
+    assert facet["clary"]["rows"] == 360
+    assert {one["name"]: one["value"] for one in facet["metrics"]}["DPPL"] > 0.9

@@ -80,7 +80,11 @@ def read_baseline(path: str, ml: Path) -> Analysis | None:
     file = placed(path, ml)
     if not file.is_file() or file.stat().st_size > _MOST_BYTES:
         raise InvalidInput("baseline_constraints", f"{file.name} is no file of at most 64 MiB")
-    return bias_report.read(file.read_bytes(), field=file.name)
+    found = bias_report.read(file.read_bytes(), field=file.name)
+    if not found.stages and found.explanations is msgspec.UNSET:
+        legal = "an analysis.json, with metrics of bias or explanations"
+        raise InvalidInput("baseline_constraints", f"{file.name} holds neither", legal=legal)
+    return found
 
 
 def check(
