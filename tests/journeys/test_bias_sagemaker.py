@@ -79,3 +79,69 @@ def test_of_a_models_predictions_and_its_live_answers(home, sdk, tmp_path):
     assert broken["DPPL"]["facet"] == "F2"
     assert broken["DPPL"]["facet_value"] == "0.5"
     assert "CDDPL" not in broken
+
+
+def test_facets_and_predictions_in_files_of_their_own(home):
+    s3, sagemaker = home.client("s3"), home.client("sagemaker")
+    s3.create_bucket(Bucket="parts")
+    config = {
+        "dataset_type": "text/csv",
+        "headers": ["id", "y", "x"],
+        "label": "y",
+        "joinsource_name_or_index": "id",
+        "label_values_or_threshold": [1],
+        "facet": [{"name_or_index": "sex", "value_or_threshold": ["F"]}],
+        "facet_dataset_uri": "s3://parts/facets/",
+        "facet_headers": ["id", "sex"],
+        "predicted_label_dataset_uri": "s3://parts/predictions.csv",
+        "predicted_label_headers": ["guess"],
+        "predicted_label": "guess",
+        "methods": {"post_training_bias": {"methods": ["DPPL", "FT"]}},
+    }
+    objects = {
+        "config.json": json.dumps(config),
+        "rows.csv": "1,0,0.5\n2,1,1.5\n3,0,2.5\n4,1,3.5\n",
+        "facets/a": "4,F\n3,M\n",
+        "facets/b": "2,F\n1,M\n",
+        "predictions.csv": "0\n1\n0\n0\n",
+    }
+    for key, text in objects.items():
+        s3.put_object(Bucket="parts", Key=key, Body=text.encode())
+    mode = {"S3DataType": "S3Prefix", "S3InputMode": "File"}
+    places = {"data": "rows.csv", "config": "config.json"}
+    root = "/opt/ml/processing"
+    output = {"S3Uri": "s3://parts/out", "LocalPath": f"{root}/output"}
+    sagemaker.create_processing_job(
+        ProcessingJobName="parts",
+        RoleArn="arn:aws:iam::123456789012:role/ClaryRole",
+        AppSpecification={"ImageUri": f"{REGISTRY}/sagemaker-clarify-processing:1.0"},
+        ProcessingResources={
+            "ClusterConfig": {
+                "InstanceCount": 1,
+                "InstanceType": "ml.m5.large",
+                "VolumeSizeInGB": 1,
+            }
+        },
+        ProcessingInputs=[
+            {
+                "InputName": word,
+                "S3Input": {
+                    "S3Uri": f"s3://parts/{key}",
+                    "LocalPath": f"{root}/input/{word}",
+                    **mode,
+                },
+            }
+            for word, key in places.items()
+        ],
+        ProcessingOutputConfig={
+            "Outputs": [{"OutputName": "out", "S3Output": {**output, "S3UploadMode": "EndOfJob"}}]
+        },
+    )
+    waiter = sagemaker.get_waiter("processing_job_completed_or_stopped")
+    waiter.wait(ProcessingJobName="parts", WaiterConfig={"Delay": 0.2, "MaxAttempts": 300})
+    found = sagemaker.describe_processing_job(ProcessingJobName="parts")
+    assert found["ExitMessage"] == "Completed: Job completed successfully with no violations."
+    said = json.loads(s3.get_object(Bucket="parts", Key="out/analysis.json")["Body"].read())
+    (facet,) = said["post_training_bias_metrics"]["facets"]["sex"]
+    values = {one["name"]: one["value"] for one in facet["metrics"]}
+    assert values == {"DPPL": -0.5, "FT": 0.5}

@@ -62,27 +62,47 @@ def _beside(
 
 
 def _joined(dataset: Dataset, table: str) -> Dataset:
-    """Join by the identifier where both have it, else row by row."""
+    """Join by the identifier where both have it, else row by row; rows keep their order."""
     connection, join = dataset.connection, dataset.join
     found = names_of(connection, table)
     new = [one for one in found if one != join]
     if twice := sorted(set(new) & set(dataset.columns)):
         raise InvalidInput(table, f"has columns that the dataset has too: {', '.join(twice)}")
-    if join and join in found:
-        how = f"JOIN {name(table)} USING ({name(join)})"
-    else:
-        rows, others = (
-            (connection.execute(f"SELECT count(*) FROM {one}").fetchone() or (0,))[0]
-            for one in (dataset.table, name(table))
-        )
-        if rows != others:
-            problem = f"has {others} rows, and the dataset has {rows}"
-            raise InvalidInput(table, problem, legal="the same, or joinsource_name_or_index")
-        how = f"POSITIONAL JOIN {name(table)}"
     view = f"with_{table}"
-    connection.execute(f"CREATE VIEW {view} AS SELECT * FROM {dataset.table} {how}")
+    if join and join in found:
+        _check_unique(dataset, table)
+        listed = ", ".join(f"{name(table)}.{name(one)}" for one in new)
+        connection.execute(
+            f"CREATE TABLE {view} AS SELECT given.* EXCLUDE (row_place), {listed} FROM "
+            f"(SELECT *, row_number() OVER () AS row_place FROM {dataset.table}) AS given "
+            f"LEFT JOIN {name(table)} USING ({name(join)}) ORDER BY row_place"
+        )
+    else:
+        _check_rows(dataset, table)
+        together = f"{dataset.table} POSITIONAL JOIN {name(table)}"
+        connection.execute(f"CREATE VIEW {view} AS SELECT * FROM {together}")
     columns = [*dataset.columns, *new]
     return replace(dataset, table=view, columns=columns, added=[*dataset.added, *new])
+
+
+def _check_unique(dataset: Dataset, table: str) -> None:
+    """Refuse identifiers that are of several rows: a row would count more than once."""
+    join = name(dataset.join)
+    twice = dataset.connection.execute(
+        f"SELECT {join} FROM {name(table)} GROUP BY 1 HAVING count(*) > 1 LIMIT 1"
+    ).fetchone()
+    if twice:
+        raise InvalidInput(table, f"has several rows whose {dataset.join!r} is {twice[0]!r}")
+
+
+def _check_rows(dataset: Dataset, table: str) -> None:
+    rows, others = (
+        (dataset.connection.execute(f"SELECT count(*) FROM {one}").fetchone() or (0,))[0]
+        for one in (dataset.table, name(table))
+    )
+    if rows != others:
+        problem = f"has {others} rows, and the dataset has {rows}"
+        raise InvalidInput(table, problem, legal="the same, or joinsource_name_or_index")
 
 
 def predicted(dataset: Dataset, config: AnalysisConfig) -> Dataset:
