@@ -79,4 +79,5 @@ def _foreign(feature: Feature) -> Sample | None:
     known = feature.categories()
     if known is None:
         return None
-    return Categories(known, max(0, feature.common.num_present - sum(known.values())))
+    others = max(0, feature.common.num_present - sum(known.values()))
+    return Categories(known, others, error=others)
