@@ -111,6 +111,7 @@ def test_facets_and_predictions_in_files_of_their_own(home):
     places = {"data": "rows.csv", "config": "config.json"}
     root = "/opt/ml/processing"
     output = {"S3Uri": "s3://parts/out", "LocalPath": f"{root}/output"}
+    output["S3UploadMode"] = "EndOfJob"
     sagemaker.create_processing_job(
         ProcessingJobName="parts",
         RoleArn="arn:aws:iam::123456789012:role/ClaryRole",
@@ -133,9 +134,7 @@ def test_facets_and_predictions_in_files_of_their_own(home):
             }
             for word, key in places.items()
         ],
-        ProcessingOutputConfig={
-            "Outputs": [{"OutputName": "out", "S3Output": {**output, "S3UploadMode": "EndOfJob"}}]
-        },
+        ProcessingOutputConfig={"Outputs": [{"OutputName": "out", "S3Output": output}]},
     )
     waiter = sagemaker.get_waiter("processing_job_completed_or_stopped")
     waiter.wait(ProcessingJobName="parts", WaiterConfig={"Delay": 0.2, "MaxAttempts": 300})
