@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
-from pyarrow import dataset
 
 from clary.kernel.errors import LimitExceeded
 
@@ -77,12 +76,11 @@ class Spool:
         if self._bytes > _LARGEST_BYTES:
             raise LimitExceeded(f"the rows need more than {_LARGEST_BYTES >> 30} GiB")
 
-    def rows(self) -> dataset.Dataset:
-        """Give all rows with all columns, in the order in which they came."""
+    def rows(self) -> pa.Table:
+        """Give all rows with all columns, in the order in which they came, mapped into memory."""
         schema = pa.schema([(name, pa.string()) for name in self._columns])
-        if not self._files:
-            return dataset.dataset(schema.empty_table())
-        return dataset.dataset(self._files, schema=schema, format="arrow")
+        parts = [pa.ipc.open_file(pa.memory_map(file)).read_all() for file in self._files]
+        return pa.concat_tables([schema.empty_table(), *parts], promote_options="default")
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

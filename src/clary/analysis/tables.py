@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _CELLS_A_BATCH = 2_500_000
 _MOST_ROWS_A_BATCH = 122_880
-_NOTHING = "SELECT NULL AS nothing WHERE false"
 _MEMORY = "512MiB"
 _THREADS = 2
 
@@ -50,7 +49,9 @@ class _Cells:
     Parameters
     ----------
     view
-        The query that reads them, or what DuckDB scans as ``scanned``.
+        The query that reads them.
+    scanned
+        Arrow rows that the query finds as ``scanned``.
     batches
         Reads columns in batches of so many rows; None asks DuckDB.
     is_text
@@ -58,7 +59,7 @@ class _Cells:
     """
 
     view: str = "SELECT * FROM scanned"
-    scanned: Dataset | None = None
+    scanned: pa.Table | Dataset | None = None
     batches: Batches | None = None
     is_text: bool = False
 
@@ -76,15 +77,23 @@ class Table:
         self._rows: int | None = None
         with _reading():
             self._connection = closing.enter_context(_connect(closing))
-            self._connection.execute("SET TimeZone = 'UTC'")
-            self._connection.execute("SET python_enable_replacements = false")
-            if cells.scanned is not None:
-                self._connection.register("scanned", cells.scanned)
-            self._connection.execute(f"CREATE VIEW cells AS {cells.view}")
-            self._columns = tuple(self._connection.table("cells").columns)
-        if cells.view == _NOTHING:
-            self._columns = ()
+            if cells.scanned is None:
+                self._connection.execute(f"CREATE VIEW cells AS {cells.view}")
+                self._columns = tuple(self._connection.table("cells").columns)
+            else:
+                self._columns = tuple(cells.scanned.schema.names)
         self._closing = closing.pop_all()
+
+    @cached_property
+    def _asking(self) -> DuckDBPyConnection:
+        """What answers SQL about ``cells``; it is shown Arrow rows when it is first asked."""
+        if self._cells.scanned is not None:
+            nothing = "SELECT NULL AS nothing WHERE false"
+            if self._columns:
+                self._connection.register("scanned", self._cells.scanned)
+            view = self._cells.view if self._columns else nothing
+            self._connection.execute(f"CREATE VIEW cells AS {view}")
+        return self._connection
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -96,7 +105,7 @@ class Table:
         """How many there are."""
         if self._rows is None:
             with _reading():
-                answer = self._connection.execute("SELECT count(*) FROM cells").fetchall()
+                answer = self._asking.execute("SELECT count(*) FROM cells").fetchall()
             self._rows = int(answer[0][0])
         return self._rows
 
@@ -105,16 +114,14 @@ class Table:
         """The rows with types: texts that are all integers as BIGINT, all numbers as DOUBLE."""
         if self._typed is None:
             with _reading():
-                self._connection.execute(
-                    f"CREATE VIEW dataset AS SELECT {self._casts()} FROM cells"
-                )
-                self._typed = self._connection.table("dataset")
+                self._asking.execute(f"CREATE VIEW dataset AS SELECT {self._casts()} FROM cells")
+                self._typed = self._asking.table("dataset")
         return self._typed
 
     def sql(self, text: str) -> DuckDBPyRelation:
         """Ask in SQL; the rows of ``relation`` are the table ``dataset``."""
         _ = self.relation
-        return self._connection.sql(text)
+        return self._asking.sql(text)
 
     def batches(self, rows: int = 0) -> Iterator[pa.RecordBatch]:
         """Give all rows in order, as Arrow batches.
@@ -142,7 +149,7 @@ class Table:
 
     def _asked(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         chosen = ", ".join(map(name, columns))
-        with self._connection.cursor() as apart:
+        with self._asking.cursor() as apart:
             yield from apart.sql(f"SELECT {chosen} FROM cells").to_arrow_reader(rows)
 
     def close(self) -> None:
@@ -164,7 +171,7 @@ class Table:
         if not self._cells.is_text:
             return "*"
         tests = ", ".join(map(_tests, self._columns))
-        found = self._connection.execute(f"SELECT {tests} FROM cells").fetchall()
+        found = self._asking.execute(f"SELECT {tests} FROM cells").fetchall()
         return ", ".join(
             _typed(one, *test) for one, test in zip(self._columns, found[0], strict=True)
         )
@@ -212,16 +219,16 @@ def open_table(
             view = f"SELECT * FROM read_parquet([{listed}], union_by_name = true)"
             cells = _Cells(view, batches=partial(columnar.parquet_batches, found.files))
         elif found.format == "delta":
-            cells = _scanned(columnar.delta(found.files[0]))
+            cells = _delta(found.files[0])
         elif found.format == "json":
             spool = _spool(closing)
             spool.add(json_rows.rows(found.files))
-            cells = _scanned(spool.rows(), is_text=True)
+            cells = _spooled(spool)
         else:
             spool = _spool(closing)
             for file in found.files:
                 captured_rows.put_down_files(file, spool, faults, sides=captures, window=window)
-            cells = _scanned(spool.rows(), is_text=True)
+            cells = _spooled(spool)
         return Table(cells, closing, faults)
 
 
@@ -230,7 +237,7 @@ def of_rows(rows: Iterable[Mapping[str, Any]]) -> Table:
     with ExitStack() as closing:
         spool = _spool(closing)
         spool.add(rows)
-        return Table(_scanned(spool.rows(), is_text=True), closing, Faults())
+        return Table(_spooled(spool), closing, Faults())
 
 
 def name(text: str) -> str:
@@ -247,21 +254,29 @@ def _spool(closing: ExitStack) -> Spool:
     return Spool(closing.enter_context(tempfile.TemporaryDirectory(prefix="rows-")))
 
 
-def _scanned(rows: Dataset, *, is_text: bool = False) -> _Cells:
-    if not rows.schema.names:
-        return _Cells(_NOTHING, batches=lambda _columns, _rows: iter(()))
+def _spooled(spool: Spool) -> _Cells:
+    rows = spool.rows()
+
+    def batches(columns: Sequence[str], count: int) -> Iterator[pa.RecordBatch]:
+        yield from rows.select(list(columns)).to_batches(max_chunksize=count)
+
+    return _Cells(scanned=rows, batches=batches, is_text=True)
+
+
+def _delta(folder: Path) -> _Cells:
+    rows = columnar.delta(folder)
 
     def batches(columns: Sequence[str], count: int) -> Iterator[pa.RecordBatch]:
         yield from rows.to_batches(
             columns=list(columns), batch_size=count, batch_readahead=2, fragment_readahead=1
         )
 
-    return _Cells(scanned=rows, batches=batches, is_text=is_text)
+    return _Cells(scanned=rows, batches=batches)
 
 
 def _connect(closing: ExitStack) -> DuckDBPyConnection:
     spill = closing.enter_context(tempfile.TemporaryDirectory(prefix="table-"))
-    return duckdb.connect(
+    connection = duckdb.connect(
         config={
             "memory_limit": _MEMORY,
             "threads": _THREADS,
@@ -270,6 +285,9 @@ def _connect(closing: ExitStack) -> DuckDBPyConnection:
             "autoload_known_extensions": False,
         }
     )
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET python_enable_replacements = false")
+    return connection
 
 
 def _tests(column: str) -> str:
