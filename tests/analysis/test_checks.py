@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from clary.analysis import baselines, checks, constraints, statistics, suggestions
+from clary.analysis import (
+    baselines,
+    checks,
+    constraints,
+    statistics,
+    suggestions,
+    violations,
+)
 from clary.analysis.drift import drift
 from clary.analysis.profiles import Profile
 from clary.analysis.profiling import of_batches
@@ -205,3 +214,51 @@ def test_significant_drifts_beyond_thresholds_of_ones_own():
     assert found.clary["metric"] == "population_stability_index"
     assert found.clary["observed"] > 0.05
     assert list(checks.drifted(drifts, constraints.Constraints())) == []
+
+
+CELLS = st.one_of(
+    st.none(),
+    st.integers(-3, 3).map(str),
+    st.floats().map(repr),
+    st.sampled_from(["a", "b", "true", "", "NaN", "1e999"]),
+    st.text(max_size=3),
+)
+COLUMNS = st.integers(1, 40).flatmap(
+    lambda rows: st.dictionaries(
+        st.text(min_size=1, max_size=3),
+        st.lists(CELLS, min_size=rows, max_size=rows),
+        min_size=1,
+        max_size=3,
+    )
+)
+
+
+@settings(deadline=None)
+@given(COLUMNS, st.sampled_from(["fast", "deequ"]), st.sampled_from(["LInfinity", "ChiSquared"]))
+def test_any_rows_fulfil_what_they_suggest(columns, mode, method):
+    batch = pa.RecordBatch.from_pydict(
+        {name: pa.array(cells, pa.string()) for name, cells in columns.items()}
+    )
+    profile = of_batches(batch.schema.names, [batch], mode=mode)
+    document = statistics.read(statistics.write(baselines.baseline(profile)))
+    required = suggestions.suggest(profile, categorical_drift_method=method)
+    required = constraints.read(constraints.write(required))
+    kept = baselines.samples_of(document)
+    assert checks.check(profile, required, kept, is_deequ=mode == "deequ") == ()
+    assert not any(one.is_significant for one in drift(kept, of_profile(profile, kept)))
+
+
+@settings(deadline=None)
+@given(COLUMNS, COLUMNS)
+def test_any_two_tables_can_be_compared(before, after):
+    profiles = []
+    for columns in (before, after):
+        cells = {name: pa.array(one, pa.string()) for name, one in columns.items()}
+        batch = pa.RecordBatch.from_pydict(cells)
+        profiles.append(of_batches(batch.schema.names, [batch]))
+    required = suggestions.suggest(profiles[0])
+    kept = of_profile(profiles[0])
+    found = checks.check(checks.named(profiles[1], required), required, kept)
+    assert all(np.isfinite(one.p_value) for one in drift(kept, of_profile(profiles[1], kept)))
+    document = violations.Violations(violations=found)
+    assert violations.read(violations.write(document)) == document
