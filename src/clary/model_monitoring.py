@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clary.adapters.notices import Notices
+from clary.monitoring.alerts import Alerts
+from clary.monitoring.channels import Channels
 from clary.monitoring.definitions import Definitions
 from clary.monitoring.executions import Executions, Tools
 from clary.monitoring.reports import Reports
@@ -18,13 +21,16 @@ if TYPE_CHECKING:
 
 
 def open_monitoring(
-    store: MetadataStore, objects: ObjectStore, jobs: Jobs, metrics: Metrics
+    store: MetadataStore, objects: ObjectStore, jobs: Jobs, metrics: Metrics, *, smtp: str
 ) -> Monitoring:
-    """Put together what monitoring consists of."""
+    """Put together what monitoring consists of. Raises InvalidInput for a wrong ``smtp``."""
+    alerts = Alerts(store, Notices(smtp))
     definitions, reports = Definitions(store, jobs), Reports(objects, metrics)
     return Monitoring(
         definitions,
         MonitoringSchedules(store, definitions),
-        Executions(Tools(store, objects, jobs), reports),
+        Executions(Tools(store, objects, jobs), reports, alerts),
+        Channels(store),
+        alerts,
         kinds(jobs, store, reports),
     )

@@ -57,6 +57,7 @@ from clary.models import documents as model_documents
 from clary.models.reproduction import Reproductions
 from clary.models.service import Models
 from clary.models.steps import ModelStep, RegisterModelStep
+from clary.monitoring.alerts import NOTICE
 from clary.monitoring.leftovers import Leftovers
 from clary.monitoring.model import EXECUTION as MONITORING_EXECUTION
 from clary.monitoring.model import SCHEDULE as MONITORING_SCHEDULE
@@ -205,7 +206,7 @@ def open_platform(config: Config) -> Platform:
         alarms,
         queues.messages,
     )
-    monitoring = open_monitoring(store, objects, jobs, metrics)
+    monitoring = open_monitoring(store, objects, jobs, metrics, smtp=config.smtp)
     kinds: dict[str, StepKind] = {
         "Processing": ProcessingStep(jobs),
         "Training": TrainingStep(jobs),
@@ -260,6 +261,7 @@ def open_platform(config: Config) -> Platform:
             ASYNC_QUEUE: serving.async_invocations.run,
             MONITORING_SCHEDULE: monitoring.schedules.run,
             MONITORING_EXECUTION: monitoring.executions.run,
+            NOTICE: monitoring.alerts.run,
             **dict.fromkeys(KINDS, jobs.run),
             **feature_store.handlers,
         },

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from clary.kernel.names import Ref
     from clary.kernel.ports import MetadataStore, ObjectStore, Transaction
     from clary.kernel.resource import Resource
+    from clary.monitoring.alerts import Alerts
     from clary.monitoring.inputs import Data
     from clary.monitoring.reports import Reports
     from clary.monitoring.requests import Definition
@@ -66,8 +67,9 @@ class Tools:
 class Executions:
     """The worker's handler of executions, and their verbs."""
 
-    def __init__(self, tools: Tools, reports: Reports) -> None:
+    def __init__(self, tools: Tools, reports: Reports, alerts: Alerts) -> None:
         self._tools = tools
+        self._alerts = alerts
         self._baselines = Baselines(tools.store)
         self._reports = reports
 
@@ -200,10 +202,12 @@ class Executions:
         state = read_job(found)
         if found.status != "Completed":
             return self._end(resource, value, _JOB_STATUS[found.status], state.failure)
-        value = changed(value, violations=self._reports.violations(value.output))
+        listed = self._reports.violations(value.output)
+        value = changed(value, violations=None if listed is None else len(listed))
         self._reports.publish(resource.ref, value)
         violated = value.violations or state.exit_message.startswith(VIOLATED)
-        return self._end(resource, value, VIOLATED if violated else "Completed")
+        status = VIOLATED if violated else "Completed"
+        return self._end(resource, value, status, found=listed or [])
 
     def _stop_job(self, value: Execution, actor: str) -> None:
         if value.job is None:
@@ -214,12 +218,20 @@ class Executions:
             return  # it has ended
 
     def _end(
-        self, resource: Resource, value: Execution, status: str, reason: str = ""
+        self,
+        resource: Resource,
+        value: Execution,
+        status: str,
+        reason: str = "",
+        *,
+        found: list[dict[str, Any]] | None = None,
     ) -> datetime | None:
         """Write down how it ended, and let its schedule go on."""
         value = changed(value, reason=reason[:_LONGEST])
         with self._tools.store.begin() as change:
             change.update(replace(resource, status=status, body=body(value)))
+            if found is not None:
+                self._alerts.settle(change, resource.ref, value, found)
             self._tell(change, resource, value, status)
             if resource.parent is not None:
                 change.wake(resource.parent)

@@ -37,8 +37,8 @@ class Reports:
         self._objects = objects
         self._metrics = metrics
 
-    def violations(self, output: str) -> int | None:
-        """Count the violations that a report lists; None when there is none that can be read."""
+    def violations(self, output: str) -> list[dict[str, Any]] | None:
+        """Read the violations that a report lists; None when there is none that can be read."""
         try:
             document = from_json(self._read(join_uri(output, VIOLATIONS)), field=VIOLATIONS)
         except NotFound:
@@ -47,7 +47,7 @@ class Reports:
             _log.warning("the violations below %s cannot be read: %s", output, error)
             return None
         found = document.get("violations") if isinstance(document, dict) else None
-        return len(found) if isinstance(found, list) else None
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else None
 
     def publish(self, ref: Ref, value: Execution) -> None:
         """Put the metrics of a job among those of its endpoint.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from clary.monitoring.alerts import Alerts
+    from clary.monitoring.channels import Channels
     from clary.monitoring.definitions import Definitions
     from clary.monitoring.executions import Executions
     from clary.monitoring.schedules import MonitoringSchedules
@@ -21,4 +23,6 @@ class Monitoring:
     definitions: Definitions
     schedules: MonitoringSchedules
     executions: Executions
+    channels: Channels
+    alerts: Alerts
     steps: Mapping[str, CheckStep]

@@ -160,7 +160,8 @@ class CheckStep:
             return StepResult(
                 result.status, job, properties, {}, metadata, "", result.reason, result.error
             )
-        count = 0 if state.asked.skip_check else self.reports.violations(state.output) or 0
+        listed = [] if state.asked.skip_check else self.reports.violations(state.output) or []
+        count = len(listed)
         if count and state.asked.fail_on_violation:
             reason = f"{count} violations: {join_uri(state.output, VIOLATIONS)}"
             return StepResult("Failed", job, properties, {}, metadata, reason=reason)
