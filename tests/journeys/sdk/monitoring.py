@@ -15,8 +15,9 @@ from pathlib import Path
 import sagemaker
 from sagemaker.estimator import Estimator
 from sagemaker.image_uris import retrieve
-from sagemaker.inputs import TrainingInput
+from sagemaker.inputs import BatchDataCaptureConfig, TrainingInput
 from sagemaker.model_monitor import (
+    BatchTransformInput,
     CronExpressionGenerator,
     DataCaptureConfig,
     DefaultModelMonitor,
@@ -25,7 +26,7 @@ from sagemaker.model_monitor import (
     ModelQualityMonitor,
     MonitoringOutput,
 )
-from sagemaker.model_monitor.dataset_format import DatasetFormat
+from sagemaker.model_monitor.dataset_format import DatasetFormat, MonitoringDatasetFormat
 from sagemaker.s3 import S3Downloader, S3Uploader
 from sagemaker.serializers import CSVSerializer
 
@@ -76,13 +77,13 @@ predictor = estimator.create_model(name="watched").deploy(
     wait=False,
 )
 session.wait_for_endpoint("watched", poll=0.05)
-for number in range(300):
+for number in range(0, 300, 2):
     session.sagemaker_runtime_client.invoke_endpoint(
         EndpointName="watched",
         ContentType="text/csv",
-        Body=f"{number % 7},{'oops' if number % 2 else number % 3}",
+        Body=f"{number % 7},{number % 3}",
         InferenceId=str(number),
-    ) if number % 2 == 0 else None
+    )
 while not S3Downloader.list(f"{bucket}/captured/watched"):
     time.sleep(0.2)
 
@@ -180,7 +181,40 @@ assert execution["MonitoringExecutionStatus"] == "Completed", execution
 reported = own.list_executions()[0].output.destination
 assert S3Downloader.read_file(f"{reported}/told") == "42"
 
-for one in (own, quality, monitor):
+# Batches: what a transform job read, by the manifests that it captured.
+transformer = estimator.transformer(
+    instance_count=1, instance_type="ml.m5.large", output_path=f"{bucket}/scores"
+)
+transformer.transform(
+    uploaded("batch.csv", "".join(f"{n % 5},{n % 3}\n" for n in range(400))),
+    content_type="text/csv",
+    split_type="Line",
+    batch_data_capture_config=BatchDataCaptureConfig(f"{bucket}/batches"),
+    logs=False,
+)
+batches = DefaultModelMonitor(**ALONE, max_runtime_in_seconds=600)
+rows = "".join(f"{n % 5 + 100},{n % 3}\n" for n in range(400))
+plain = DatasetFormat.csv(header=False)
+batches.suggest_baseline(uploaded("other.csv", rows), plain, logs=False)
+batches.create_monitoring_schedule(
+    monitor_schedule_name="batches",
+    batch_transform_input=BatchTransformInput(
+        f"{bucket}/batches",
+        "/opt/ml/processing/input/batch",
+        MonitoringDatasetFormat.csv(header=False),
+    ),
+    output_s3_uri=f"{bucket}/reports",
+    statistics=batches.baseline_statistics(),
+    constraints=batches.suggested_constraints(),
+    **ONCE,
+)
+execution = ended("batches")
+assert execution["MonitoringExecutionStatus"] == "CompletedWithViolations", execution
+assert batches.latest_monitoring_statistics().body_dict["dataset"]["item_count"] == 400
+found = batches.latest_monitoring_constraint_violations().body_dict["violations"]
+assert {one["feature_name"] for one in found} == {"_c0"}, found
+
+for one in (batches, own, quality, monitor):
     one.delete_monitoring_schedule()
 assert session.list_monitoring_schedules()["MonitoringScheduleSummaries"] == []
 print("MONITORED")
