@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clary.analysis import (
@@ -233,6 +233,7 @@ COLUMNS = st.integers(1, 40).flatmap(
 )
 
 
+@example({"x": ["1e999"]}, "deequ", "LInfinity")
 @settings(deadline=None)
 @given(COLUMNS, st.sampled_from(["fast", "deequ"]), st.sampled_from(["LInfinity", "ChiSquared"]))
 def test_any_rows_fulfil_what_they_suggest(columns, mode, method):

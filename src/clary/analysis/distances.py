@@ -163,7 +163,8 @@ def binned(expected: Numbers, actual: Numbers) -> tuple[Floats, Floats]:
     places = np.searchsorted(expected.below, _DECILES - 1e-12)
     tenths = expected.values[np.minimum(places, expected.values.size - 1)]
     heavy = expected.values[expected.counts >= expected.rows / 10]
-    edges = np.unique(np.concatenate((tenths, heavy, np.nextafter(heavy, -np.inf))))
+    with np.errstate(over="ignore"):  # what is next below the least number is -inf
+        edges = np.unique(np.concatenate((tenths, heavy, np.nextafter(heavy, -np.inf))))
     found = []
     for one in (expected, actual):
         below = _share_below(one, edges)

@@ -34,7 +34,7 @@ class Numbers:
     rank_error
         How far any share of rows below a value may be off; 0 when all rows are told.
     sketch
-        The sketch of its finite values, where there is one.
+        The sketch of its finite values, where there is one and it has any.
     """
 
     values: Floats
@@ -89,7 +89,11 @@ def of_sketch(sketch: Kll, *, below: float = 0.0, above: float = 0.0) -> Numbers
     values, weights = sketch.items()
     ends = np.array([below, above])
     whole = of_weights(np.concatenate((values, [-np.inf, np.inf])), np.concatenate((weights, ends)))
-    return Numbers(whole.values, whole.counts, _rank_error(sketch), sketch)
+    return Numbers(whole.values, whole.counts, _rank_error(sketch), _told(sketch))
+
+
+def _told(sketch: Kll) -> Kll | None:
+    return sketch if sketch.count else None
 
 
 def _rank_error(sketch: Kll) -> float:
@@ -160,7 +164,7 @@ def _numbers(column: ColumnProfile) -> Numbers | None:
     often, moments = column.frequencies, column.numbers
     if column.is_numeric and often.is_exact and often.is_numeric:
         told = of_weights(often.values, often.counts)
-        return Numbers(told.values, told.counts, sketch=column.sketch)
+        return Numbers(told.values, told.counts, sketch=_told(column.sketch))
     below, above = moments.negative_infinities, moments.positive_infinities
     if not moments.count + below + above:
         return None
