@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from clary.analysis.bias_report import Analysis, MetricValue
 
 CHECK = "bias_drift_check"
+FALSE_ALARMS = 0.01
+"""The share of analyses of unchanged data that may have violations."""
+_NORMAL = NormalDist().inv_cdf(0.975)
 
 
 def drift(
@@ -28,8 +33,11 @@ def drift(
     Parameters
     ----------
     needs_certainty
-        A metric counts only where all of its confidence interval is farther away; for small
-        samples, as live data are. Metrics without an interval count by their value.
+        A metric counts only where all of its interval is farther away; for small samples, as live
+        data are. The intervals are made as wide as it takes that of a hundred analyses of data
+        that have not changed one has violations: for as many metrics as are compared, and for
+        what chance did to the baseline, where that has intervals. Metrics without an interval
+        count by their value.
 
     Raises
     ------
@@ -38,20 +46,41 @@ def drift(
     """
     _check_labels(baseline, current)
     now = _by_place(current)
-    found = []
-    for where, before in _by_place(baseline).items():
-        metric = now.get(where)
-        if metric is None or metric.number is None or before.number is None:
-            continue
-        target = ideal(before.name)
-        allowed = abs(before.number - target)
-        if abs(metric.number - target) <= allowed:
-            continue
-        between = metric.interval if needs_certainty else None
-        if between and between[0] <= target + allowed and between[1] >= target - allowed:
-            continue
-        found.append(_violation(where, metric, before))
-    return tuple(found)
+    pairs = [
+        (where, before, now[where])
+        for where, before in _by_place(baseline).items()
+        if where in now and None not in (before.number, now[where].number)
+    ]
+    certainty = 1.0 - FALSE_ALARMS / max(1, len(pairs))
+    wider = NormalDist().inv_cdf(certainty) / _NORMAL if needs_certainty else 0.0
+    return tuple(
+        _violation(where, metric, before)
+        for where, before, metric in pairs
+        if _is_farther(before, metric, wider)
+    )
+
+
+def _is_farther(before: MetricValue, metric: MetricValue, wider: float) -> bool:
+    value, required = metric.number, before.number
+    if value is None or required is None:
+        return False
+    target = ideal(before.name)
+    allowed = abs(required - target)
+    if abs(value - target) <= allowed:
+        return False
+    between = _between(before, metric, wider) if wider else None
+    return not between or between[0] > target + allowed or between[1] < target - allowed
+
+
+def _between(before: MetricValue, metric: MetricValue, wider: float) -> tuple[float, float] | None:
+    """Return a metric's interval, made wider, and by that of the baseline."""
+    value, between = metric.number, metric.interval
+    if value is None or between is None or not math.isfinite(value):
+        return between
+    low, high = before.interval or (0.0, 0.0)
+    of_baseline = (high - low) / 2.0 if math.isfinite(high - low) else 0.0
+    down, up = (math.hypot(one, of_baseline) for one in (value - between[0], between[1] - value))
+    return value - wider * down, value + wider * up
 
 
 def unchecked(baseline: Analysis, current: Analysis) -> list[str]:
