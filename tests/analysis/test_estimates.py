@@ -212,6 +212,17 @@ def naive(trees, row):
     return total
 
 
+def test_trees_look_at_the_columns_that_say_most():
+    generator = np.random.default_rng(10)
+    rows = generator.normal(size=(3000, 200))
+    target = 3.0 * (rows[:, 150] > 0) + generator.normal(size=3000)
+    trees = boost(rows, target, loss="squared", generator=generator)
+    asked = {column for columns in trees.columns for column in columns}
+    assert 150 in asked
+    assert len(asked) <= 32
+    assert np.corrcoef(trees.values(rows), rows[:, 150] > 0)[0, 1] > 0.9
+
+
 def test_trees_learn_nothing_from_noise():
     generator = np.random.default_rng(6)
     rows = generator.normal(size=(4000, 5))

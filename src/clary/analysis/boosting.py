@@ -22,6 +22,8 @@ Loss: TypeAlias = Literal["squared", "logistic"]
 
 DEPTH: Final = 4
 MOST_TREES: Final = 128
+_MOST_COLUMNS: Final = 32
+"""Of more columns those are looked at that say most by themselves."""
 _BINS: Final = 32
 _RATE: Final = 0.15
 _PENALTY: Final = 5.0
@@ -115,10 +117,14 @@ def boost(
     edges = _edges(rows[fitted])
     binned = _binned(rows, edges)
     sums = before.copy()
+    first = _slopes(target[fitted], sums[fitted], loss)
+    places = np.zeros(len(fitted), dtype=np.int64)
+    alone = [_best(places, column, *first, 1)[0] for column in binned[fitted].T]
+    among = sorted(np.argsort(alone, kind="stable")[-_MOST_COLUMNS:].tolist())
     best, best_count = _loss(target[held], sums[held], loss), 0
     trees: list[_Tree] = []
     while len(trees) < min(MOST_TREES, best_count + _PATIENCE) and len(held):
-        tree = _grow(binned[fitted], *_slopes(target[fitted], sums[fitted], loss), edges)
+        tree = _grow(binned[fitted], *_slopes(target[fitted], sums[fitted], loss), among)
         sums += tree.leaves[_leaf(binned, tree.columns, tree.cuts)]
         trees.append(tree)
         reached = _loss(target[held], sums[held], loss)
@@ -173,20 +179,17 @@ def _grow(
     binned: NDArray[np.int64],
     slopes: NDArray[np.float64],
     weights: NDArray[np.float64],
-    edges: tuple[tuple[float, ...], ...],
+    among: list[int],
 ) -> _Tree:
     place = np.zeros(len(binned), dtype=np.int64)
     columns: list[int] = []
     cuts: list[int] = []
-    for level in range(DEPTH if edges else 0):
-        gains = [
-            _best(place, binned[:, column], slopes, weights, 2**level)
-            for column in range(len(edges))
-        ]
-        column = int(np.argmax([gain for gain, _ in gains]))
-        columns.append(column)
-        cuts.append(gains[column][1])
-        place = 2 * place + (binned[:, column] > cuts[-1])
+    for level in range(DEPTH if among else 0):
+        gains = [_best(place, binned[:, column], slopes, weights, 2**level) for column in among]
+        chosen = int(np.argmax([gain for gain, _ in gains]))
+        columns.append(among[chosen])
+        cuts.append(gains[chosen][1])
+        place = 2 * place + (binned[:, columns[-1]] > cuts[-1])
     size = 2 ** len(columns)
     sums = np.bincount(place, slopes, size)
     whole = np.bincount(place, weights, size)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from clary.kernel.errors import InvalidInput
+from clary.monitoring.programs import model_quality_data
 from clary.monitoring.programs.model_quality import run
 
 EXAMPLES = Path(__file__).parents[4] / "shared" / "examples" / "monitoring"
@@ -196,6 +197,20 @@ def test_half_of_the_labels_have_come(job):
     assert (merged["requests"], merged["requests_without_label"]) == (2000, 1000)
     assert (merged["labels_without_request"], merged["unreadable_lines"]) == (1, 1)
     assert "x.jsonl, line 1002: Input data was truncated" in merged["unreadable"][0]
+
+
+def test_of_many_answers_a_sample_is_estimated(job, monkeypatch):
+    constraints, _ = baseline(job)
+    traffic(job, 6, 2000)
+    live(job, constraints)
+    whole = job.document("statistics")["clary"]["estimated"]
+    monkeypatch.setattr(model_quality_data, "_MOST_ROWS", 500)
+    live(job, constraints)
+    some = job.document("statistics")["clary"]["estimated"]
+    assert (whole["rows"], some["rows"], some["rows_with_inputs"]) == (2000, 500, 500)
+    assert some["metrics"]["auc"]["value"] == pytest.approx(
+        whole["metrics"]["auc"]["value"], abs=0.04
+    )
 
 
 def test_a_window_without_a_request_is_reported(job):

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from clary.analysis.tables import Table
     from clary.monitoring.programs.model_quality_settings import Settings
 
-MOST_ROWS = 50_000
-"""How many rows estimates are learned from and made of; of more a sample is taken."""
+_MOST_ROWS = 50_000
+_MOST_CELLS = 5_000_000
 _COLUMNS = {
     "inference_attribute": "predictions",
     "probability_attribute": "probabilities",
@@ -93,12 +93,17 @@ def read_dataset(given: Settings, ml: Path) -> Data:
         others = [one for one in table.columns if one not in chosen.values()]
         labelled = Answers(**_values(table, chosen, ""))
         inputs = {f"input {place}": one for place, one in enumerate(others)}
-        sampled = _values(
-            table, chosen | inputs, f"USING SAMPLE reservoir({MOST_ROWS} ROWS) REPEATABLE (7)"
-        )
-    sample = Answers(**{one: sampled[one] for one in chosen})
-    sample.inputs = {one: sampled[key] for key, one in inputs.items()}
-    return Data(labelled, sample)
+        rows = most_rows(len(inputs))
+        sample = f"USING SAMPLE reservoir({rows} ROWS) REPEATABLE (7)"
+        sampled = _values(table, chosen | inputs, sample)
+    answers = Answers(**{one: sampled[one] for one in chosen})
+    answers.inputs = {one: sampled[key] for key, one in inputs.items()}
+    return Data(labelled, answers)
+
+
+def most_rows(columns: int) -> int:
+    """Say how many rows estimates are learned from and made of; of more a sample is taken."""
+    return min(_MOST_ROWS, _MOST_CELLS // max(1, columns))
 
 
 def _column(table: Table, place: Attribute, which: str) -> str:

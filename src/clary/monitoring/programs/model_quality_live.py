@@ -14,7 +14,7 @@ from clary.analysis.ground_truth import Labels, read_labels
 from clary.analysis.payloads import Payload
 from clary.kernel.errors import InvalidInput
 from clary.monitoring.programs import scripts
-from clary.monitoring.programs.model_quality_data import MOST_ROWS, Answers, Data
+from clary.monitoring.programs.model_quality_data import Answers, Data, most_rows
 from clary.monitoring.programs.settings import placed
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class _Reader:
         self._reads_predictions = bool(self._inference) or self._probability is None
         self._names = names
         self.refused = ""
-        self._sample = _Sample()
+        self._sample = _Sample(most_rows(len(names)))
         self._handler: Callable[..., Any] | None = None
         if given.record_preprocessor_script:
             script = placed(given.record_preprocessor_script, ml)
@@ -155,7 +155,8 @@ def _cells(row: Any, names: tuple[str, ...]) -> list[Any]:
 class _Sample:
     """Keeps so many rows without labels, each as likely as the next, however many there are."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._seen = 0
         self._random = Random(7)  # noqa: S311 - a sample, no secret
 
@@ -169,9 +170,9 @@ class _Sample:
     ) -> None:
         self._seen += 1
         place = self._seen - 1
-        if place >= MOST_ROWS:
+        if place >= self._most:
             place = self._random.randrange(self._seen)
-            if place >= MOST_ROWS:
+            if place >= self._most:
                 return
         end = place + 1
         if prediction:
