@@ -13,7 +13,13 @@ import time
 from pathlib import Path
 
 import sagemaker
-from sagemaker.clarify import BiasConfig, DataConfig
+from sagemaker.clarify import (
+    BiasConfig,
+    DataConfig,
+    ModelConfig,
+    ModelPredictedLabelConfig,
+    SHAPConfig,
+)
 from sagemaker.drift_check_baselines import DriftCheckBaselines
 from sagemaker.estimator import Estimator
 from sagemaker.image_uris import retrieve
@@ -23,7 +29,12 @@ from sagemaker.model_metrics import MetricsSource, ModelMetrics
 from sagemaker.model_monitor.dataset_format import DatasetFormat
 from sagemaker.s3 import S3Downloader, S3Uploader
 from sagemaker.workflow.check_job_config import CheckJobConfig
-from sagemaker.workflow.clarify_check_step import ClarifyCheckStep, DataBiasCheckConfig
+from sagemaker.workflow.clarify_check_step import (
+    ClarifyCheckStep,
+    DataBiasCheckConfig,
+    ModelBiasCheckConfig,
+    ModelExplainabilityCheckConfig,
+)
 from sagemaker.workflow.model_step import ModelStep
 from sagemaker.workflow.parameters import ParameterBoolean, ParameterString
 from sagemaker.workflow.pipeline import Pipeline
@@ -87,21 +98,44 @@ performance = QualityCheckStep(
     ),
     **settings,
 )
-bias = ClarifyCheckStep(
-    name="Bias",
-    clarify_check_config=DataBiasCheckConfig(
-        data_config=DataConfig(
-            s3_data_input_path=usual,
-            s3_output_path=f"{bucket}/bias",
-            label="bought",
-            headers=["age", "member", "bought"],
-            dataset_type="text/csv",
-        ),
-        data_bias_config=BiasConfig(
-            label_values_or_threshold=[1], facet_name="member", facet_values_or_threshold=[1]
-        ),
-    ),
-    **settings,
+asked = BiasConfig(
+    label_values_or_threshold=[1], facet_name="member", facet_values_or_threshold=[1]
+)
+scorer = ModelConfig(
+    model_name=ParameterString("Model", default_value="scorer"),
+    instance_count=1,
+    instance_type="ml.m5.large",
+    content_type="text/csv",
+    accept_type="text/csv",
+)
+
+
+def clarified(name, config, **members):
+    """Make a step that looks at the usual data with Clarify."""
+    looked_at = DataConfig(
+        s3_data_input_path=usual,
+        s3_output_path=f"{bucket}/{name.lower()}",
+        label="bought",
+        headers=["age", "member", "bought"],
+        dataset_type="text/csv",
+    )
+    given = config(data_config=looked_at, **members)
+    return ClarifyCheckStep(name=name, clarify_check_config=given, **settings)
+
+
+bias = clarified("Bias", DataBiasCheckConfig, data_bias_config=asked)
+fairness = clarified(
+    "Fairness",
+    ModelBiasCheckConfig,
+    data_bias_config=asked,
+    model_config=scorer,
+    model_predicted_label_config=ModelPredictedLabelConfig(probability_threshold=0.5),
+)
+reasons = clarified(
+    "Reasons",
+    ModelExplainabilityCheckConfig,
+    model_config=scorer,
+    explainability_config=SHAPConfig(baseline=[[3, 0]], num_samples=20, agg_method="mean_abs"),
 )
 
 
@@ -118,8 +152,11 @@ estimator = Estimator(
     sagemaker_session=session,
 )
 estimator.set_hyperparameters(num_round=2, objective="reg:squarederror")
-plain = uploaded("plain.csv", "".join(f"{n % 7},{n % 7}\n" for n in range(60)))
+plain = uploaded("plain.csv", "".join(f"{int(n % 7 > 2)},{n % 7},{n % 2}\n" for n in range(70)))
 estimator.fit({"train": TrainingInput(plain, content_type="text/csv")}, logs=False)
+session.create_model(
+    "scorer", role, {"Image": estimator.training_image_uri(), "ModelDataUrl": estimator.model_data}
+)
 model = Model(
     image_uri=estimator.training_image_uri(),
     model_data=estimator.model_data,
@@ -146,13 +183,19 @@ register = ModelStep(
             bias_pre_training_constraints=source(
                 bias.properties.BaselineUsedForDriftCheckConstraints
             ),
+            bias_post_training_constraints=source(
+                fairness.properties.BaselineUsedForDriftCheckConstraints
+            ),
+            explainability_constraints=source(
+                reasons.properties.BaselineUsedForDriftCheckConstraints
+            ),
         ),
     ),
 )
 pipeline = Pipeline(
     name="checked",
-    parameters=[data, skip, new],
-    steps=[quality, performance, bias, register],
+    parameters=[data, skip, new, scorer.predictor_config["model_name"]],
+    steps=[quality, performance, bias, fairness, reasons, register],
     sagemaker_session=pipeline_session,
 )
 pipeline.upsert(role_arn=role)
@@ -161,7 +204,7 @@ client = session.sagemaker_client
 
 def ran(**parameters):
     """Run the pipeline to its end; give its status and its steps by name."""
-    execution = pipeline.start(parameters={name: value for name, value in parameters.items()})
+    execution = pipeline.start(parameters=parameters)
     while execution.describe()["PipelineExecutionStatus"] == "Executing":
         time.sleep(0.1)
     steps = {one["StepName"]: one for one in execution.list_steps()}
@@ -179,7 +222,12 @@ assert told["CheckType"] == "DATA_QUALITY"
 assert told["CalculatedBaselineConstraints"] == told["BaselineUsedForDriftCheckConstraints"]
 assert json.loads(S3Downloader.read_file(told["CalculatedBaselineConstraints"]))["features"]
 first = told["CalculatedBaselineStatistics"]
-assert steps["Bias"]["Metadata"]["ClarifyCheck"]["CheckType"] == "DATA_BIAS"
+checks = {name: steps[name]["Metadata"]["ClarifyCheck"] for name in ("Bias", "Fairness", "Reasons")}
+assert [one["CheckType"] for one in checks.values()] == [
+    "DATA_BIAS",
+    "MODEL_BIAS",
+    "MODEL_EXPLAINABILITY",
+]
 [package] = client.list_model_packages(ModelPackageGroupName="checked")["ModelPackageSummaryList"]
 client.update_model_package(
     ModelPackageArn=package["ModelPackageArn"], ModelApprovalStatus="Approved"
@@ -192,10 +240,10 @@ assert told["BaselineUsedForDriftCheckStatistics"] == first
 assert told["CalculatedBaselineStatistics"] != first
 assert json.loads(S3Downloader.read_file(told["CalculatedBaselineConstraints"]))["features"]
 assert json.loads(S3Downloader.read_file(told["ViolationReport"]))["violations"] == []
-report = steps["Performance"]["Metadata"]["QualityCheck"]["ViolationReport"]
-assert json.loads(S3Downloader.read_file(report))["violations"] == []
-report = steps["Bias"]["Metadata"]["ClarifyCheck"]["ViolationReport"]
-assert json.loads(S3Downloader.read_file(report))["violations"] == []
+for name in ("Performance", "Bias", "Fairness", "Reasons"):
+    [report] = [one["ViolationReport"] for one in steps[name]["Metadata"].values()]
+    assert json.loads(S3Downloader.read_file(report))["violations"] == [], name
+assert session.sagemaker_client.list_endpoints()["Endpoints"] == []
 
 status, steps = ran(Data=other, Skip=False, New=False)
 assert status == "Failed", steps
