@@ -33,6 +33,7 @@ COMMANDS = {
     "batch": ("batch", "Predict objects with a registered model version, and wait for the end."),
     "metrics": ("metrics", "List metrics, and show how one went."),
     "endpoints": ("endpoints", "Deploy models, ask them, replace them, look at them."),
+    "monitor": ("monitor", "Take baselines, check data, look at schedules and who is told."),
     "features": ("features", "List and show feature groups, get and put their records."),
     "lineage": ("lineage", "Show what a model version, a job or a file was made from."),
     "reproduce": (
@@ -42,7 +43,11 @@ COMMANDS = {
     "skew": ("skew", "Replay what a feature view served, and compare every cell."),
     "version": ("version", "Print the version."),
 }
-_EXTRAS = {"sklego": "demo", **dict.fromkeys(("pandas", "pyarrow", "sklearn", "xgboost"), "ml")}
+_EXTRAS = {
+    "sklego": "demo",
+    **dict.fromkeys(("pandas", "pyarrow", "sklearn", "xgboost"), "ml"),
+    **dict.fromkeys(("duckdb", "numpy", "scipy"), "monitoring"),
+}
 
 
 class Commands(TyperGroup):
