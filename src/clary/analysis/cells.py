@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clary.analysis.arrow_arrays import are_digits, numbers_of, taken
 from clary.analysis.profiles import TypeCounts
-from clary.analysis.text_arrays import are_digits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +19,7 @@ _INTEGRAL = r"^[+-]?[0-9]+$"
 _NUMBER = (
     r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[iI][nN][fF]([iI][nN][iI][tT][yY])?)$"
 )
+_BOOLEAN = "^(true|false)$"
 _PROBED = 16
 _TEXTS = (pa.large_string(), pa.string_view())
 _LARGEST_EXACT = 1 << 53
@@ -96,7 +97,7 @@ def _written(value: Any) -> str:
 
 
 def _of_floats(values: pa.Array, missing: int) -> Cells:
-    numbers = values.to_numpy(zero_copy_only=False)
+    numbers = numbers_of(values)
     is_nan = np.isnan(numbers)
     if is_nan.any():
         missing += int(np.count_nonzero(is_nan))
@@ -105,12 +106,12 @@ def _of_floats(values: pa.Array, missing: int) -> Cells:
 
 
 def _of_integers(values: pa.Array, missing: int) -> Cells:
-    numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    numbers = numbers_of(values.cast(pa.float64(), safe=False))
     types = TypeCounts(len(numbers))
     if np.abs(numbers).max() < _LARGEST_EXACT:
         return Cells(missing, types, numbers)
     try:
-        integers = values.cast(pa.int64()).to_numpy(zero_copy_only=False)
+        integers = numbers_of(values.cast(pa.int64()))
     except pa.ArrowInvalid:  # some are beyond 64 bits
         return Cells(missing, types, numbers)
     return Cells(missing, types, numbers, integers)
@@ -120,7 +121,7 @@ def _of_texts(values: pa.StringArray, missing: int) -> Cells:
     """Read the column as numbers where the first ones are: most such columns are throughout."""
     try:
         values[:_PROBED].cast(pa.float64())  # a failing cast is slow: it goes on to the end
-        numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        numbers = numbers_of(values.cast(pa.float64()))
     except pa.ArrowInvalid:
         return _of_words(values.dictionary_encode(), missing)
     if np.isnan(numbers).any():  # the word nan is no number
@@ -138,22 +139,21 @@ def _of_words(values: pa.DictionaryArray, missing: int) -> Cells:
     numeric = int(counts[is_number].sum())
     numbers, integral = _NO_NUMBERS, 0
     if numeric:
-        digits = words.filter(pa.array(is_number))
+        digits = taken(words, np.flatnonzero(is_number))
         integral = int(counts[is_number][_matches(digits, _INTEGRAL)].sum())
         by_word = np.full(len(words), np.nan)
-        by_word[is_number] = digits.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        by_word[is_number] = numbers_of(digits.cast(pa.float64()))
         numbers = by_word[_places(values)]
     if numeric == len(values):
         return Cells(missing, TypeCounts(integral, numeric - integral), numbers)
-    boolean = int(counts[_equals(words, "true") | _equals(words, "false")].sum())
+    boolean = int(counts[_matches(words, _BOOLEAN)].sum())
     types = TypeCounts(integral, numeric - integral, boolean, len(values) - numeric - boolean)
     found = Texts(words, counts)
     return Cells(missing, types, numbers[~np.isnan(numbers)], None, found)
 
 
 def _places(values: pa.DictionaryArray) -> NDArray[np.int32]:
-    places: NDArray[np.int32] = values.indices.to_numpy(zero_copy_only=False)
-    return places
+    return numbers_of(values.indices)
 
 
 def _counts(values: pa.DictionaryArray) -> NDArray[np.int64]:
@@ -161,12 +161,4 @@ def _counts(values: pa.DictionaryArray) -> NDArray[np.int64]:
 
 
 def _matches(words: pa.StringArray, pattern: str) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = pc.match_substring_regex(words, pattern).to_numpy(
-        zero_copy_only=False
-    )
-    return found
-
-
-def _equals(words: pa.StringArray, word: str) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = pc.equal(words, word).to_numpy(zero_copy_only=False)
-    return found
+    return numbers_of(pc.match_substring_regex(words, pattern))

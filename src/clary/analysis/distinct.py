@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clary.analysis.text_arrays import offsets_of
+from clary.analysis.arrow_arrays import offsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,10 +70,12 @@ class Distinct:
 
 def _registers(hashes: Hashes, dense: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     registers = np.zeros(REGISTERS, dtype=np.uint8)
-    places = (hashes >> np.uint64(64 - _BITS)).astype(np.int64)
-    np.maximum.at(registers, places, _leading(hashes))
     for one in dense:
         np.maximum(registers, one, out=registers)
+    places = (hashes >> np.uint64(64 - _BITS)).astype(np.int64)
+    ranks = _leading(hashes)
+    is_more = ranks > registers[places]  # few are, once the registers have seen something
+    np.maximum.at(registers, places[is_more], ranks[is_more])
     return registers
 
 

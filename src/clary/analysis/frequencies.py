@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clary.analysis.text_arrays import offsets_of
+from clary.analysis.arrow_arrays import numbers_of, offsets_of, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,7 +76,7 @@ class Frequencies:
             )
             return of_numbers(values, _summed(places, counts), error)
         encoded = pa.concat_arrays([one.as_texts() for one in filled]).dictionary_encode()
-        places = encoded.indices.to_numpy(zero_copy_only=False)
+        places = numbers_of(encoded.indices)
         return of_texts(encoded.dictionary, _summed(places, counts), error)
 
     def as_texts(self) -> pa.StringArray:
@@ -103,12 +103,12 @@ def of_numbers(values: NDArray[np.float64], counts: Counts, error: int = 0) -> F
 def of_texts(values: pa.StringArray, counts: Counts, error: int = 0) -> Frequencies:
     """Keep the most frequent of different texts; those over 1 KiB stay unknown."""
     kept, most, error_of_most = _most(counts, error)
-    found = values.take(pa.array(kept))
+    found = taken(values, kept)
     lengths = np.diff(offsets_of(found))
     if lengths.max(initial=0) <= _LONGEST_BYTES:
         return Frequencies(found, most, error_of_most)
     is_short = pc.less_equal(pc.binary_length(values), _LONGEST_BYTES)
-    is_long = ~is_short.to_numpy(zero_copy_only=False)
+    is_long = ~numbers_of(is_short)
     unknown = error + int(counts[is_long].max())
     return of_texts(values.filter(is_short), counts[~is_long], unknown)
 

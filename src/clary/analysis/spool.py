@@ -78,9 +78,10 @@ class Spool:
 
     def rows(self) -> pa.Table:
         """Give all rows with all columns, in the order in which they came, mapped into memory."""
-        schema = pa.schema([(name, pa.string()) for name in self._columns])
         parts = [pa.ipc.open_file(pa.memory_map(file)).read_all() for file in self._files]
-        return pa.concat_tables([schema.empty_table(), *parts], promote_options="default")
+        if not parts:
+            return pa.schema([]).empty_table()
+        return pa.concat_tables(parts, promote_options="default")
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from clary.analysis.arrow_arrays import offsets_of
 from clary.analysis.distinct import REGISTERS, Distinct
 from clary.analysis.frequencies import Frequencies
 from clary.analysis.kll import Kll, Mode
 from clary.analysis.moments import Moments
 from clary.analysis.profiles import ColumnProfile, Profile, TypeCounts
-from clary.analysis.text_arrays import offsets_of
 from clary.kernel.errors import InvalidInput
 
 _MAGIC = b"clary profile 1\n"
