@@ -1,7 +1,11 @@
 """Performance without labels, against labels that the estimates never saw."""
 
 import json
+import zlib
+from binascii import b2a_base64
+from random import Random
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -324,3 +328,42 @@ def test_too_little_gives_no_estimator():
     for problem in ("BinaryClassification", "Regression"):
         assert fit_estimator(problem, few, {}) is None
     assert fit_estimator("BinaryClassification", Outcomes([0, 1], [0, 1]), {}) is None
+
+
+def changed(document, draw):
+    """Change one value somewhere in a document."""
+    places = list(document) if isinstance(document, dict) else list(range(len(document)))
+    if not places:
+        return
+    place = draw.choice(places)
+    inner = document[place]
+    if isinstance(inner, dict | list) and inner and draw.random() < 0.8:
+        changed(inner, draw)
+    else:
+        others = [None, -1, 0, 1e308, float("nan"), "x", [], {}, 10**12, [1, 2]]
+        document[place] = draw.choice(others)
+
+
+def test_estimators_that_were_changed_are_refused_or_harmless():
+    generator, draw = np.random.default_rng(11), Random(1)
+    x = generator.normal(size=400)
+    scores = 1 / (1 + np.exp(-x))
+    inputs = {"a": x, "b": ["u", "v"] * 200}
+    labels = generator.random(400) < scores
+    known = [
+        fit_estimator("BinaryClassification", Outcomes(labels, None, scores), inputs),
+        fit_estimator("Regression", Outcomes(x + generator.normal(size=400), x), inputs),
+    ]
+    refused = 0
+    for _ in range(300):
+        document = msgspec.to_builtins(draw.choice(known))
+        changed(document, draw)
+        packed = zlib.compress(msgspec.msgpack.encode(document))
+        text = b2a_base64(packed, newline=False).decode()
+        try:
+            found = read_estimator(text, field="estimator")
+            given_columns = {name: [1, 2] for name in found.encoder.names}
+            found.estimate(Outcomes([], [1.0, 2.0], [0.1, 0.9]), given_columns, 0.5)
+        except InvalidInput:
+            refused += 1
+    assert refused > 100

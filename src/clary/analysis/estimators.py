@@ -144,8 +144,9 @@ def _is_whole(found: Estimator) -> bool:
         if trees is None or len(trees.edges) != width:
             return False
         trees.check()
-    held = min(losses.absolute.held_out, losses.squared.held_out) if losses else 1
-    return held > 0 and (losses is None) == (found.calibration is not None)
+    both = (losses.absolute, losses.squared) if losses else ()
+    is_legal = all(one.held_out > 0 and one.deviation >= 0 for one in both)
+    return is_legal and (losses is None) == (found.calibration is not None)
 
 
 def _fit_regression(
