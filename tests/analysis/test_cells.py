@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import date, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -91,3 +92,30 @@ def test_values_with_types_keep_them() -> None:
 @pytest.mark.parametrize("value", [b"\x00\xff", [1, 2], {"a": 1}])
 def test_what_is_no_number_and_no_text_is_shown_as_one(value: object) -> None:
     assert cells(pa.array([value, value])).types == TypeCounts(string=2)
+
+
+def test_dictionaries_of_anything_are_read() -> None:
+    assert cells(pa.array([1, 1, None]).dictionary_encode()).types == TypeCounts(integral=2)
+    assert cells(pa.array([True]).dictionary_encode()).types == TypeCounts(boolean=1)
+    large = cells(pa.array(["ab", "c", "ab"], pa.large_string()).dictionary_encode())
+    assert large.texts is not None
+    assert large.texts.words.to_pylist() == ["ab", "c"]
+    sliced = cells(pa.array(["a", "b", "1", "1"]).dictionary_encode()[2:])
+    assert (sliced.types, sliced.numbers.tolist()) == (TypeCounts(integral=2), [1.0, 1.0])
+    unused = cells(pa.array(["a", "b", "c"]).dictionary_encode()[1:])
+    assert unused.texts is not None
+    assert unused.texts.words.to_pylist() == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([timedelta(1)]),
+        pa.array([date(2026, 1, 2)]),
+        pa.array([b"a"], pa.binary_view()),
+        pa.array([(1, 2, 3)], pa.month_day_nano_interval()),
+        pa.array([[1]], pa.list_(pa.int8(), 1)),
+    ],
+)
+def test_every_other_type_is_text(array: pa.Array) -> None:
+    assert cells(array).types == TypeCounts(string=1)

@@ -68,7 +68,8 @@ def cells(array: pa.Array) -> Cells:
         return Cells(missing, TypeCounts(), _NO_NUMBERS)
     values = array.drop_null() if missing else array
     if pa.types.is_dictionary(kind):
-        return _of_words(values, missing)
+        is_text = pa.types.is_string(kind.value_type)
+        return _of_words(values, missing) if is_text else cells(array.dictionary_decode())
     if pa.types.is_string(kind) or kind in _TEXTS:
         return _of_texts(values.cast(pa.string()), missing)
     if pa.types.is_floating(kind) or (pa.types.is_decimal(kind) and kind.scale):
@@ -81,7 +82,7 @@ def cells(array: pa.Array) -> Cells:
 def _of_others(values: pa.Array, missing: int) -> Cells:
     """Read times, truths, bytes and nested values by how they are written."""
     kind = values.type
-    if pa.types.is_temporal(kind) or pa.types.is_boolean(kind):
+    if pa.types.is_boolean(kind) or (pa.types.is_temporal(kind) and not pa.types.is_interval(kind)):
         encoded = values.dictionary_encode()
         words = encoded.dictionary.cast(pa.string())
     else:
@@ -148,8 +149,16 @@ def _of_words(values: pa.DictionaryArray, missing: int) -> Cells:
         return Cells(missing, TypeCounts(integral, numeric - integral), numbers)
     boolean = int(counts[_matches(words, _BOOLEAN)].sum())
     types = TypeCounts(integral, numeric - integral, boolean, len(values) - numeric - boolean)
-    found = Texts(words, counts)
+    found = _used(words, counts)
     return Cells(missing, types, numbers[~np.isnan(numbers)], None, found)
+
+
+def _used(words: pa.StringArray, counts: NDArray[np.int64]) -> Texts:
+    """Leave out what a dictionary holds and no row has."""
+    places = np.flatnonzero(counts)
+    if len(places) == len(counts):
+        return Texts(words, counts)
+    return Texts(taken(words, places), counts[places])
 
 
 def _places(values: pa.DictionaryArray) -> NDArray[np.int32]:
