@@ -119,6 +119,38 @@ assert len(again.list_executions()) == 1
 [alert] = monitor.list_monitoring_alerts()[0]
 assert alert.alert_status == "InAlert", alert
 
+# Scripts: records are made of requests, and something is done afterwards.
+(work / "before.py").write_text(
+    "import json\n\n\ndef preprocess_handler(inference_record):\n"
+    "    size = inference_record.endpoint_input.data.split(',')[0]\n"
+    "    return {'doubled': 2.0 * float(size)}\n"
+)
+(work / "after.py").write_text(
+    "def postprocess_handler():\n"
+    "    with open('/opt/ml/processing/output/after.txt', 'w') as file:\n"
+    "        file.write('done')\n"
+)
+scripted = DefaultModelMonitor(**ALONE, max_runtime_in_seconds=600)
+doubled = "doubled\n" + "".join(f"{2.0 * (n % 7)}\n" for n in range(500))
+scripted.suggest_baseline(uploaded("doubled.csv", doubled), DatasetFormat.csv(), logs=False)
+scripted.create_monitoring_schedule(
+    monitor_schedule_name="scripted",
+    endpoint_input="watched",
+    record_preprocessor_script=str(work / "before.py"),
+    post_analytics_processor_script=str(work / "after.py"),
+    output_s3_uri=f"{bucket}/reports",
+    statistics=scripted.baseline_statistics(),
+    constraints=scripted.suggested_constraints(),
+    **ONCE,
+)
+execution = ended("scripted")
+print(json.dumps(execution, default=str))
+assert execution["MonitoringExecutionStatus"] == "Completed", execution
+[feature] = scripted.latest_monitoring_statistics().body_dict["features"]
+assert feature["name"] == "doubled", feature
+reported = scripted.list_executions()[0].output.destination
+assert S3Downloader.read_file(f"{reported}/after.txt") == "done"
+
 # Quality: labels that came later.
 truth = "".join(
     json.dumps(
@@ -214,7 +246,7 @@ assert batches.latest_monitoring_statistics().body_dict["dataset"]["item_count"]
 found = batches.latest_monitoring_constraint_violations().body_dict["violations"]
 assert {one["feature_name"] for one in found} == {"_c0"}, found
 
-for one in (batches, own, quality, monitor):
+for one in (batches, own, quality, scripted, monitor):
     one.delete_monitoring_schedule()
 assert session.list_monitoring_schedules()["MonitoringScheduleSummaries"] == []
 print("MONITORED")
