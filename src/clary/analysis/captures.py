@@ -33,7 +33,7 @@ class Sides(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """Which request it was, and when; ``inference_id`` and ``custom_attributes`` are the client's."""
+    """Which request it was, and when; ``inference_id``, ``custom_attributes`` are the client's."""
 
     event_id: str = ""
     inference_id: str = ""
