@@ -1,7 +1,8 @@
-"""Makes up for missed executions in child processes that are killed; one JSON line a point.
+"""Monitors in child processes that are killed; one JSON line a point.
 
-Usage: killed.py DIRECTORY POINT... where a point is ``<transaction>.<moment>`` (0: before it, 1:
-inside it, before the commit, 2: after it).
+Usage: killed.py schedule|check DIRECTORY POINT... : makes up for missed executions of a schedule,
+or runs a pipeline whose step checks data. A point is ``<transaction>.<moment>`` (0: before it,
+1: inside it, before the commit, 2: after it).
 """
 
 import json
@@ -17,15 +18,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.monitoring.world import MONTH, REF, VIOLATED, World, request
+from tests.monitoring.world import MONTH, REF, VIOLATED, World, check_step, request
 
 from clary import platform
 from clary.adapters.sqlite import SqliteStore
 from clary.kernel.clock import now
 from clary.kernel.resource import Query
 from clary.monitoring.model import ENDED, execution
+from clary.monitoring.steps import CHECK
 
 MISSED = 2
+PIPELINE = REF.sibling("pipeline", "checked")
 
 
 class Mortal(SqliteStore):
@@ -81,14 +84,66 @@ def live(home, point):
     world.close()
 
 
+def prepare_check(home):
+    world = World(home)
+    world.bucket()
+    world.put("before/constraints.json", b"{}")
+    definition = {"Version": "2020-12-01", "Steps": [check_step(VIOLATED)]}
+    world.platform.pipelines.create(
+        PIPELINE,
+        {
+            "PipelineName": PIPELINE.name,
+            "PipelineDefinition": json.dumps(definition),
+            "RoleArn": "arn:aws:iam::123456789012:role/monitor",
+            "ClientRequestToken": "t" * 32,
+        },
+        actor="ada",
+    )
+    world.close()
+
+
+def live_check(home, point):
+    """Run the pipeline, whatever of that has not been asked for yet, to its end."""
+    Mortal.point = point
+    platform.SqliteStore = Mortal
+    world = World(home, lease_s=0.3)
+    Mortal.awake = True
+    world.platform.worker.start()
+    token = "start-this-once-please-and-never-again"
+    asked = {"PipelineName": PIPELINE.name, "ClientRequestToken": token}
+    world.platform.pipelines.start(PIPELINE, asked, actor="ada")
+    while found(world, "pipeline-execution")[0].status == "Executing":
+        time.sleep(0.02)
+    world.close()
+
+
+def outcome_check(home):
+    world = World(home)
+    (execution,), (step,) = found(world, "pipeline-execution"), found(world, "pipeline-step")
+    jobs = found(world, "processing-job")
+    told = {
+        "status": execution.status,
+        "reason": step.body["reason"],
+        "jobs": [one.ref.name for one in jobs],
+        "checks": [one.ref.name for one in found(world, CHECK)],
+        "ended": world.ends_of_steps(),
+    }
+    world.close()
+    return told
+
+
+def found(world, kind):
+    return world.store.select(Query(kind)).items
+
+
 def ended(world):
     return [one for one in world.made() if one.status in ENDED]
 
 
-def fork(home, point):
+def fork(run, home, point):
     child = os.fork()
     if not child:
-        live(home, point)
+        run(home, point)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
@@ -110,20 +165,26 @@ def outcome(home):
     return found
 
 
+SCENARIOS = {
+    "schedule": (prepare, live, outcome),
+    "check": (prepare_check, live_check, outcome_check),
+}
+
+
 def main():
-    directory, *points = sys.argv[1:]
+    scenario, directory, *points = sys.argv[1:]
+    begin, run, tell = SCENARIOS[scenario]
     for point in points:
         home = Path(directory) / point
         if os.fork() == 0:
-            prepare(home)
+            begin(home)
             os._exit(0)
         os.wait()
-        killed = fork(home, point) != 0
+        killed = fork(run, home, point) != 0
         if killed:
-            fork(home, "never")
-        sys.stdout.write(json.dumps({"point": point, "killed": killed, **outcome(home)}) + "\n")
+            fork(run, home, "never")
+        sys.stdout.write(json.dumps({"point": point, "killed": killed, **tell(home)}) + "\n")
         sys.stdout.flush()
 
 
-if __name__ == "__main__":
-    main()
+main()

@@ -1,4 +1,4 @@
-"""Schedules whose server is killed at any moment come to the same as if nothing had been."""
+"""Servers that are killed at any moment of monitoring come to the same as if nothing had been."""
 
 import json
 import random
@@ -17,10 +17,10 @@ LIFE = [
 ]
 
 
-def lives(directory, points):
+def lives(scenario, directory, points):
     program = Path(__file__).with_name("killed.py")
     ran = subprocess.run(
-        [sys.executable, str(program), str(directory), *points],
+        [sys.executable, str(program), scenario, str(directory), *points],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -37,10 +37,18 @@ def check(found):
     assert first[1] == second[0], found
 
 
+def check_pipeline(found):
+    assert found["status"] == "Failed", found
+    assert found["reason"].startswith("1 violations: s3://"), found
+    assert found["jobs"] == found["checks"], found
+    assert len(found["jobs"]) == 1, found
+    assert found["ended"] == ["pipeline-step.failed"], found
+
+
 @pytest.mark.timeout(120)
 def test_killed_at_some_moments(tmp_path):
     luck = random.Random(20261122)
-    for found in lives(tmp_path, ["999.0", *luck.sample(POINTS, 3)]):
+    for found in lives("schedule", tmp_path, ["999.0", *luck.sample(POINTS, 3)]):
         assert found["killed"] == (found["point"] != "999.0"), found
         check(found)
 
@@ -48,5 +56,19 @@ def test_killed_at_some_moments(tmp_path):
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_killed_at_every_moment(tmp_path):
-    for found in lives(tmp_path, POINTS):
+    for found in lives("schedule", tmp_path, POINTS):
         check(found)
+
+
+@pytest.mark.timeout(120)
+def test_a_check_killed_at_some_moments(tmp_path):
+    luck = random.Random(20261122)
+    for found in lives("check", tmp_path, ["999.0", *luck.sample(POINTS[:36], 2)]):
+        check_pipeline(found)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_a_check_killed_at_every_moment(tmp_path):
+    for found in lives("check", tmp_path, POINTS[:36]):
+        check_pipeline(found)

@@ -1,7 +1,7 @@
 """Check steps: which job a step makes, with which baseline, and what it says of its end."""
 
 import pytest
-from tests.monitoring.world import ACCOUNT, BUCKET, REGION
+from tests.monitoring.world import ACCOUNT, BUCKET, REGION, check_step
 
 from clary.jobs.model import read
 from clary.kernel.errors import InvalidInput
@@ -13,29 +13,11 @@ ANALYZER = "1.dkr.ecr.us-east-1.amazonaws.com/sagemaker-model-monitor-analyzer"
 OUTPUT = f"s3://{BUCKET}/checks/4r83jejmhorv"
 
 
-def arguments():
-    source = {"S3Uri": f"s3://{BUCKET}/batch", "LocalPath": "/opt/ml/processing/input/data"}
-    target = {"S3Uri": f"s3://{BUCKET}/checks", "LocalPath": "/opt/ml/processing/output"}
-    cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
-    return {
-        "ProcessingInputs": [{"InputName": "data", "S3Input": source}],
-        "ProcessingOutputConfig": {"Outputs": [{"OutputName": "out", "S3Output": target}]},
-        "ProcessingResources": {"ClusterConfig": cluster},
-        "AppSpecification": {"ImageUri": ANALYZER},
-        "Environment": {"output_path": "/opt/ml/processing/output"},
-    }
-
-
 def step(**members):
-    return {
-        "Name": "Data",
-        "Type": "QualityCheck",
-        "CheckType": "DATA_QUALITY",
-        "ModelPackageGroupName": None,
-        "SuppliedBaselineStatistics": None,
-        "SuppliedBaselineConstraints": f"s3://{BUCKET}/before/constraints.json",
-        "Arguments": arguments(),
-    } | members
+    """Write a step that runs the analyzer."""
+    made = check_step()
+    made["Arguments"]["AppSpecification"] = {"ImageUri": ANALYZER}
+    return made | members
 
 
 def started(world, **members):

@@ -54,6 +54,39 @@ def request(expression=MONTHLY, program="", times=None, **members):
     return {"MonitoringScheduleName": REF.name, "MonitoringScheduleConfig": config}
 
 
+def check_step(program=""):
+    """Write a QualityCheck step whose program is a line of Python."""
+    source = {
+        "S3Uri": f"s3://{BUCKET}/batch",
+        "LocalPath": "/opt/ml/processing/input/data",
+        "S3DataType": "S3Prefix",
+        "S3InputMode": "File",
+    }
+    target = {
+        "S3Uri": f"s3://{BUCKET}/checks",
+        "LocalPath": "/opt/ml/processing/output",
+        "S3UploadMode": "EndOfJob",
+    }
+    cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+    app = {"ImageUri": "python:3.11", "ContainerEntrypoint": ["python3", "-c", program]}
+    arguments = {
+        "ProcessingInputs": [{"InputName": "data", "S3Input": source}],
+        "ProcessingOutputConfig": {"Outputs": [{"OutputName": "out", "S3Output": target}]},
+        "ProcessingResources": {"ClusterConfig": cluster},
+        "AppSpecification": app,
+        "Environment": {"output_path": "/opt/ml/processing/output"},
+    }
+    return {
+        "Name": "Data",
+        "Type": "QualityCheck",
+        "CheckType": "DATA_QUALITY",
+        "ModelPackageGroupName": None,
+        "SuppliedBaselineStatistics": None,
+        "SuppliedBaselineConstraints": f"s3://{BUCKET}/before/constraints.json",
+        "Arguments": arguments,
+    }
+
+
 class World:
     """A home, opened; its worker is started by whoever needs it."""
 
@@ -102,6 +135,13 @@ class World:
     def actions(self):
         """Return what the journal says of monitoring."""
         return [one.action for one in self.store.events(limit=5000) if "monitoring" in one.action]
+
+    def ends_of_steps(self):
+        """Return how often the journal says that a step of a pipeline has ended, by its words."""
+        actions = [one.action for one in self.store.events(limit=5000)]
+        return [
+            one for one in actions if one in {"pipeline-step.failed", "pipeline-step.succeeded"}
+        ]
 
     def close(self):
         self.platform.worker.stop()
