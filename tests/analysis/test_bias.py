@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -119,6 +120,15 @@ def test_each_category_against_the_rest():
     assert [one.value_or_threshold for one in stage.facets["who"]] == ["a", "b", "c"]
     notes = stage.facets["who"][0].clary
     assert (notes.rows, notes.rows_left_out) == (5, 1)
+
+
+def test_categories_of_any_type():
+    days = [date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 1), date(2026, 1, 2)]
+    columns = {"who": days, "y": [0, 1, 0, 1], "g": [[1], [1], [2], [2]]}
+    (stage,) = measure(columns, group="g").stages.values()
+    titles = [one.value_or_threshold for one in stage.facets["who"]]
+    assert titles == ["2026-01-01", "2026-01-02"]
+    assert values(measure({**columns, "who": columns["g"]}, group="g"))["CI"] == 0
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from clary.analysis import bias_metrics
-from clary.analysis.bias_columns import Choice, Column, Value, choose, columns, name
+from clary.analysis.bias_columns import Choice, Column, Value, choose, columns
 from clary.analysis.bias_cube import tally
 from clary.analysis.bias_flips import flip_test
 from clary.analysis.bias_intervals import LEVEL, interval, redraw
@@ -194,7 +194,7 @@ class _Measurement:
             chosen.condition if chosen else column.cell,
             self._label.condition,
             prediction=self._predicted.condition if self._predicted else "",
-            group=name(self._question.group) if self._question.group else "",
+            group=self._columns[self._question.group].cell if self._question.group else "",
         )
         if chosen:
             yield self._value(facet, wanted, counted, (chosen, True))

@@ -57,12 +57,9 @@ class Column:
     def cell(self) -> str:
         """The SQL of one cell: NULL where there is none, and where it is no number."""
         quoted = name(self.name)
-        return f"CASE WHEN isnan({quoted}) THEN NULL ELSE {quoted} END" if self.nans else quoted
-
-    @property
-    def nans(self) -> bool:
-        """Whether a cell can be NaN."""
-        return self.kind == "fraction"
+        if self.kind == "fraction":
+            return f"CASE WHEN isnan({quoted}) THEN NULL ELSE {quoted} END"
+        return f"CAST({quoted} AS VARCHAR)" if self.kind == "text" else quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +172,7 @@ def _among(column: Column, values: Sequence[Value], field: str) -> Choice:
     else:
         written = [_sql_number(_number(one, column, field)) for one in values]
     title = ",".join(str(one) for one in values)
-    cell = f"CAST({column.cell} AS VARCHAR)" if column.kind == "text" else f"({column.cell})"
-    return Choice(f"{cell} IN ({', '.join(written)})", title)
+    return Choice(f"({column.cell}) IN ({', '.join(written)})", title)
 
 
 def _texts(value: Value) -> Sequence[str]:

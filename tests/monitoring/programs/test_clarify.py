@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -167,6 +168,20 @@ def test_what_is_refused(ml, files, config, message):
     with pytest.raises(ClaryError) as raised:
         clarify.run({}, ml)
     assert message in str(raised.value)
+
+
+def test_a_broken_parquet_file_is_refused_wherever_it_breaks(ml):
+    draw = np.random.default_rng(1)
+    table = pa.table({name: draw.integers(0, 2, 50_000) for name in HEADERS})
+    facet = [{"name_or_index": "sex", "value_or_threshold": [1]}]
+    kind = "application/x-parquet"
+    write(ml, {"a": table}, dataset_type=kind, headers=None, facet=facet)
+    file = ml / "processing/input/data/a"
+    content = bytearray(file.read_bytes())
+    content[100:2000] = bytes(1900)
+    file.write_bytes(content)
+    with pytest.raises(ClaryError, match="dataset: "):
+        clarify.run({}, ml)
 
 
 def test_last_words(ml):

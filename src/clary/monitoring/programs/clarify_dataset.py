@@ -15,7 +15,7 @@ import jmespath
 from clary.analysis import delimited
 from clary.analysis.bias_columns import literal, name
 from clary.kernel.codec import from_json
-from clary.kernel.errors import InvalidInput, NotFound
+from clary.kernel.errors import InvalidInput, LimitExceeded, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -107,9 +107,11 @@ def opened(folder: Path, config: AnalysisConfig) -> Iterator[Dataset]:
         kind = config.dataset_type.lower()
         try:
             _load(connection, files, config, f"{scratch}/rows.csv" if "json" in kind else "")
+            yield _named(connection, config, Path(scratch))
+        except duckdb.OutOfMemoryException as error:
+            raise LimitExceeded(f"the dataset needs more than {_MEMORY} of memory") from error
         except duckdb.Error as error:
             raise unreadable(error, "dataset") from error
-        yield _named(connection, config, Path(scratch))
 
 
 @contextmanager
