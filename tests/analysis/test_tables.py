@@ -48,6 +48,14 @@ def test_csv_with_a_header(tmp_path: Path) -> None:
     assert kinds == ["Integral", "Fractional", "String"]
 
 
+def test_types_in_sql_are_those_of_profiles(tmp_path: Path) -> None:
+    words = ["1_000", "nan", '" 5"', "0x1F", "1e5", "007", "inf", "99999999999999999999", "+1", ""]
+    file = tmp_path / "some.csv"
+    file.write_text(",".join(f"c{at}" for at in range(len(words))) + "\n" + ",".join(words) + "\n")
+    beyond = [100_000.0, 7, float("inf"), 1e20, 1, None]
+    assert typed(file) == [("1_000", "nan", " 5", "0x1F", *beyond)]
+
+
 def test_csv_without_a_header_in_a_folder_of_files(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("3,c\n")
     (tmp_path / "a.csv").write_text("1,a\r\n2,b\r\n")

@@ -15,8 +15,8 @@ from clary.analysis.profiles import TypeCounts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_INTEGRAL = r"^[+-]?[0-9]+$"
-_NUMBER = (
+INTEGRAL = r"^[+-]?[0-9]+$"
+NUMBER = (
     r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[iI][nN][fF]([iI][nN][iI][tT][yY])?)$"
 )
 _BOOLEAN = "^(true|false)$"
@@ -136,12 +136,12 @@ def _of_texts(values: pa.StringArray, missing: int) -> Cells:
 def _of_words(values: pa.DictionaryArray, missing: int) -> Cells:
     """Judge each different text once."""
     words, counts = values.dictionary, _counts(values)
-    is_number = _matches(words, _NUMBER)
+    is_number = _matches(words, NUMBER)
     numeric = int(counts[is_number].sum())
     numbers, integral = _NO_NUMBERS, 0
     if numeric:
         digits = taken(words, np.flatnonzero(is_number))
-        integral = int(counts[is_number][_matches(digits, _INTEGRAL)].sum())
+        integral = int(counts[is_number][_matches(digits, INTEGRAL)].sum())
         by_word = np.full(len(words), np.nan)
         by_word[is_number] = numbers_of(digits.cast(pa.float64()))
         numbers = by_word[_places(values)]

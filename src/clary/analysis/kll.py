@@ -29,7 +29,7 @@ Mode = Literal["fast", "deequ"]
 K = 2048
 SHRINKING = 0.64
 _SMALLEST = 8
-_HIGHEST = 60
+HIGHEST = 60
 _NONE = np.empty(0)
 
 
@@ -204,8 +204,8 @@ def read(levels: Sequence[Sequence[float]]) -> Kll:
     InvalidInput
         It has more than 60 levels, or a number in it is not finite.
     """
-    if len(levels) > _HIGHEST:
-        raise InvalidInput("data", f"a sketch of {len(levels)} levels", legal=f"up to {_HIGHEST}")
+    if len(levels) > HIGHEST:
+        raise InvalidInput("data", f"a sketch of {len(levels)} levels", legal=f"up to {HIGHEST}")
     arrays = tuple(np.asarray(level, dtype=np.float64) for level in levels) or (_NONE,)
     if not all(np.isfinite(level).all() for level in arrays):
         raise InvalidInput("data", "a sketch with a number that is not finite")

@@ -9,7 +9,7 @@ import pyarrow as pa
 from clary.analysis.arrow_arrays import offsets_of
 from clary.analysis.distinct import REGISTERS, Distinct
 from clary.analysis.frequencies import Frequencies
-from clary.analysis.kll import Kll, Mode
+from clary.analysis.kll import HIGHEST, Kll, Mode
 from clary.analysis.moments import Moments
 from clary.analysis.profiles import ColumnProfile, Profile, TypeCounts
 from clary.kernel.errors import InvalidInput
@@ -94,7 +94,7 @@ def _values_packed(frequencies: Frequencies) -> tuple[bytes, bytes | None]:
 
 
 def _unpacked(column: _Column) -> ColumnProfile:
-    if not 0 < len(column.levels) == len(column.compactions):
+    if not 0 < len(column.levels) == len(column.compactions) <= HIGHEST:
         raise ValueError(f"the levels of column {column.name!r} do not match")
     if len(column.registers) not in (0, REGISTERS):
         raise ValueError(f"the distinct values of column {column.name!r} do not match")

@@ -19,6 +19,7 @@ import pyarrow as pa
 from clary.analysis import captured_rows, columnar, delimited, json_rows, sources
 from clary.analysis.captured_rows import SIDES
 from clary.analysis.captures import Faults
+from clary.analysis.cells import INTEGRAL, NUMBER
 from clary.analysis.spool import Spool
 from clary.kernel.errors import InvalidInput, LimitExceeded
 
@@ -293,11 +294,13 @@ def _connect(closing: ExitStack) -> DuckDBPyConnection:
 def _tests(column: str) -> str:
     """Ask whether all texts of a column are integers, and whether all are numbers."""
     quoted = name(column)
-    return (
-        f"[bool_and({quoted} IS NULL"
-        f" OR TRY_CAST({quoted} AS BIGINT) IS NOT NULL AND NOT contains({quoted}, '.')),"
-        f" bool_and({quoted} IS NULL OR TRY_CAST({quoted} AS DOUBLE) IS NOT NULL)]"
-    )
+    integral = f"TRY_CAST({quoted} AS BIGINT) IS NOT NULL AND {_fits(quoted, INTEGRAL)}"
+    number = f"TRY_CAST({quoted} AS DOUBLE) IS NOT NULL AND {_fits(quoted, NUMBER)}"
+    return f"[bool_and({quoted} IS NULL OR ({integral})), bool_and({quoted} IS NULL OR ({number}))]"
+
+
+def _fits(quoted: str, pattern: str) -> str:
+    return f"regexp_full_match({quoted}, {texts([pattern])})"
 
 
 def _typed(column: str, is_integral: bool | None, is_number: bool | None) -> str:  # noqa: FBT001 a row of SQL's answer
