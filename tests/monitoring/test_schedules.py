@@ -1,5 +1,6 @@
 """Schedules make executions: on time, one at a time, what was missed too, and on demand."""
 
+import threading
 from datetime import timedelta
 from itertools import pairwise
 
@@ -134,3 +135,18 @@ def test_an_alert_needs_so_many_of_so_many(world):
     world.schedules.create(REF, request(), actor="ada")
     with pytest.raises(InvalidInput, match="3 of 2"):
         world.schedules.set_alert(REF, datapoints=3, period=2, actor="ada")
+
+
+def test_a_window_that_time_has_made_wrong_fails_its_execution_alone(world):
+    times = {"DataAnalysisStartTime": "-PT2H", "DataAnalysisEndTime": "2026-01-01T00:00:00Z"}
+    world.schedules.create(REF, request("NOW", times={}), actor="ada")
+    world.end()
+    config = {"ScheduleExpression": "NOW", **times}
+    before = world.store.get(REF).body["request"]["MonitoringScheduleConfig"]
+    changed = {"MonitoringScheduleConfig": {**before, "ScheduleConfig": config}}
+    world.age(request={**world.store.get(REF).body["request"], **changed})
+    world.schedules.start(REF, actor="ada")
+    world.executions.run(world.made()[-1], threading.Event())
+    ended = world.made()[-1]
+    assert ended.status == "Failed"
+    assert "is no window" in execution(ended).reason

@@ -46,10 +46,18 @@ def test_a_key_that_names_no_time_says_nothing(key):
     assert covered(key) is None
 
 
-@pytest.mark.parametrize("given", ["", "PT", "-1H", "P99999999999D", "--"])
+@pytest.mark.parametrize("given", ["", "PT", "-1H", "P99999999999D", "--", "-P9000Y"])
 def test_what_is_no_offset_is_refused(given):
     with pytest.raises(InvalidInput, match="no offset"):
         offset(given, field="StartTimeOffset")
+
+
+@pytest.mark.parametrize(
+    "given", ["", "now", "0001-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
+)
+def test_what_is_no_moment_is_refused(given):
+    with pytest.raises(InvalidInput, match="no moment"):
+        moment(given, datetime(2026, 1, 31, tzinfo=UTC), field="x")
 
 
 def test_a_moment_is_an_offset_or_a_date():

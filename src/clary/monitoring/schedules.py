@@ -29,7 +29,7 @@ from clary.monitoring.model import (
     definition_ref,
     schedule,
 )
-from clary.monitoring.windows import Window, moment, window
+from clary.monitoring.windows import LONGEST, Window, moment, window
 from clary.pipelines.timetables import Timetable, parse_timetable
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class MonitoringSchedules:
         ref = resource.ref
         name = f"{ref.name}/{at:%Y%m%dT%H%M%S}{at.microsecond // 1000:03d}-{value.uid}"
         config = value.request[_FIELD]
-        looked_at = given or _looked_at(value, resource, at)
+        start, end = (given.start, given.end) if given else _looked_at(value, resource, at)
         made = Execution(
             schedule=ref.name,
             actor=actor,
@@ -255,8 +255,8 @@ class MonitoringSchedules:
             scheduled_at=at,
             definition=value.definition,
             endpoint=value.endpoint,
-            start=looked_at.start,
-            end=looked_at.end,
+            start=start,
+            end=end,
             fixed=given is not None or bool(_times(value).data_analysis_start_time),
             config=config.get("MonitoringJobDefinition") or {},
         )
@@ -297,7 +297,8 @@ class MonitoringSchedules:
             definition=config.monitoring_job_definition_name,
             endpoint=found.watched.endpoint_name,
         )
-        _looked_at(value, Resource(ref, {}, at, at), at)
+        start, end = _looked_at(value, Resource(ref, {}, at, at), at)
+        window(start, end, field=f"{_FIELD}.ScheduleConfig")
         return value
 
 
@@ -322,19 +323,19 @@ def _timetable(value: Schedule, resource: Resource) -> Timetable | None:
     return parse_timetable(expression, anchor=resource.created_at)
 
 
-def _looked_at(value: Schedule, resource: Resource, at: datetime) -> Window:
-    """Say which window an occurrence looks at: what is asked for, or all since the one before."""
+def _looked_at(value: Schedule, resource: Resource, at: datetime) -> tuple[datetime, datetime]:
+    """Say which time an occurrence looks at: what is asked for, or all since the one before."""
     times, field = _times(value), f"{_FIELD}.ScheduleConfig"
     timetable = _timetable(value, resource)
     before = timetable.before(at - _INSTANT) if timetable is not None else None
-    start, end = before or at - _HOURLY, at
+    start, end = max(before, at - LONGEST) if before else at - _HOURLY, at
     if times.data_analysis_start_time:
         place = f"{field}.DataAnalysisStartTime"
         start = moment(times.data_analysis_start_time, at, field=place)
     if times.data_analysis_end_time:
         place = f"{field}.DataAnalysisEndTime"
         end = moment(times.data_analysis_end_time, at, field=place)
-    return window(start, end, field=field)
+    return start, end
 
 
 def _oldest(timetable: Timetable, first: datetime, settled: datetime) -> datetime:

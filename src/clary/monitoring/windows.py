@@ -12,7 +12,10 @@ from clary.pipelines.cache import duration
 SPAN = timedelta(minutes=1)
 """So long an object of captures may go on after the moment that its name says."""
 _HOUR = timedelta(hours=1)
-_MOST_HOURS = 24 * 366
+LONGEST = timedelta(days=366)
+"""No window is longer."""
+_FARTHEST = timedelta(days=3660)
+_EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 _FOLDERS = re.compile(r"(?:^|/)(\d{4}/\d{2}/\d{2}/\d{2})/(?:(\d{2})-(\d{2})(?:-(\d{3}))?-)?[^/]*$")
 
 
@@ -41,7 +44,7 @@ def window(start: datetime, end: datetime, *, field: str) -> Window:
         It ends before it starts, or is longer than a year; names ``field``.
     """
     found = Window(start.astimezone(UTC), end.astimezone(UTC))
-    if not timedelta(0) < found.end - found.start <= _HOUR * _MOST_HOURS:
+    if not timedelta(0) < found.end - found.start <= LONGEST:
         raise InvalidInput(field, f"{found} is no window", legal="a start before its end, ≤ 1 year")
     return found
 
@@ -59,11 +62,14 @@ def offset(given: str, *, field: str) -> timedelta:
     >>> offset("-PT1H", field="StartTimeOffset").total_seconds()
     -3600.0
     """
-    sign = -1 if given.startswith("-") else 1
     try:
-        return sign * duration(given.lstrip("+-"))
+        found = duration(given.lstrip("+-"))
     except (ValueError, OverflowError):
-        raise InvalidInput(field, f"{given!r} is no offset", legal="like -PT1H or -P1D") from None
+        found = LONGEST + _FARTHEST
+    if found > _FARTHEST:
+        legal = "like -PT1H or -P1D, at most ten years"
+        raise InvalidInput(field, f"{given!r:.60} is no offset", legal=legal)
+    return -found if given.startswith("-") else found
 
 
 def moment(given: str, at: datetime, *, field: str) -> datetime:
@@ -77,11 +83,14 @@ def moment(given: str, at: datetime, *, field: str) -> datetime:
     if "P" in given[:2].upper():
         return at + offset(given, field=field)
     try:
-        found = datetime.fromisoformat(given)
-    except ValueError:
+        named = datetime.fromisoformat(given)
+        found = (named if named.tzinfo else named.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        found = None
+    if found is None or found < _EARLIEST:
         legal = "an offset like -PT1H, or 2026-01-31T09:00:00Z"
-        raise InvalidInput(field, f"{given!r} is no moment", legal=legal) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        raise InvalidInput(field, f"{given!r:.60} is no moment", legal=legal)
+    return found
 
 
 def covered(key: str) -> Window | None:
