@@ -12,6 +12,7 @@ import msgspec
 from clary.analysis import bias_report
 from clary.analysis.bias import Facet, Question, analyze
 from clary.analysis.bias_page import page
+from clary.analysis.explanation_page import sections
 from clary.analysis.violations import exit_message
 from clary.kernel.codec import from_json
 from clary.kernel.errors import ClaryError, InvalidInput, NotFound
@@ -72,7 +73,8 @@ def run(environment: Mapping[str, str], ml: Path) -> str:
         found = bias_monitor.check(baseline, made, output, needs_certainty=False)
     if report := config.methods.report:
         file = output / f"{report.file}.html"
-        file.write_text(page(made, title=report.title, violations=found), "utf-8")
+        text = page(made, title=report.title, violations=found, more=sections(made))
+        file.write_text(text, "utf-8")
     return exit_message(len(found))
 
 
