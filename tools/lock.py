@@ -26,7 +26,7 @@ def main() -> None:
         "dev.txt": [
             "pyproject.toml",
             *("--extra", "demo", "--extra", "tuning", "--extra", "environments"),
-            *("--extra", "serving", "--extra", "features"),
+            *("--extra", "serving", "--extra", "features", "--extra", "monitoring"),
             "--group",
             "dev",
             "--no-emit-package",

@@ -42,9 +42,7 @@ __all__ = [
     "NotSupported",
     "Unavailable",
     "connect",
-    "endpoints",
     "fail",
-    "features",
     "otherwise",
     "pipeline",
     "raw_step",
@@ -64,17 +62,19 @@ _PLACES = {
     "step": "doors.python.steps",
 }
 """Where names are; the errors are in ``kernel.errors``. Each is imported when it is first used."""
+_MODULES = ("endpoints", "features", "monitoring")
+"""What is found in a module of its own, such as ``clary.endpoints.deploy``."""
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"clary.{name}")
     if name not in __all__:
         raise AttributeError(f"module 'clary' has no attribute {name!r}")
-    if name in {"endpoints", "features"}:
-        return import_module(f"clary.{name}")
     found = getattr(import_module(f"clary.{_PLACES.get(name, 'kernel.errors')}"), name)
     globals()[name] = found
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

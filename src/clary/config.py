@@ -54,6 +54,9 @@ class Config:
     traces
         Where spans of requests to endpoints go: an OpenTelemetry collector's
         ``http://…:4318/v1/traces``; empty: nowhere.
+    smtp
+        The mail server that alerts go through: ``smtp://user:password@host:587?from=address`` or
+        ``smtps://…``; set ``$CLARY_SMTP``, which others do not see. Empty: none.
     online
         Where online records of features are; the same for everybody who opens the home, so set
         ``$CLARY_ONLINE``. ``lmdb:``: in the home, on the disk when they are acknowledged;
@@ -80,5 +83,6 @@ class Config:
     strict_versions: bool = False
     openlineage: str = ""
     traces: str = ""
+    smtp: str = field(default_factory=lambda: os.environ.get("CLARY_SMTP", ""), repr=False)
     online: str = field(default_factory=lambda: os.environ.get("CLARY_ONLINE") or "lmdb:")
     durability: str = field(default_factory=lambda: os.environ.get("CLARY_DURABILITY") or "disk")

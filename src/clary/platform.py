@@ -51,11 +51,16 @@ from clary.lineage.steps import LineageStep
 from clary.metrics.alarms import ALARM, Alarms
 from clary.metrics.recorder import Recorder
 from clary.metrics.service import Metrics
+from clary.model_monitoring import open_monitoring
 from clary.model_serving import Measures, open_model_serving
 from clary.models import documents as model_documents
 from clary.models.reproduction import Reproductions
 from clary.models.service import Models
 from clary.models.steps import ModelStep, RegisterModelStep
+from clary.monitoring.alerts import NOTICE
+from clary.monitoring.leftovers import Leftovers
+from clary.monitoring.model import EXECUTION as MONITORING_EXECUTION
+from clary.monitoring.model import SCHEDULE as MONITORING_SCHEDULE
 from clary.pipelines.deliveries import DELIVERY, Deliveries, Receivers
 from clary.pipelines.rules import RULE, Rules
 from clary.pipelines.schedules import SCHEDULE, Schedules
@@ -84,6 +89,7 @@ if TYPE_CHECKING:
     from clary.kernel.journal import Follower, Sender
     from clary.kernel.ports import MetadataStore, ObjectStore
     from clary.kernel.steps import StepKind
+    from clary.monitoring.service import Monitoring
 
 _DESCRIBED = {
     **dict.fromkeys(KINDS, describe),
@@ -101,6 +107,7 @@ _PARALLEL = {
     ENDPOINT: 4,
     ASYNC_QUEUE: 64,
     COMPILATION: 2,
+    MONITORING_EXECUTION: 4,
 }
 """How many resources of a kind are worked on at once."""
 
@@ -144,6 +151,7 @@ class Platform:
     async_invocations: AsyncInvocations
     scaling: Scaling
     shadow_tests: ShadowTests
+    monitoring: Monitoring
     worker: Worker
 
 
@@ -175,8 +183,7 @@ def open_platform(config: Config) -> Platform:
     )
     models, queues = Models(store, objects, lineage), Queues(store, store)
     schedules, rules = Schedules(store), Rules(store)
-    callbacks = Callbacks(store, queues.messages)
-    functions = Functions(store, objects)
+    callbacks, functions = Callbacks(store, queues.messages), Functions(store, objects)
     invocations = Invocations(
         FunctionTools(store, store, objects, runner, logs, governance.job_environment)
     )
@@ -198,6 +205,7 @@ def open_platform(config: Config) -> Platform:
         queues.messages,
         feature_store.view_log,
     )
+    monitoring = open_monitoring(store, objects, jobs, metrics, smtp=config.smtp)
     kinds: dict[str, StepKind] = {
         "Processing": ProcessingStep(jobs),
         "Training": TrainingStep(jobs),
@@ -212,12 +220,16 @@ def open_platform(config: Config) -> Platform:
         "Lambda": LambdaStep(functions, invocations),
         "EndpointConfig": EndpointConfigStep(serving.endpoints),
         "Endpoint": EndpointStep(serving.endpoints),
+        **monitoring.steps,
     }
     pipelines = Pipelines(
         store, objects, kinds, known=check_property, crew=jobs.crew(config.parallel_jobs)
     )
     run_events = RunEvents(store, lineage)
-    senders: list[Sender] = [JobMetrics(store, logs, experiments.metrics)]
+    senders: list[Sender] = [
+        JobMetrics(store, logs, experiments.metrics),
+        Leftovers(store, serving.endpoints),
+    ]
     senders += [OpenLineage(run_events, config.openlineage)] if config.openlineage else []
     followers: list[Follower] = [
         Registrations(store),
@@ -246,6 +258,9 @@ def open_platform(config: Config) -> Platform:
             TARGET: serving.autoscaler.run,
             EXPERIMENT: serving.shadow_tests.run,
             ASYNC_QUEUE: serving.async_invocations.run,
+            MONITORING_SCHEDULE: monitoring.schedules.run,
+            MONITORING_EXECUTION: monitoring.executions.run,
+            NOTICE: monitoring.alerts.run,
             **dict.fromkeys(KINDS, jobs.run),
             **feature_store.handlers,
         },
@@ -292,6 +307,7 @@ def open_platform(config: Config) -> Platform:
         async_invocations=serving.async_invocations,
         scaling=Scaling(store),
         shadow_tests=serving.shadow_tests,
+        monitoring=monitoring,
         worker=worker,
     )
 

@@ -184,7 +184,7 @@ def test_a_cycle_is_written_out_in_the_order_of_waiting():
     assert [waits[name] for name in path[:-1]] == path[1:]
 
 
-@pytest.mark.parametrize("kind", ["EMR", "EMRServerless", "AutoML", "QualityCheck"])
+@pytest.mark.parametrize("kind", ["EMR", "EMRServerless", "AutoML", "InferenceComponent"])
 def test_a_type_that_is_not_offered_is_named(kind):
     with pytest.raises(NotSupported, match=rf"^Steps\.A\.Type: steps of type {kind} are not"):
         check(parse(definition({"Name": "A", "Type": kind})), KINDS, anything)

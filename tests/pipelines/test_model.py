@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.pipelines.conftest import at_most, condition, definition, echo, fail, get
 
 from clary.kernel.errors import InvalidInput
-from clary.pipelines.expressions import as_text
+from clary.pipelines.expressions import Scope, as_text
 from clary.pipelines.model import MAX_BYTES, Parameter, parse
 
 JSON = st.recursive(
@@ -138,3 +138,12 @@ def test_parameters_have_values():
     ):
         with pytest.raises(InvalidInput, match=problem):
             parsed.values(given_)
+
+
+def test_what_is_beside_arguments_is_resolved_too():
+    step = {"Name": "A", "Type": "Echo", "Skip": get("Parameters.Skip"), "Arguments": {"x": 1}}
+    [found] = parse(definition(step)).steps.values()
+    scope = Scope({"Skip": True}, {}, {}, str)
+    assert found.settled(scope) == step | {"Skip": True}
+    [plain] = parse(definition(echo("B", x=get("Parameters.Skip")))).steps.values()
+    assert plain.settled(scope) is plain.document

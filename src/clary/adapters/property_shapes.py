@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     Shapes = Mapping[str, Mapping[str, Any]]
 
 _DESCRIBED_BY = {
+    "ClarifyCheck": "ClarifyCheckStepMetadata",
     "Endpoint": "DescribeEndpointOutput",
     "EndpointConfig": "DescribeEndpointConfigOutput",
     "Model": "DescribeModelOutput",
+    "QualityCheck": "QualityCheckStepMetadata",
     "Processing": "DescribeProcessingJobResponse",
     "RegisterModel": "DescribeModelPackageOutput",
     "Training": "DescribeTrainingJobResponse",

@@ -60,7 +60,7 @@ class Place:
     def header(self, hour: int, now: float) -> Header:
         """Name a new object of the records of ``hour`` (hours since 1970); ``now`` in seconds."""
         folder = datetime.fromtimestamp(hour * _HOUR_S, UTC).strftime("%Y/%m/%d/%H")
-        moment = datetime.fromtimestamp(now, UTC)
+        moment = datetime.fromtimestamp(min(now, (hour + 1) * _HOUR_S - 0.001), UTC)
         name = f"{moment:%M-%S}-{moment.microsecond // 1000:03d}-{uuid4()}.jsonl"
         parts = (self.prefix, self.endpoint.name, self.variant, folder, name)
         key = "/".join(part for part in parts if part)

@@ -18,6 +18,8 @@ _PREFIX = {PROCESSING: "ProcessingJob", TRAINING: "TrainingJob"}
 _LONGEST_REASON = 1024
 _TUNING = "hyper-parameter-tuning-job"
 """The kind of what makes training jobs of its own."""
+_MONITORING = "monitoring-execution"
+"""The kind of what makes processing jobs of its own; its name begins with its schedule's."""
 
 
 def prefix(kind: str) -> str:
@@ -76,7 +78,11 @@ def _times(word: str, job: Job) -> dict[str, datetime | None]:
 
 def _processing(resource: Resource, job: Job) -> JsonObject:
     limit = job.request.get("StoppingCondition") or {"MaxRuntimeInSeconds": requests.DAY_S}
+    made_by, schedule = resource.parent, None
+    if made_by is not None and made_by.kind == _MONITORING:
+        schedule = arn(made_by.sibling("monitoring-schedule", made_by.name.partition("/")[0]))
     return {
+        "MonitoringScheduleArn": schedule,
         "StoppingCondition": limit,
         "LastModifiedTime": resource.modified_at,
         "ExitMessage": job.exit_message or None,

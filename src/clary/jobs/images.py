@@ -20,7 +20,7 @@ from clary.kernel.errors import ClaryError, InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Framework = Literal["xgboost", "sklearn", "python"]
+Framework = Literal["xgboost", "sklearn", "python", "monitoring"]
 
 REPOSITORIES: dict[str, Framework] = {
     "sagemaker-scikit-learn": "sklearn",
@@ -31,12 +31,22 @@ REPOSITORIES: dict[str, Framework] = {
     **{f"sagemaker-base-python-3{minor}": "python" for minor in range(8, 15)},
     "sagemaker-distribution-prod": "python",
     "clary-environment": "python",
+    "sagemaker-clarify-processing": "monitoring",
+    "sagemaker-model-monitor-analyzer": "monitoring",
 }
+_PROGRAMS = {
+    "sagemaker-clarify-processing": "clary.monitoring.programs.clarify",
+    "sagemaker-model-monitor-analyzer": "clary.monitoring.programs.analyzer",
+}
+"""The module that an image runs when a request names no command."""
 _PACKAGES: dict[Framework, tuple[str, ...]] = {
     "xgboost": ("xgboost", "scikit-learn", "pandas", "numpy"),
     "sklearn": ("scikit-learn", "pandas", "numpy"),
     "python": (),
+    "monitoring": ("clary", "duckdb", "numpy", "pyarrow", "scipy"),
 }
+_OWN: frozenset[Framework] = frozenset({"python", "monitoring"})
+"""Whose images promise no versions: they run in the server's own environment."""
 _DISTRIBUTIONS = {"xgboost": ("xgboost-cpu", "xgboost")}
 _OLD = ("numpy<1.24", "pandas<2", "scipy<1.12", "scikit-learn<1.3")
 _CONTENTS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -79,12 +89,15 @@ class Runtime:
         Whether the built-in XGBoost stores a pickled Booster, as its images up to 1.2 do.
     environment
         The id of the environment that it is, which ``Environments.define`` gave.
+    command
+        What it runs when a request names no command; empty: it has no program of its own.
     """
 
     framework: Framework
     asked: str
     pickles_model: bool = False
     environment: str = ""
+    command: tuple[str, ...] = ()
 
 
 def runtime(image: str, *, field: str) -> Runtime:
@@ -116,7 +129,13 @@ def runtime(image: str, *, field: str) -> Runtime:
             legal = "what platform.environments.define gave, or `clary environments list` lists"
             raise InvalidInput(field, f"{tag!r} is no environment", legal=legal)
         return Runtime(framework, asked, environment=tag)
-    return Runtime(framework, asked, framework == "xgboost" and _pickles(repository, tag))
+    module = _PROGRAMS.get(repository)
+    return Runtime(
+        framework,
+        asked,
+        framework == "xgboost" and _pickles(repository, tag),
+        command=("python3", "-m", module) if module else (),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +160,7 @@ def exact(asked: Runtime) -> Contents:
     'scikit-learn==1.2.1'
     """
     repository, _, tag = asked.asked.partition(" ")
-    if asked.framework == "python":
+    if asked.framework in _OWN:
         return Contents((), _python(repository, tag))
     known = _CONTENTS.get(repository, {})
     for version, (python, requirements) in known.items():
@@ -157,7 +176,8 @@ def usual(asked: Runtime) -> Contents:
     The framework is the server's own where it has it.
     """
     repository, _, tag = asked.asked.partition(" ")
-    packages = [_DISTRIBUTIONS.get(name, (name,))[0] for name in _PACKAGES[asked.framework]]
+    names = () if asked.framework in _OWN else _PACKAGES[asked.framework]
+    packages = [_DISTRIBUTIONS.get(name, (name,))[0] for name in names]
     if packages and (version := _version(_PACKAGES[asked.framework][0])):
         packages[0] = f"{packages[0]}=={version}"
     return Contents(tuple(packages), _python(repository, tag))
@@ -191,12 +211,14 @@ def ran(asked: Runtime, beside: Sequence[Runtime] = ()) -> dict[str, str]:
     every = (asked, *beside)
     images = ", ".join(one.asked for one in every)
     found = {"image": images, "python": sys.version.partition(" ")[0]}
-    for package in dict.fromkeys(name for one in every for name in _PACKAGES[one.framework]):
+    needed = {name: one.framework for one in every for name in _PACKAGES[one.framework]}
+    for package, framework in needed.items():
         version = _version(package)
         if version is None:
+            extra = "monitoring" if framework == "monitoring" else "ml"
             raise ClaryError(
                 f"the image {images} needs the package {package}, which is not installed here",
-                hint="install clary[ml]",
+                hint=f"install clary[{extra}]",
             )
         found[package] = version
     return found

@@ -31,7 +31,9 @@ def plan(ref: Ref, job: Job) -> Plan:
     """
     view = requests.processing(job.request)
     app = view.app_specification
-    if not app.container_entrypoint:
+    image = runtime(app.image_uri, field="AppSpecification.ImageUri")
+    command = app.container_entrypoint or image.command
+    if not command:
         raise InvalidInput(
             "AppSpecification.ContainerEntrypoint",
             "is missing, and the image has no program of its own here",
@@ -50,12 +52,12 @@ def plan(ref: Ref, job: Job) -> Plan:
     names = hosts(cluster.instance_count)
     size = instance(cluster.instance_type, field="ProcessingResources.ClusterConfig.InstanceType")
     return Plan(
-        runtime=runtime(app.image_uri, field="AppSpecification.ImageUri"),
-        argv=(*app.container_entrypoint, *app.container_arguments),
+        runtime=image,
+        argv=(*command, *app.container_arguments),
         cwd="/opt/ml/processing",
         environment={**size.environment, **view.environment, "PROCESSING_JOB_NAME": ref.name},
         hosts=names,
-        sources=_marked(sources, app.container_entrypoint),
+        sources=_marked(sources, command),
         targets=targets,
         documents={"config/processingjobconfig.json": _document(ref, job.request)},
         resources=("config/resourceconfig.json", {"hosts": list(names)}),

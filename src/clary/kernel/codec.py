@@ -12,7 +12,7 @@ from msgspec import inspect
 from clary.kernel.errors import InvalidInput
 
 T = TypeVar("T")
-_PLACE = re.compile(r"(.*) - at `\$\.?(.*)`")
+_PLACE = re.compile(r"(.*) - at (?:`key` in )?`\$\.?(.*)`")
 _STEP = re.compile(r"\[[^\]]*\]|[^.\[]+")
 
 
@@ -35,14 +35,18 @@ def build(kind: type[T], document: Any, *, field: str = "") -> T:
 
 
 def _words_at(kind: type, place: str, problem: str) -> str:
-    """Name the words that are legal where another was found; empty where any text is."""
+    """Name the words that are legal where another was found; empty where any text is.
+
+    Of a place that holds members by name, their names are meant.
+    """
     if not problem.startswith("Invalid enum value"):
         return ""
     found = _options(inspect.type_info(kind))
     for step in _STEP.findall(place):
         found = [option for one in found for option in _inside(one, step)]
+    named = [one.key_type if isinstance(one, inspect.DictType) else one for one in found]
     return ", ".join(
-        str(word) for one in found if isinstance(one, inspect.LiteralType) for word in one.values
+        str(word) for one in named if isinstance(one, inspect.LiteralType) for word in one.values
     )
 
 

@@ -44,7 +44,8 @@ class StepRun:
     execution
         The pipeline execution it belongs to.
     step
-        The step's own document from the definition: Name, Type, Arguments, PropertyFiles, …
+        The step's own document from the definition: Name, Type, Arguments, PropertyFiles, … What
+        is beside its Arguments has every expression resolved, once it is to start.
     arguments
         ``step["Arguments"]`` with every expression resolved.
     actor

@@ -23,12 +23,7 @@ _HINTS = {
     "EMRServerless": "run the program in a Processing step",
 }
 _MOST_NAMES = 20
-_KNOWN_ELSEWHERE = frozenset(
-    {
-        *("AutoML", "ClarifyCheck", "EMR", "EMRServerless"),
-        *("InferenceComponent", "QualityCheck"),
-    }
-)
+_KNOWN_ELSEWHERE = frozenset({"AutoML", "EMR", "EMRServerless", "InferenceComponent"})
 
 
 def check(definition: Definition, kinds: Mapping[str, StepKind], known: KnownProperty) -> None:

@@ -303,7 +303,7 @@ class Engine:
         body, execution = row.body, run.execution
         given = StepRun(
             execution.ref,
-            step.document,
+            body.get("settled", step.document),
             body["arguments"],
             execution.body["actor"],
             body["attempt"],

@@ -175,10 +175,13 @@ class Step:
     cache: CacheConfig = field(default_factory=CacheConfig)
     dependencies: frozenset[str] = field(init=False)
     _resolving: Callable[[Scope], Any] | None = field(init=False, compare=False)
+    _settling: Callable[[Scope], Any] | None = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Gather what is asked for again and again."""
         object.__setattr__(self, "_resolving", compiled(self.arguments))
+        beside = {name: given for name, given in self.document.items() if name != "Arguments"}
+        object.__setattr__(self, "_settling", compiled(beside))
         needed = self.reads.union(self.depends_on, {self.condition} - {""})
         object.__setattr__(self, "dependencies", needed)
 
@@ -197,6 +200,10 @@ class Step:
         """Return its Arguments without expressions. Raises InvalidInput."""
         arguments: Mapping[str, Any] = self._resolving(scope) if self._resolving else self.arguments
         return arguments
+
+    def settled(self, scope: Scope) -> Mapping[str, Any]:
+        """Return its document with no expressions beside its Arguments. Raises InvalidInput."""
+        return {**self.document, **self._settling(scope)} if self._settling else self.document
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ def begun(run: Run, start: Start, result: StepResult, at: datetime) -> Resource:
         "display_name": step.document.get("DisplayName") or "",
         "description": step.document.get("Description") or "",
         "arguments": start.run.arguments,
+        **({} if start.run.step is step.document else {"settled": dict(start.run.step)}),
         "attempt": start.run.attempt,
         "job": plain(result.job),
         "ended_at": None,

@@ -99,7 +99,7 @@ class Starts:
         )
         try:
             scope = self._scope(run, name, attempt)
-            given = _with_arguments(given, step.resolved(scope))
+            given = replace(given, step=step.settled(scope), arguments=step.resolved(scope))
             return self._found(Start(step, given), run)
         except (Conflict, Unavailable):
             raise
@@ -178,7 +178,3 @@ def failure(run: StepRun, error: Exception) -> StepResult:
 def date_time(at: datetime) -> str:
     """Write a moment as the execution variables do: ``2026-01-31T09:05:00.123Z``."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _with_arguments(run: StepRun, arguments: Mapping[str, Any]) -> StepRun:
-    return StepRun(run.execution, run.step, arguments, run.actor, run.attempt, run.experiment)

@@ -33,6 +33,7 @@ COMMANDS = {
     "batch": ("batch", "Predict objects with a registered model version, and wait for the end."),
     "metrics": ("metrics", "List metrics, and show how one went."),
     "endpoints": ("endpoints", "Deploy models, ask them, replace them, look at them."),
+    "monitor": ("monitor", "Take baselines, check data, look at schedules and who is told."),
     "features": ("features", "Find, show and fill feature groups; what they hold and who uses it."),
     "views": ("views", "List and show feature views, and write them down."),
     "facts": ("facts", "List and audit what was known and served."),
@@ -44,7 +45,11 @@ COMMANDS = {
     "skew": ("skew", "Replay what a feature view or an endpoint served, and compare every cell."),
     "version": ("version", "Print the version."),
 }
-_EXTRAS = {"sklego": "demo", **dict.fromkeys(("pandas", "pyarrow", "sklearn", "xgboost"), "ml")}
+_EXTRAS = {
+    "sklego": "demo",
+    **dict.fromkeys(("pandas", "pyarrow", "sklearn", "xgboost"), "ml"),
+    **dict.fromkeys(("duckdb", "numpy", "scipy"), "monitoring"),
+}
 
 
 class Commands(TyperGroup):

@@ -1,0 +1,1 @@
+"""What is computed about data and models: profiles, drift, quality, bias, attribution."""

@@ -1,0 +1,120 @@
+"""Data held against a baseline, in one call: what Model Monitor's files say, and drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clary.analysis import baselines, checks, constraints, drift, samples, statistics, suggestions
+from clary.analysis.constraints import Constraints, Drift
+from clary.kernel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from clary.analysis.drift import ColumnDrift
+    from clary.analysis.profiles import Profile
+    from clary.analysis.statistics import Statistics
+    from clary.analysis.violations import Violation
+
+STATISTICS, CONSTRAINTS = "statistics.json", "constraints.json"
+_MOST_BYTES = 256 << 20
+_LEVEL = Drift().significance_level
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """How data usually is: the two documents of Model Monitor.
+
+    Parameters
+    ----------
+    statistics
+        What its columns hold, with the profile that drift is measured from.
+    constraints
+        What is required of data: suggested, or as somebody changed them.
+    """
+
+    statistics: Statistics
+    constraints: Constraints
+
+    def files(self) -> Mapping[str, bytes]:
+        """Write both documents, by file name."""
+        return {
+            STATISTICS: statistics.write(self.statistics),
+            CONSTRAINTS: constraints.write(self.constraints),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What was found of data.
+
+    Parameters
+    ----------
+    rows
+        How many there were.
+    violations
+        Constraints that are not fulfilled.
+    drifts
+        How far the columns' distributions moved, whether or not that is a violation.
+    """
+
+    rows: int
+    violations: tuple[Violation, ...]
+    drifts: tuple[ColumnDrift, ...]
+
+
+def of_profile(profile: Profile) -> Baseline:
+    """Suggest a baseline from a profile.
+
+    Raises
+    ------
+    InvalidInput
+        The profile is of no row.
+    """
+    if not profile.rows:
+        raise InvalidInput("data", "has no row, and so cannot be a baseline")
+    return Baseline(baselines.baseline(profile), suggestions.suggest(profile))
+
+
+def read(folder: Path) -> Baseline:
+    """Read a baseline from the two files in a folder, whoever wrote them.
+
+    Raises
+    ------
+    InvalidInput
+        One is missing, over 256 MiB, or no such document; names it.
+    """
+    found = {}
+    for name in (STATISTICS, CONSTRAINTS):
+        file = folder / name
+        if not file.is_file():
+            raise InvalidInput("baseline", f"{folder} has no {name}")
+        if file.stat().st_size > _MOST_BYTES:
+            raise InvalidInput("baseline", f"{file} is too large", legal="at most 256 MiB")
+        found[name] = file.read_bytes()
+    return Baseline(statistics.read(found[STATISTICS]), constraints.read(found[CONSTRAINTS]))
+
+
+def compare(profile: Profile, baseline: Baseline) -> Comparison:
+    """Hold a profile against a baseline; columns of none are compared by their place.
+
+    Raises
+    ------
+    InvalidInput
+        The baseline is damaged.
+    """
+    required = baseline.constraints
+    now = checks.named(profile, required)
+    if not now.rows:
+        return Comparison(0, (), ())
+    before = baselines.samples_of(baseline.statistics)
+    level = required.clary.drift.significance_level if required.clary else _LEVEL
+    drifts = drift.drift(before, samples.of_profile(now, before), level=level)
+    found = (
+        *checks.columns_off(now, required),
+        *checks.violated(checks.observe(now, required, before)),
+        *checks.drifted(drifts, required),
+    )
+    return Comparison(now.rows, found, drifts)

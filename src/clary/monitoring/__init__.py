@@ -1,0 +1,22 @@
+"""Monitoring: baselines, schedules, what they find, and what happens next.
+
+``clary.monitoring`` is a public name too: ``baseline``, ``check``, ``schedule``, ``get`` and
+``list`` are found here, where ``clary`` finds its other public names.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = ("Baseline", "Monitor", "Report", "baseline", "check", "get", "list", "schedule")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'clary.monitoring' has no attribute {name!r}")
+    return getattr(import_module("clary.doors.python.monitoring"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -1,0 +1,86 @@
+"""Attribution on live data: what features contribute now, held against a baseline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clary.analysis import bias_report
+from clary.analysis.attribution_check import global_values
+from clary.analysis.captures import Faults
+from clary.kernel.codec import to_json
+from clary.monitoring.programs.bias_live import read_settings
+from clary.monitoring.programs.bias_monitor import check, read_baseline
+from clary.monitoring.programs.explanations import of_rows
+from clary.monitoring.programs.live_rows import features_of
+from clary.monitoring.programs.settings import placed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from clary.analysis.bias_report import Analysis
+    from clary.analysis.violations import Violation
+    from clary.monitoring.programs.clarify_config import AnalysisConfig
+
+_METRICS = "output/metrics/cloudwatch/explainability.jsonl"
+_MOST_ROWS = 2_000
+"""How many live rows are explained, evenly taken from more: means are known to a few percent."""
+
+
+def run(environment: Mapping[str, str], config: AnalysisConfig, ml: Path) -> tuple[Violation, ...]:
+    """Explain live rows, write analysis.json and, against a baseline, the violations.
+
+    Raises
+    ------
+    ClaryError
+        Settings, configuration or baseline are not legal, or the model does not answer.
+    """
+    given = read_settings(environment)
+    output = placed(given.output_path, ml)
+    output.mkdir(parents=True, exist_ok=True)
+    baseline = read_baseline(given.baseline_constraints, ml)
+    faults = Faults()
+    rows, features = features_of(given, config, ml, faults)
+    notes: dict[str, Any] = {"rows": len(rows), "unreadable_lines": faults.count}
+    if faults.named:
+        notes["unreadable"] = faults.named
+    made = bias_report.Analysis(clary={"live": notes})
+    if len(rows) > _MOST_ROWS:
+        rows = rows[np.linspace(0, len(rows) - 1, _MOST_ROWS).astype(int)]
+    if len(rows):
+        with TemporaryDirectory() as scratch:
+            found = of_rows(rows, features, config, (Path(scratch), output))
+        made = bias_report.Analysis(
+            explanations=found.explanations, clary={"live": notes, **found.clary}
+        )
+    (output / bias_report.FILE).write_bytes(bias_report.write(made))
+    if given.publishes_metrics:
+        _publish(ml / _METRICS, made, given.metric_time or given.start_time)
+    if baseline is None or not len(rows):
+        return ()
+    return check(baseline, made, output, needs_certainty=True)
+
+
+def _publish(file: Path, made: Analysis, at: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"".join(to_json(one) + b"\n" for one in _data(made, at)))
+
+
+def _data(made: Analysis, at: str) -> Iterator[dict[str, object]]:
+    """Yield a datum a feature and label, as CloudWatch has Clarify's."""
+    for label, values in global_values(made).items():
+        for feature, value in values.items():
+            told = {
+                "ExplainabilityMethod": "KernelShap",
+                "Label": label,
+                "ValueType": "GlobalShapValues",
+            }
+            datum: dict[str, object] = {
+                "MetricName": f"feature_attribution_{feature}",
+                "Value": value,
+                "Dimensions": [{"Name": name, "Value": one} for name, one in told.items()],
+            }
+            yield {**datum, "Timestamp": at} if at else datum
