@@ -168,10 +168,15 @@ def test_scores_are_judged_by_the_threshold_and_whole_numbers_are_labels():
         ({"positive": []}, "holds amounts, and no threshold is given"),
         ({"label": "z", "positive": ["much"]}, "'much' is no number"),
         ({"after": ["DI"]}, "bias after training needs predictions"),
+        ({"label": "who", "positive": []}, "names no value of the column 'who'"),
+        (
+            {"label": "z", "positive": [0.1], "prediction": "said", "after": ["DI"]},
+            "the column 'said' holds no numbers",
+        ),
     ],
 )
 def test_what_cannot_be_asked(asked, message):
-    columns = {"who": [1, 0, 1], "y": [1.5, 2.5, 1.0], "z": [0.1, 0.2, 0.3]}
+    columns = {"who": [1, 0, 1], "y": [1.5, 2.5, 1.0], "z": [0.1, 0.2, 0.3], "said": list("abc")}
     with pytest.raises(InvalidInput) as raised:
         measure(columns, **{"positive": [2], **asked})
     assert message in str(raised.value)

@@ -171,6 +171,9 @@ class _Measurement:
             above = f"({column.cell}) > {self._question.threshold!r}::DOUBLE"
             is_inverted = all(str(one).lower() in {"0", "0.0", "false"} for one in positive)
             return Choice(f"NOT ({above})" if is_inverted else above, self._label.title)
+        if label.is_continuous and column.kind not in {"integer", "fraction"}:
+            problem = f"the column {column.name!r} holds no numbers, and the label amounts"
+            raise InvalidInput("predicted_label", problem, legal="a column of numbers")
         alike = Column(column.name, column.kind, label.is_continuous, column.greatest)
         return choose(alike, positive, field="label_values_or_threshold")
 

@@ -147,6 +147,8 @@ def choose(column: Column, values: Sequence[Value], *, field: str) -> Choice:
         There are none, or one is no value of such a column; names ``field``.
     """
     if not values:
+        if not column.is_continuous:
+            raise InvalidInput(field, f"names no value of the column {column.name!r}")
         problem = f"the column {column.name!r} holds amounts, and no threshold is given"
         raise InvalidInput(field, problem, legal="one number")
     if column.is_continuous and len(values) == 1:

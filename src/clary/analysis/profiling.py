@@ -52,9 +52,12 @@ def of_batches(
     columns = [_Column(name, Kll(mode=mode)) for name in names]
     rows = 0
     with ThreadPoolExecutor(_THREADS, "profile") as threads:
+        before: Iterable[None] = ()
         for batch in batches:
             rows += batch.num_rows
-            list(threads.map(_Column.add, columns, batch.columns))
+            list(before)  # it is worked on while this one is read
+            before = threads.map(_Column.add, columns, batch.columns)
+        list(before)
     return Profile(rows, tuple(column.profile() for column in columns))
 
 

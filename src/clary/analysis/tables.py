@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from clary.analysis.captures import Window
     from clary.analysis.sources import Format
 
-_CELLS_A_BATCH = 2_500_000
-_MOST_ROWS_A_BATCH = 122_880
+_MOST_ROWS_A_BATCH = 1 << 17  # of which whole row groups of common sizes are made
+_CELLS_A_BATCH = 20 * _MOST_ROWS_A_BATCH
 _MEMORY = "512MiB"
 _THREADS = 2
 
@@ -133,7 +133,7 @@ class Table:
         Parameters
         ----------
         rows
-            At most in a batch; 0 for so many that a batch has about 2.5 million cells.
+            At most in a batch; 0 for so many that a batch has up to 2.6 million cells.
 
         Raises
         ------

@@ -113,6 +113,8 @@ def runtime(image: str, *, field: str) -> Runtime:
     >>> one = runtime("1.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.0-1", field="")
     >>> one.framework, one.asked, one.pickles_model
     ('xgboost', 'sagemaker-xgboost 1.0-1', True)
+    >>> runtime("1.dkr.ecr/sagemaker-clarify-processing:1.0", field="").command
+    ('python3', '-m', 'clary.monitoring.programs.clarify')
     """
     path, _, _ = image.partition("@")
     repository, _, tag = path.rpartition("/")[2].partition(":")

@@ -183,3 +183,20 @@ def test_answers_of_batches_have_their_features_beside_them(ml):
     (facet,) = found["post_training_bias_metrics"]["facets"]["age"]
     assert facet["clary"]["rows"] == 360
     assert {one["name"]: one["value"] for one in facet["metrics"]}["DPPL"] > 0.9
+
+
+def test_answers_that_are_no_labels_are_counted_and_named(ml):
+    file = next((ml / "processing/input/endpoint").rglob("*.jsonl"))
+    odd = ["[[]]", '[{"x": 1, "y": 2}]', "[[0.9]]"]
+    lines = file.read_text().splitlines()
+    for place, answer in enumerate(odd, start=1):
+        line = json.loads(lines[place])
+        line["captureData"]["endpointOutput"] = {"data": answer, "encoding": "JSON"}
+        lines[place] = json.dumps(line)
+    file.write_text("\n".join(lines))
+    _, found = run(ml, probability_attribute="")
+    merged = found["clary"]["merged"]
+    assert merged["unreadable_lines"] == 4
+    said = "\n".join(merged["unreadable"])
+    for problem in ("line 2: data: has an empty list", "line 3: data: has the members x, y"):
+        assert problem in said, said

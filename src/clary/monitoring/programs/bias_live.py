@@ -194,7 +194,16 @@ class _Reader:
 
 def _scalar(value: Any) -> Any:
     """Take one value: of scores of several classes, the place of the highest."""
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
     if isinstance(value, list):
-        scores = [float(one) for one in value]
-        return scores[0] if len(scores) == 1 else scores.index(max(scores))
+        try:
+            scores = [float(one) for one in value]
+        except (TypeError, ValueError):
+            raise InvalidInput("data", f"{value!r:.200} are no scores of classes") from None
+        if not scores:
+            raise InvalidInput("data", "has an empty list where a label or a score should be")
+        return scores.index(max(scores))
+    if isinstance(value, dict):
+        raise InvalidInput("data", f"{value!r:.200} is no label; an attribute has to name one")
     return value

@@ -109,10 +109,10 @@ def _measured(
     with duckdb.connect() as connection:
         try:
             load_csv(connection, _TABLE, [str(file)], merged.columns, ())
+            asked = _question(given, config, merged.columns, baseline)
+            return analyze(connection, _TABLE, asked)
         except duckdb.Error as error:
             raise unreadable(error, "dataset") from error
-        asked = _question(given, config, merged.columns, baseline)
-        return analyze(connection, _TABLE, asked)
 
 
 def _question(
