@@ -347,10 +347,11 @@ def check_metadata(home: Home, store: SqliteStore) -> None:
 
 
 def has_work(home: Home) -> bool:
-    """Say whether anything is due or held by lease."""
+    """Say whether anything is due, but for what waits for its hour, or held by lease."""
     with closing(sqlite3.connect(home.path / "metadata.db")) as database:
-        held = "due_at is not null or lease_owner is not null"
-        return bool(database.execute(f"select 1 from resource where {held}").fetchall())
+        soon = (time.time() + DEADLINE_S) * 1e6
+        held = "due_at < ? or lease_owner is not null"
+        return bool(database.execute(f"select 1 from resource where {held}", [soon]).fetchall())
 
 
 @pytest.fixture(scope="module")
