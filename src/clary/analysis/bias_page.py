@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clary.analysis.bias_metrics import ideal
+from clary.analysis.page_style import opening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,16 +16,6 @@ if TYPE_CHECKING:
     from clary.analysis.bias_report import Analysis, BiasMetrics, FacetValue, MetricValue
     from clary.analysis.violations import Violation
 
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
-body{color:#1c2430}
-h1{margin-bottom:0}h2{margin-top:2.5rem;border-bottom:1px solid #d5dae1}h3{margin-bottom:.3rem}
-table{border-collapse:collapse;width:100%;margin:.6rem 0}
-td,th{padding:.3rem .6rem;text-align:left;border-bottom:1px solid #e8ebef;vertical-align:top}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.note{color:#5a6675;font-size:.9rem}.more{color:#a3341f;font-weight:600}.less{color:#3d6b4f}
-svg{display:block}.bad{border-left:4px solid #a3341f;padding-left:.8rem}
-"""
 _STAGES = {
     "pre_training_bias_metrics": "In the labels, before training",
     "post_training_bias_metrics": "In the predictions, after training",
@@ -78,9 +69,7 @@ def page(
         HTML of further sections, as attribution has them.
     """
     parts = [
-        "<!doctype html><html lang='en'><meta charset='utf-8'>",
-        "<meta name='viewport' content='width=device-width'>",
-        f"<title>{escape(title)}</title><style>{_STYLE}</style><h1>{escape(title)}</h1>",
+        opening(title),
         *_summary(analysis),
         *_violated(violations),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clary.analysis import baselines, checks, constraints, drift, samples, statistics, suggestions
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from clary.analysis.drift import ColumnDrift
     from clary.analysis.profiles import Profile
+    from clary.analysis.samples import Sample
     from clary.analysis.statistics import Statistics
     from clary.analysis.violations import Violation
 
@@ -58,11 +59,15 @@ class Comparison:
         Constraints that are not fulfilled.
     drifts
         How far the columns' distributions moved, whether or not that is a violation.
+    before, now
+        The columns' distributions in the baseline and in the data.
     """
 
     rows: int
     violations: tuple[Violation, ...]
     drifts: tuple[ColumnDrift, ...]
+    before: Mapping[str, Sample] = field(default_factory=dict)
+    now: Mapping[str, Sample] = field(default_factory=dict)
 
 
 def of_profile(profile: Profile) -> Baseline:
@@ -111,10 +116,11 @@ def compare(profile: Profile, baseline: Baseline) -> Comparison:
         return Comparison(0, (), ())
     before = baselines.samples_of(baseline.statistics)
     level = required.clary.drift.significance_level if required.clary else _LEVEL
-    drifts = drift.drift(before, samples.of_profile(now, before), level=level)
+    seen = samples.of_profile(now, before)
+    drifts = drift.drift(before, seen, level=level)
     found = (
         *checks.columns_off(now, required),
         *checks.violated(checks.observe(now, required, before)),
         *checks.drifted(drifts, required),
     )
-    return Comparison(now.rows, found, drifts)
+    return Comparison(now.rows, found, drifts, before, seen)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+import msgspec
 import numpy as np
 
 from clary.analysis import distances, significance
 from clary.analysis.constraints import Metric
 from clary.analysis.samples import Categories, Numbers
 from clary.analysis.significance import chi_squared_p, kolmogorov_smirnov_p, shares_p
+from clary.kernel.codec import build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,6 +64,35 @@ class ColumnDrift:
             "is_significant": self.is_significant,
             **self.metrics,
         }
+
+
+class _Said(msgspec.Struct, frozen=True):
+    feature_name: str
+    test: Test
+    p_value: float
+    adjusted_p_value: float = 1.0
+    is_significant: bool = False
+
+
+def read(document: Any) -> ColumnDrift:
+    """Read what ``ColumnDrift.to_document`` wrote.
+
+    Raises
+    ------
+    InvalidInput
+        It is none; names the member.
+    """
+    said = build(_Said, document, field="drift")
+    given = {name: document[name] for name in METRICS if document.get(name) is not None}
+    metrics = build(dict[str, float], given, field="drift")
+    return ColumnDrift(
+        said.feature_name,
+        metrics,
+        said.test,
+        said.p_value,
+        said.adjusted_p_value,
+        said.is_significant,
+    )
 
 
 def drift(

@@ -56,6 +56,9 @@ def test_data_is_held_against_a_baseline(clary, tmp_path):
     assert found.code == 1
     assert {one["of"] for one in found.json["violations"]} == {"size"}
     assert "baseline_drift_check" in clary("monitor", "check", moved, tmp_path / "base").out
+    page = tmp_path / "report.html"
+    assert clary("monitor", "check", moved, tmp_path / "base", "--report", page).code == 1
+    assert "its distribution has moved" in page.read_text("utf-8")
 
 
 def test_what_cannot_be_read_is_said_in_one_sentence(clary, tmp_path):
@@ -66,10 +69,12 @@ def test_what_cannot_be_read_is_said_in_one_sentence(clary, tmp_path):
     assert (nowhere.code, "has no statistics.json" in nowhere.err) == (1, True)
 
 
-def test_a_schedule_is_run_and_what_lasts_is_shown(clary, world):
+def test_a_schedule_is_run_and_what_lasts_is_shown(clary, world, tmp_path):
     assert "no monitoring schedules yet" in clary("monitor", "list").err
     world.captured(now() - timedelta(days=3))
     world.schedules.create(REF, request(program=PROGRAM), actor="ada")
+    page = tmp_path / "report.html"
+    assert "a report of" in clary("monitor", "report", "monthly", "-o", page).err
     ran = clary("monitor", "run", "monthly")
     assert ran.code == 1
     assert "far away" in ran.out
@@ -86,6 +91,9 @@ def test_a_schedule_is_run_and_what_lasts_is_shown(clary, world):
     assert (lasting["of"], lasting["times"]) == ("x", 1)
     assert "baseline_drift_check" in clary("monitor", "show", "monthly").out
     assert clary("monitor", "show", "none").code == 1
+    told = clary("monitor", "report", "monthly", "-o", page)
+    assert (told.code, told.out.strip()) == (0, str(page)), told.err
+    assert "<b>x</b>: far away" in page.read_text("utf-8")
 
 
 def test_what_is_muted_is_said(clary, world):

@@ -52,6 +52,9 @@ def test_what_has_changed_is_named_and_survives_its_files(people, tmp_path):
     } <= found
     assert "income: baseline_drift_check" in repr(report)
     assert report.save(tmp_path / "constraint_violations.json").stat().st_size
+    assert "columns of the baseline are missing: age" in report.page(
+        tmp_path / "report.html", title="People"
+    ).read_text("utf-8")
     assert {one.name for one in report.drifts if one.is_significant} == {"income", "city"}
 
 
@@ -65,6 +68,12 @@ def test_what_cannot_be_is_refused(people, tmp_path):
     with pytest.raises(InvalidInput, match=r"has no statistics\.json"):
         clary.monitoring.check(people, tmp_path)
     assert clary.monitoring.check(people[:0], clary.monitoring.baseline(people)).rows == 0
+
+
+def shows(page):
+    assert "DataQuality of endpoint sums" in page
+    assert "<b>b</b>: its distribution has moved" in page
+    assert page.count("<svg class='chart'") >= 2
 
 
 def test_an_endpoint_is_looked_at(tmp_path):
@@ -96,6 +105,7 @@ def test_an_endpoint_is_looked_at(tmp_path):
         assert "b" in drifted
         assert "a" not in drifted
         assert [one.name for one in monitor.executions()] == [look.name]
+        shows(monitor.page(tmp_path / "report.html").read_text("utf-8"))
         assert [one.name for one in clary.monitoring.list()] == ["sums-data-quality"]
         again = clary.monitoring.schedule("sums", baseline, every="5m")
         again.stop()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clary.analysis import comparison
+from clary.analysis import comparison, drift_page
 from clary.analysis.profiles import Profile
 from clary.analysis.profiling import profile
 from clary.analysis.tables import open_table
@@ -21,6 +21,7 @@ from clary.kernel.names import Ref
 from clary.kernel.resource import Query, Resource
 from clary.monitoring.channels import CHANNEL, Channel, channel
 from clary.monitoring.model import ENDED, EXECUTION, SCHEDULE, execution, schedule
+from clary.monitoring.pages import Pages
 from clary.monitoring.reports import Reports
 from clary.platform import Platform
 
@@ -103,6 +104,19 @@ def run(name: Name, home: Home = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def report(
+    name: Name,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
+    home: Home = None,
+) -> None:
+    """Write a report for people on what a schedule found last: one HTML file, opens offline."""
+    platform = open_home(home)
+    text = Pages(platform.store, platform.objects).page(_schedule(platform, name))
+    output.write_text(text, encoding="utf-8")
+    typer.echo(output)
+
+
+@app.command()
 def baseline(
     data: Annotated[Path, typer.Argument(help="A file or folder: CSV, JSON lines, Parquet, …")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the two files.")],
@@ -121,10 +135,16 @@ def check(
     data: Annotated[Path, typer.Argument(help="A file or folder: CSV, JSON lines, Parquet, …")],
     against: Annotated[Path, typer.Argument(metavar="BASELINE", help="The folder of its files.")],
     header: Annotated[bool, typer.Option(help="CSV files name their columns.")] = True,
+    page: Annotated[
+        Path | None, typer.Option("--report", help="Write a report for people, an HTML file.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Hold data against a baseline; ends with 1 where it does not fit."""
     found = comparison.compare(_profile(data, header=header), comparison.read(against))
+    if page is not None:
+        text = drift_page.page(drift_page.of_comparison(found), title=f"Data quality: {data.name}")
+        page.write_text(text, encoding="utf-8")
     listed = [
         {"of": one.feature_name, "check": one.constraint_check_type, "what": one.description}
         for one in found.violations

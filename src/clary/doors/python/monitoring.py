@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clary.analysis import comparison, frames, violations
+from clary.analysis import comparison, drift_page, frames, violations
 from clary.analysis.comparison import CONSTRAINTS, STATISTICS
 from clary.analysis.profiling import profile
 from clary.analysis.tables import open_table
@@ -79,6 +79,7 @@ class Report:
         self.rows = found.rows
         self.violations: Sequence[Violation] = found.violations
         self.drifts: Sequence[ColumnDrift] = found.drifts
+        self._found = found
 
     @property
     def is_ok(self) -> bool:
@@ -91,6 +92,13 @@ class Report:
         document = violations.Violations(violations=tuple(self.violations), clary=block)
         place = Path(path)
         place.write_bytes(violations.write(document))
+        return place
+
+    def page(self, path: str | Path, *, title: str = "Data quality") -> Path:
+        """Write the report for people, one HTML file that needs nothing else; returns where."""
+        place = Path(path)
+        text = drift_page.page(drift_page.of_comparison(self._found), title=title)
+        place.write_text(text, encoding="utf-8")
         return place
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clary.analysis import violations
@@ -11,6 +12,7 @@ from clary.jobs.contract import split_uri
 from clary.kernel.errors import AlreadyExists, InvalidInput, NotFound
 from clary.kernel.resource import Query
 from clary.monitoring.model import ENDED, EXECUTION, SCHEDULE, execution
+from clary.monitoring.pages import Pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,6 +128,21 @@ class Monitor:
                 raise TimeoutError(f"{self.name} looks at it for over {timeout_s:g} s")
             time.sleep(_LOOK_S)
         return Look(self._session, found)
+
+    def page(self, path: str | Path) -> Path:
+        """Write the report for people on its last execution, one HTML file; returns where.
+
+        Raises
+        ------
+        NotFound
+            None of its executions has a report yet.
+        """
+        platform = self._session.platform
+        found = platform.monitoring.schedules.get(self.ref)
+        place = Path(path)
+        text = Pages(platform.store, platform.objects).page(found)
+        place.write_text(text, encoding="utf-8")
+        return place
 
     def stop(self) -> None:
         """Look no more until it is started."""
