@@ -17,6 +17,7 @@ from msgspec import structs
 from clary.kernel.clock import now
 from clary.kernel.errors import Conflict, InvalidInput, NotFound
 from clary.kernel.resource import Event, Link, Resource
+from clary.kernel.timetables import Timetable, parse_timetable
 from clary.monitoring import requests
 from clary.monitoring.definitions import named
 from clary.monitoring.model import (
@@ -30,7 +31,6 @@ from clary.monitoring.model import (
     schedule,
 )
 from clary.monitoring.windows import LONGEST, Window, moment, window
-from clary.pipelines.timetables import Timetable, parse_timetable
 
 if TYPE_CHECKING:
     import threading
