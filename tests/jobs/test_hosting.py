@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from clary.adapters.process.runner import ProcessRunner
+from clary.adapters.process.sandbox import rungs
 from clary.jobs.hosting import Host, HostLostError
 from clary.jobs.launch import CONTAINERS
 
@@ -158,3 +159,22 @@ def test_a_sandbox_that_talks_nonsense_is_lost(tmp_path, packet):
         one.run({}, ("c", {}))
     one.discard()
     assert not list((tmp_path / "processes").glob("[a-z]*"))
+
+
+def test_what_is_mounted_below_a_shared_place_is_let_be(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("kept")
+    inside = "/tmp/user/mounted"
+    program = (
+        "import os, sys; from step_host import remove; "
+        "os.makedirs('/tmp/left/deep'); open('/tmp/left/deep/file', 'w').close(); "
+        "remove('/tmp'); print(os.listdir('/tmp'))"
+    )
+    root = ["--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", "/tmp", "--bind", str(tmp_path)]
+    binary = next(str(one.binary) for one in rungs(root=os.geteuid() == 0) if one.binary)
+    argv = [binary, *root, inside, "--setenv", "PYTHONPATH", str(CONTAINERS)]
+    done = subprocess.run(
+        [*argv, sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "['user']\n"
+    assert (tmp_path / "kept" / "file").read_text() == "kept"

@@ -282,15 +282,20 @@ def children() -> list[int]:
     return [int(word) for word in text.split()]
 
 
-def remove(path: str) -> None:
-    """Remove a folder with all that is below it, as far as that can be done."""
+def remove(path: str, device: int = 0) -> None:
+    """Remove a folder with all that is below it, as far as that can be done.
+
+    What is mounted below it, on another ``device``, is let be: the source code of a user who works
+    in ``/tmp`` is there.
+    """
     with suppress(OSError), os.scandir(path) as entries:
+        device = device or os.lstat(path).st_dev
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                remove(entry.path)
-            else:
+            if not entry.is_dir(follow_symlinks=False):
                 with suppress(OSError):
                     os.unlink(entry.path)
+            elif entry.stat(follow_symlinks=False).st_dev == device:
+                remove(entry.path, device)
     with suppress(OSError):
         os.rmdir(path)
 
