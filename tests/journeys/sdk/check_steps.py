@@ -243,7 +243,10 @@ assert json.loads(S3Downloader.read_file(told["ViolationReport"]))["violations"]
 for name in ("Performance", "Bias", "Fairness", "Reasons"):
     [report] = [one["ViolationReport"] for one in steps[name]["Metadata"].values()]
     assert json.loads(S3Downloader.read_file(report))["violations"] == [], name
-assert session.sagemaker_client.list_endpoints()["Endpoints"] == []
+deadline = time.monotonic() + 30
+while session.sagemaker_client.list_endpoints()["Endpoints"]:  # they are being deleted
+    assert time.monotonic() < deadline
+    time.sleep(0.1)
 
 status, steps = ran(Data=other, Skip=False, New=False)
 assert status == "Failed", steps
