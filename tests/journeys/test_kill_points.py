@@ -32,6 +32,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from clary.adapters.sqlite import SqliteStore
+from clary.features.expiry import EXPIRY
+from clary.features.fact_upkeep import FACT_UPKEEP
 from clary.governance.keys import open_keys
 from clary.governance.presence import find
 
@@ -347,11 +349,11 @@ def check_metadata(home: Home, store: SqliteStore) -> None:
 
 
 def has_work(home: Home) -> bool:
-    """Say whether anything is due, but for what waits for its hour, or held by lease."""
+    """Say whether anything is due or held by lease, but for what comes every hour for ever."""
     with closing(sqlite3.connect(home.path / "metadata.db")) as database:
-        soon = (time.time() + DEADLINE_S) * 1e6
-        held = "due_at < ? or lease_owner is not null"
-        return bool(database.execute(f"select 1 from resource where {held}", [soon]).fetchall())
+        held = "(due_at is not null or lease_owner is not null) and kind not in (?, ?)"
+        found = database.execute(f"select 1 from resource where {held}", [EXPIRY, FACT_UPKEEP])
+        return bool(found.fetchall())
 
 
 @pytest.fixture(scope="module")
