@@ -183,7 +183,8 @@ def _unsigned(path: Path, folder: Path, peers: dict[str, Loaded]) -> list[Figure
             for _ in range(3)
         ]
         captured = sorted(one["captured"].cpu_us for one in rounds)[1]
-        # at one rate: whoever is slower sleeps less, and wakes whom it answers more often
+        plain = sorted(one["plain"].cpu_us for one in rounds)[1]
+        # at one rate too: whoever is slower sleeps less, and wakes whom it answers more often
         paced = [
             {
                 name: load(pid, port, each, connections=8, seconds=2, rate=RATE).cpu_us
@@ -213,6 +214,7 @@ def _unsigned(path: Path, folder: Path, peers: dict[str, Loaded]) -> list[Figure
         ),
         Figure("p50, one connection", one.p50_ms, "ms", 0.3, "flask, 8", peers["flask"].p50_ms),
         Figure("p99, 32 connections", many.p99_ms, "ms", 5 * many.p50_ms, "p50", many.p50_ms),
+        Figure("CPU with capture, saturated", captured, "us", 1.1 * plain, "without", plain),
         Figure(
             f"CPU with capture at {RATE}/s",
             both["captured"],
