@@ -116,7 +116,7 @@ def put_down(
         for line in some:
             text = _simple(line.capture, sides)
             if text is None:
-                others += _rows(line, sides, faults)
+                others += rows_of(line, faults, sides=sides)
             else:
                 texts.append(text)
         _write(texts, spool)
@@ -179,7 +179,8 @@ def _payloads(capture: Capture, sides: Collection[str]) -> list[Payload]:
     return [payload for side, payload in wanted if payload is not None and side in sides]
 
 
-def _rows(line: Line, sides: Collection[str], faults: Faults) -> list[dict[str, Any]]:
+def rows_of(line: Line, faults: Faults, *, sides: Collection[str] = SIDES) -> list[dict[str, Any]]:
+    """Give the rows of one captured request; none of what cannot be read, which is counted."""
     try:
         tables = [_table(payload) for payload in _payloads(line.capture, sides)]
         if not tables:

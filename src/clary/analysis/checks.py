@@ -295,17 +295,20 @@ def named(profile: Profile, constraints: Constraints) -> Profile:
     """
     if not constraints.features:
         raise InvalidInput("baseline_constraints", "names no features")
-    names = [feature.name for feature in constraints.features]
     there = [column.name for column in profile.columns]
-    if not _are_places(there) or set(there) & set(names):
+    names = names_of(there, constraints)
+    if names == there:
         return profile
-    return Profile(
-        profile.rows,
-        tuple(
-            _renamed(column, names[place] if place < len(names) else column.name)
-            for place, column in enumerate(profile.columns)
-        ),
-    )
+    columns = (_renamed(one, name) for one, name in zip(profile.columns, names, strict=True))
+    return Profile(profile.rows, tuple(columns))
+
+
+def names_of(there: Sequence[str], constraints: Constraints) -> list[str]:
+    """Say what columns are called by the constraints, as ``named`` does."""
+    names = [feature.name for feature in constraints.features]
+    if not _are_places(there) or set(there) & set(names):
+        return list(there)
+    return [*names[: len(there)], *there[len(names) :]]
 
 
 def without(

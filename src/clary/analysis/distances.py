@@ -160,16 +160,22 @@ def binned(expected: Numbers, actual: Numbers) -> tuple[Floats, Floats]:
     compared value by value.
     """
     _check(expected.rows, actual.rows)
-    places = np.searchsorted(expected.below, _DECILES - 1e-12)
-    tenths = expected.values[np.minimum(places, expected.values.size - 1)]
-    heavy = expected.values[expected.counts >= expected.rows / 10]
-    with np.errstate(over="ignore"):  # what is next below the least number is -inf
-        edges = np.unique(np.concatenate((tenths, heavy, np.nextafter(heavy, -np.inf))))
+    edges = bin_edges(expected)
     found = []
     for one in (expected, actual):
         below = _share_below(one, edges)
         found.append(np.diff(below, prepend=0.0, append=1.0) * one.rows)
     return found[0], found[1]
+
+
+def bin_edges(expected: Numbers) -> Floats:
+    """Give the greatest value of each bin of ``binned`` but the last, which has none."""
+    places = np.searchsorted(expected.below, _DECILES - 1e-12)
+    tenths = expected.values[np.minimum(places, expected.values.size - 1)]
+    heavy = expected.values[expected.counts >= expected.rows / 10]
+    with np.errstate(over="ignore"):  # what is next below the least number is -inf
+        edges: Floats = np.unique(np.concatenate((tenths, heavy, np.nextafter(heavy, -np.inf))))
+    return edges
 
 
 def shares(a: Floats, b: Floats, *, floor: float = 0.0) -> tuple[Floats, Floats]:

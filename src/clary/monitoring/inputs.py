@@ -107,7 +107,7 @@ def batches(objects: ObjectStore, uri: str, side: str, window: Window) -> list[D
     home = "/".join(filter(None, (prefix.strip("/"), side))) + "/"
     found: dict[str, dict[str, None]] = {}
     for one in _written_in(objects, bucket, home, window):
-        for place in _named(objects, one):
+        for place in named_by(objects, one):
             where, key = split_uri(place, field=one.key)
             found.setdefault(where, {})[key] = None
     return [data for where, keys in found.items() for data in _data(where, "", list(keys))]
@@ -142,7 +142,7 @@ def _written_in(
             return
 
 
-def _named(objects: ObjectStore, manifest: ObjectInfo) -> Iterator[str]:
+def named_by(objects: ObjectStore, manifest: ObjectInfo) -> Iterator[str]:
     """Yield the URIs that the manifests in an object name, one manifest a line."""
     place = f"s3://{manifest.bucket}/{manifest.key}"
     if manifest.size_bytes > _MANIFEST_BYTES:
