@@ -145,6 +145,61 @@ def test_a_notice_is_tried_again_with_the_same_key_until_it_arrives(scheduled):
     assert actions.count("monitoring-channel.told") == 1
 
 
+class Rubbish(socketserver.ThreadingTCPServer):
+    """Answers every request with the same bytes."""
+
+    def __init__(self, answer):
+        super().__init__(("127.0.0.1", 0), Said)
+        self.answer = answer
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}/hook"
+
+
+class Said(socketserver.StreamRequestHandler):
+    def handle(self):
+        length = 0
+        while (line := self.rfile.readline()).strip():
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        self.rfile.read(length)
+        self.wfile.write(self.server.answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\x00\xff\xfe rubbish\r\n\r\n",
+        b"HTTP/1.1 many OK\r\n\r\n",
+        b"HTTP/1.1 200 " + b"o" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 100 Continue\r\n" + b"x" * 70_000 + b"\r\n\r\n",
+    ],
+)
+def test_a_webhook_that_answers_rubbish_is_tried_again(scheduled, answer):
+    with serving(Rubbish(answer)) as hook:
+        add(scheduled, target=hook.url)
+        settle(scheduled, 1, X)
+        assert send(scheduled) > now()
+    [waiting] = notices(scheduled)
+    assert build(Notice, waiting.body).tries == 1
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://h/s3cret\n", "http://h:s3cret/", "http://a..b/s3cret", f"http://{'s3cret' * 20}/"],
+)
+def test_a_webhook_at_no_address_is_tried_again_and_not_named(scheduled, target):
+    add(scheduled, target=target)
+    settle(scheduled, 1, X)
+    assert send(scheduled) > now()
+    with pytest.raises(Unavailable) as caught:
+        Notices("").send(Channel("webhook", target), {}, key="k")
+    assert "s3cret" not in str(caught.value)
+
+
 def test_nobody_is_followed_elsewhere(scheduled):
     with serving(Hook(refusals=1, status=302)) as hook:
         add(scheduled, target=hook.url)
@@ -301,6 +356,8 @@ def test_mail_without_a_server_and_passwords_without_tls_are_refused():
             Notices(secret).send(to, document, key="k")
         assert "hush" not in str(caught.value)
         assert mail.letters == []
+    with pytest.raises(Unavailable, match="UnicodeError"):
+        Notices("smtp://a..b?from=clary@example.com").send(to, document, key="k")
     for wrong in ("imap://x?from=a@b", "smtp://x", "smtp://?from=a@b", "smtp://x?from=a@b%0d%0ac"):
         with pytest.raises(InvalidInput, match="smtp"):
             Notices(wrong)

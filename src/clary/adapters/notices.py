@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from contextlib import closing
 from email.message import EmailMessage
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -75,8 +76,11 @@ class Notices:
         except urllib.error.HTTPError as error:
             with closing(error):
                 raise Unavailable(f"the webhook answered {error.code}") from None
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise Unavailable(f"the webhook could not be reached: {error}") from None
+        except (HTTPException, ValueError) as error:
+            said = f"the webhook's address or answer is not HTTP: {type(error).__name__}"
+            raise Unavailable(said) from None
 
     def _mail(self, address: str, document: Mapping[str, Any], key: str) -> None:
         parts = urlsplit(self._smtp)
@@ -90,7 +94,7 @@ class Notices:
                 if parts.username:
                     server.login(unquote(parts.username), unquote(parts.password or ""))
                 server.send_message(message)
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, ValueError, smtplib.SMTPException) as error:
             raise Unavailable(f"the mail could not be sent: {type(error).__name__}") from None
 
     def _opened(self, host: str, port: int, context: ssl.SSLContext) -> smtplib.SMTP:
