@@ -30,10 +30,10 @@ demo-sagemaker: setup $(SDK)/.done ## the same through the unmodified sagemaker 
 	@SAGEMAKER_SUPPRESS_V2_WARNING=1 $(BIN)/clary run -- $(SDK)/bin/python examples/abalone_sagemaker/pipeline.py
 
 test: $(VENV)/.dev $(SDK)/.done ## run the tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 test-long: $(VENV)/.dev $(SDK)/.done ## run the slow suites: every kill point, the long fuzzers
-	@$(BIN)/pytest -m "long or not long" --timeout 1800
+	@$(BIN)/pytest -n 2 --dist loadfile -m "long or not long" --timeout 1800
 
 check: $(VENV)/.dev ## lint, types, layers, file sizes, docs
 	@$(BIN)/ruff check .
