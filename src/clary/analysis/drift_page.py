@@ -206,7 +206,7 @@ def _alone(before: Sample | None, now: Sample | None) -> str:
 
 
 def _summary(before: Sample | None, now: Sample | None) -> str:
-    rows = [_described(one) for one in (before, now)]
+    rows = [described(one) for one in (before, now)]
     names = list(dict.fromkeys(name for row in rows for name in row))
     head = "".join(f"<th class='n'>{name}</th>" for name in names)
     lines = [
@@ -218,7 +218,8 @@ def _summary(before: Sample | None, now: Sample | None) -> str:
     return f"<table><tr><th></th>{head}</tr>{''.join(lines)}</table>"
 
 
-def _described(one: Sample | None) -> dict[str, str]:
+def described(one: Sample | None) -> dict[str, str]:
+    """Describe a distribution in a few numbers, by their names; in none where there are no rows."""
     if one is None or not one.rows:
         return {}
     said = {"values": f"{one.rows:,.0f}"}

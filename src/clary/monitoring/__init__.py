@@ -1,7 +1,7 @@
 """Monitoring: baselines, schedules, what they find, and what happens next.
 
-``clary.monitoring`` is a public name too: ``baseline``, ``check``, ``schedule``, ``get`` and
-``list`` are found here, where ``clary`` finds its other public names.
+``clary.monitoring`` is a public name too: ``baseline``, ``check``, ``schedule``, ``explain``,
+``get`` and ``list`` are found here, where ``clary`` finds its other public names.
 """
 
 from __future__ import annotations
@@ -9,7 +9,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_PUBLIC = ("Baseline", "Monitor", "Report", "baseline", "check", "get", "list", "schedule")
+_PUBLIC = (
+    "Baseline",
+    "Explanation",
+    "Monitor",
+    "Report",
+    "baseline",
+    "check",
+    "explain",
+    "get",
+    "list",
+    "schedule",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -48,11 +48,11 @@ class Pages:
         InvalidInput
             Its files are damaged.
         """
-        past = self._past(schedule.ref)
+        past = self.past(schedule.ref)
         last = self.last(past, schedule.ref)
         value = execution(last)
-        before, now = self._distributions(schedule.ref, value)
-        document = self._document(value)
+        before, now = self.distributions(schedule.ref, value)
+        document = self.document(value)
         drifts = tuple(_drifts(document))
         found = Findings(
             _rows(document),
@@ -73,7 +73,7 @@ class Pages:
                 return one
         raise NotFound(f"a report of {schedule}", hint="`clary monitor run` makes one")
 
-    def _past(self, schedule: Ref) -> list[Resource]:
+    def past(self, schedule: Ref) -> list[Resource]:
         """List the ends of executions, the newest first."""
         query = Query(
             EXECUTION, parent=schedule, statuses=sorted(ENDED), sort_by="created", limit=_TREND
@@ -83,19 +83,20 @@ class Pages:
     def _looked(self, one: Resource) -> Past:
         value = execution(one)
         try:
-            drifts = tuple(_drifts(self._document(value))) if value.violations is not None else ()
+            drifts = tuple(_drifts(self.document(value))) if value.violations is not None else ()
         except ClaryError:  # an old report that is gone or damaged leaves a gap in the trend
             drifts = ()
         far = drift_page.distances(drifts)
         return Past(value.scheduled_at, one.status, value.violations, far)
 
-    def _document(self, value: Execution) -> dict[str, Any]:
-        document = from_json(self._read(join_uri(value.output, VIOLATIONS)), field=VIOLATIONS)
+    def document(self, value: Execution) -> dict[str, Any]:
+        """Read the violations of an execution. Raises NotFound, InvalidInput."""
+        document = from_json(self.read(join_uri(value.output, VIOLATIONS)), field=VIOLATIONS)
         if not isinstance(document, dict):
             raise InvalidInput(VIOLATIONS, "is no document", legal="a JSON object")
         return document
 
-    def _distributions(
+    def distributions(
         self, near: Ref, value: Execution
     ) -> tuple[Mapping[str, Sample], Mapping[str, Sample]]:
         """Give those of the baseline and of the window; none of what is no table or is gone."""
@@ -106,7 +107,7 @@ class Pages:
 
     def _samples(self, uri: str, like: Mapping[str, Sample]) -> Mapping[str, Sample]:
         try:
-            data = self._read(uri) if uri else b""
+            data = self.read(uri) if uri else b""
         except NotFound:
             data = b""
         if not data:
@@ -119,14 +120,17 @@ class Pages:
 
     def baseline(self, near: Ref, value: Execution) -> tuple[str, str]:
         """Say where the constraints and statistics of an execution's baseline lie, if anywhere."""
-        if value.definition:
-            ref = definition_ref(near, value.type, value.definition)
-            definition = named(self._store.get, ref)
-        else:
-            definition = requests.inline(value.config)
-        return Baselines(self._store).uris(near, value.type, definition.baseline_config)
+        given = self.definition(near, value).baseline_config
+        return Baselines(self._store).uris(near, value.type, given)
 
-    def _read(self, uri: str) -> bytes:
+    def definition(self, near: Ref, value: Execution) -> requests.Definition:
+        """Read what an execution was made by. Raises NotFound."""
+        if not value.definition:
+            return requests.inline(value.config)
+        return named(self._store.get, definition_ref(near, value.type, value.definition))
+
+    def read(self, uri: str) -> bytes:
+        """Read an object of at most 256 MiB. Raises NotFound, InvalidInput."""
         bucket, key = split_uri(uri, field="output")
         size = self._objects.stat(bucket, key).size_bytes
         if size > _MOST_BYTES:

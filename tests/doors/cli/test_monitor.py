@@ -91,6 +91,15 @@ def test_a_schedule_is_run_and_what_lasts_is_shown(clary, world, tmp_path):
     assert (lasting["of"], lasting["times"]) == ("x", 1)
     assert "baseline_drift_check" in clary("monitor", "show", "monthly").out
     assert clary("monitor", "show", "none").code == 1
+    said = clary("monitor", "explain", "monthly", lasting["of"])
+    assert said.code == 0, said.err
+    assert "x: far away" in said.out
+    assert "Nothing that is recorded has changed upstream" in said.out
+    assert "held against no baseline" in said.err
+    assert "looked at batches" in said.err
+    found = clary("monitor", "explain", "monthly", "--execution", only["execution"], "--json").json
+    assert [one["of"] for one in found["causes"]] == ["x"]
+    assert "it found x" in clary("monitor", "explain", "monthly", "none").err
     told = clary("monitor", "report", "monthly", "-o", page)
     assert (told.code, told.out.strip()) == (0, str(page)), told.err
     assert "<b>x</b>: far away" in page.read_text("utf-8")

@@ -70,10 +70,47 @@ def test_what_cannot_be_is_refused(people, tmp_path):
     assert clary.monitoring.check(people[:0], clary.monitoring.baseline(people)).rows == 0
 
 
-def shows(page):
+def shows(monitor, path):
+    explains(monitor)
+    page = monitor.page(path).read_text("utf-8")
     assert "DataQuality of endpoint sums" in page
     assert "<b>b</b>: its distribution has moved" in page
     assert page.count("<svg class='chart'") >= 2
+
+
+def explains(monitor):
+    """Say what is behind it: while all is there, without the captures, without the baseline."""
+    [b] = clary.monitoring.explain(monitor, "b").causes
+    assert b.checks == ("baseline_drift_check",)
+    assert (b.before["values"], b.now["values"]) == ("400", "600")
+    assert max(b.moved, key=lambda one: one.now - one.before).what.startswith("above 0.")
+    [rows] = [one for one in b.rows if "lie above" in one.what]
+    assert (rows.count, rows.of, len(rows.examples)) == (200, 600, 5)
+    assert all(float(one.value) >= 5 and one.event_id and one.at for one in rows.examples)
+    with pytest.raises(NotFound, match="'c'"):
+        clary.monitoring.explain("sums-data-quality", "c")
+    with pytest.raises(NotFound):
+        monitor.explain(execution="19990101")
+    whole = clary.monitoring.explain(monitor)
+    assert whole.notes == ()
+
+
+def loses(session, monitor):
+    """Explain what is left where captures and the baseline are gone."""
+    objects = session.platform.objects
+    captures = objects.list(session.bucket, prefix="sums/capture/").objects
+    for one in captures:
+        objects.delete(session.bucket, one.key)
+    gone = monitor.explain(execution=monitor.executions()[0].name)
+    assert gone.notes == (f"{len(captures)} of {len(captures)} captured objects are gone.",)
+    assert [one.rows for one in gone.causes if one.of == "b"] == [()]
+    for one in objects.list(session.bucket, prefix="clary/baselines/").objects:
+        objects.delete(session.bucket, one.key)
+    left = monitor.explain("b")
+    assert left.baseline_at is None
+    assert "The baseline cannot be read" in left.notes[0]
+    assert "has moved" in left.causes[0].said[0]
+    assert left.causes[0].rows == ()
 
 
 def test_an_endpoint_is_looked_at(tmp_path):
@@ -97,15 +134,14 @@ def test_an_endpoint_is_looked_at(tmp_path):
         session.platform.captures.close()
         look = monitor.run(120)
         assert look.status == "CompletedWithViolations", look.reason
-        drifted = {
+        assert {
             one.feature_name
             for one in look.violations
             if one.constraint_check_type == "baseline_drift_check"
-        }
-        assert "b" in drifted
-        assert "a" not in drifted
+        } & {"a", "b"} == {"b"}
         assert [one.name for one in monitor.executions()] == [look.name]
-        shows(monitor.page(tmp_path / "report.html").read_text("utf-8"))
+        shows(monitor, tmp_path / "report.html")
+        loses(session, monitor)
         assert [one.name for one in clary.monitoring.list()] == ["sums-data-quality"]
         again = clary.monitoring.schedule("sums", baseline, every="5m")
         again.stop()

@@ -12,6 +12,7 @@ from clary.analysis import comparison, drift_page
 from clary.analysis.profiles import Profile
 from clary.analysis.profiling import profile
 from clary.analysis.tables import open_table
+from clary.doors.cli import explanations
 from clary.doors.cli.homes import find_one, open_home
 from clary.doors.cli.options import Home, Json, Limit, new_app
 from clary.doors.cli.output import note, show_document, show_json, show_rows
@@ -19,6 +20,7 @@ from clary.kernel.clock import now
 from clary.kernel.errors import InvalidInput
 from clary.kernel.names import Ref
 from clary.kernel.resource import Query, Resource
+from clary.monitoring.causes import Causes
 from clary.monitoring.channels import CHANNEL, Channel, channel
 from clary.monitoring.model import ENDED, EXECUTION, SCHEDULE, execution, schedule
 from clary.monitoring.pages import Pages
@@ -114,6 +116,28 @@ def report(
     text = Pages(platform.store, platform.objects).page(_schedule(platform, name))
     output.write_text(text, encoding="utf-8")
     typer.echo(output)
+
+
+@app.command()
+def explain(
+    name: Name,
+    of: Annotated[
+        str, typer.Argument(metavar="[OF]", help="Only this column or metric, as `show` names it.")
+    ] = "",
+    which: Annotated[
+        str, typer.Option("--execution", help="Which, as `executions` names it, or its beginning.")
+    ] = "",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is behind the violations found last: columns, rows, and what changed upstream."""
+    platform = open_home(home)
+    causes = Causes(platform.store, platform.objects)
+    found = causes.explain(_schedule(platform, name), of=of, which=which)
+    if as_json:
+        show_json(found)
+    else:
+        explanations.show_explanation(found)
 
 
 @app.command()
@@ -235,6 +259,7 @@ def _row(platform: Platform, one: Resource) -> dict[str, Any]:
 def _execution_row(one: Resource) -> dict[str, Any]:
     value = execution(one)
     return {
+        "execution": one.ref.name.partition("/")[2],
         "at": value.scheduled_at,
         "status": one.status,
         "from": value.start,

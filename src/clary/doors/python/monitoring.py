@@ -17,6 +17,7 @@ from clary.analysis.tables import open_table
 from clary.doors.python.monitors import Monitor
 from clary.doors.python.session import session
 from clary.kernel.errors import InvalidInput
+from clary.monitoring.causes import Explanation
 
 if TYPE_CHECKING:
     import builtins
@@ -27,7 +28,18 @@ if TYPE_CHECKING:
     from clary.analysis.profiles import Profile
     from clary.analysis.violations import Violation
 
-__all__ = ["Baseline", "Monitor", "Report", "baseline", "check", "get", "list", "schedule"]
+__all__ = [
+    "Baseline",
+    "Explanation",
+    "Monitor",
+    "Report",
+    "baseline",
+    "check",
+    "explain",
+    "get",
+    "list",
+    "schedule",
+]
 
 
 class Baseline:
@@ -198,8 +210,35 @@ def schedule(
     return Monitor.make(opened, name or f"{watched}-data-quality", watched, every, uris)
 
 
-def _digest(files: Any) -> str:
+def explain(monitor: Monitor | str, of: str = "", *, execution: str = "") -> Explanation:
+    """Say what is behind the violations that a schedule found.
 
+    Parameters
+    ----------
+    monitor
+        The schedule, or its name.
+    of
+        Only the violations of this column or metric; empty: all.
+    execution
+        Which of its executions, by name; empty: the last that found something.
+
+    Returns
+    -------
+    Explanation
+        ``causes`` by column, with the baseline's numbers beside the present ones, the values that
+        gained or lost share, and the ``rows`` that are outside with a few requests each;
+        ``changes`` upstream since the baseline was made; ``notes`` on what is gone.
+
+    Raises
+    ------
+    NotFound
+        There is no such schedule or report, or it found nothing of that name.
+    """
+    found = monitor if isinstance(monitor, Monitor) else get(monitor)
+    return found.explain(of, execution=execution)
+
+
+def _digest(files: Any) -> str:
     whole = hashlib.sha256()
     for name, data in sorted(files.items()):
         whole.update(f"{name} {hashlib.sha256(data).hexdigest()}\n".encode())

@@ -11,6 +11,7 @@ from clary.analysis import violations
 from clary.jobs.contract import split_uri
 from clary.kernel.errors import AlreadyExists, InvalidInput, NotFound
 from clary.kernel.resource import Query
+from clary.monitoring.causes import Causes
 from clary.monitoring.model import ENDED, EXECUTION, SCHEDULE, execution
 from clary.monitoring.pages import Pages
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from clary.doors.python.session import Session
     from clary.kernel.names import Ref
     from clary.kernel.resource import Resource
+    from clary.monitoring.causes import Explanation
 
 _IMAGE = "156813124566.dkr.ecr.us-east-1.amazonaws.com/sagemaker-model-monitor-analyzer"
 _SPAN = re.compile(r"([1-9]\d{0,3})([mh])")
@@ -143,6 +145,13 @@ class Monitor:
         text = Pages(platform.store, platform.objects).page(found)
         place.write_text(text, encoding="utf-8")
         return place
+
+    def explain(self, of: str = "", *, execution: str = "") -> Explanation:
+        """Say what is behind what it found; see ``clary.monitoring.explain``."""
+        platform = self._session.platform
+        found = platform.monitoring.schedules.get(self.ref)
+        causes = Causes(platform.store, platform.objects)
+        return causes.explain(found, of=of, which=execution.rpartition("/")[2])
 
     def stop(self) -> None:
         """Look no more until it is started."""
