@@ -14,6 +14,7 @@ from clary.analysis import comparison, drift_page, frames, violations
 from clary.analysis.comparison import CONSTRAINTS, STATISTICS
 from clary.analysis.profiling import profile
 from clary.analysis.tables import open_table
+from clary.doors.python.features import FeatureGroup
 from clary.doors.python.monitors import Monitor
 from clary.doors.python.session import session
 from clary.kernel.errors import InvalidInput
@@ -128,8 +129,8 @@ def baseline(data: Any, *, header: bool = True) -> Baseline:
     Parameters
     ----------
     data
-        A pandas, Polars or Arrow table; or the path of a file or folder of CSV, JSON lines,
-        Parquet, a Delta table, or captured requests.
+        A pandas, Polars or Arrow table; a feature group: its entities as they are now; or the path
+        of a file or folder of CSV, JSON lines, Parquet, a Delta table, or captured requests.
     header
         Whether the first line of CSV files names the columns; else they are ``_c0``, ``_c1``, ….
 
@@ -162,6 +163,8 @@ def check(data: Any, baseline: Baseline | str | Path, *, header: bool = True) ->
 
 
 def _profile(data: Any, *, header: bool) -> Profile:
+    if isinstance(data, FeatureGroup):
+        return frames.profile(data.frame(form="arrow"))
     if not isinstance(data, (str, os.PathLike)):
         return frames.profile(data)
     path = Path(data)
