@@ -23,7 +23,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.done
 $(SDK)/.done: requirements/sagemaker.txt tools/setup.py
 	@$(PYTHON) tools/setup.py $(SDK) requirements/sagemaker.txt
 
-demo: setup ## run the Abalone pipeline with live progress
+demo: setup ## run the Abalone pipeline, make its model live, and watch it
 	@$(BIN)/clary demo
 
 demo-sagemaker: setup $(SDK)/.done ## the same through the unmodified sagemaker SDK

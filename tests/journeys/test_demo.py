@@ -42,10 +42,25 @@ def test_it_says_what_came_of_it(demo, home):
     assert find(home) is None
 
 
+def test_what_drifts_is_found_explained_and_retrained(demo, home):
+    assert "CompletedWithViolations: 2 of abalone-demo-data-quality" in demo.stdout
+    assert re.search(r"  whole_weight +its distribution has moved by 0\.8", demo.stdout)
+    assert "200 of 200 rows lie above 2." in demo.stdout
+    again = re.search(
+        r"retrained +(AbalonePipeline/\w+), started by itself: Succeeded", demo.stdout
+    )
+    assert again
+    listed = json.loads(clary(home, "executions", "list", "--json").stdout)
+    assert f"AbalonePipeline/{listed[0]['execution'].rpartition('/')[2]}" == again[1]
+    [schedule] = json.loads(clary(home, "monitor", "list", "--json").stdout)
+    assert (schedule["status"], schedule["open"]) == ("Stopped", 2)
+    assert json.loads(clary(home, "endpoints", "list", "--json").stdout) == []
+
+
 def test_what_it_proposes_next_works(demo, home):
     lines = re.findall(r"^  .*?clary (.+?) --home \S+  # ", demo.stdout, re.MULTILINE)
     proposed = [line.split() for line in lines]
-    assert [words[0] for words in proposed] == ["lineage", "models", "endpoints", "logs", "up"]
+    assert [words[0] for words in proposed] == ["lineage", "monitor", "endpoints", "logs", "up"]
     for words in proposed[:4]:
         done = clary(home, *words)
         assert done.returncode == 0, done.stderr
@@ -57,6 +72,14 @@ def test_what_it_proposes_next_works(demo, home):
     assert "known.csv" in tree
     listed = json.loads(clary(home, "models", "list", "--json").stdout)
     assert "Approved" in json.dumps(listed)
+
+
+def test_the_pipeline_alone_waits_for_approval(home, demo):
+    done = clary(home, "demo", "--no-monitor")
+    assert done.returncode == 0, done.stderr
+    assert "retrained" not in done.stdout
+    [words] = re.findall(r"clary (models approve \S+) --home", done.stdout)
+    assert clary(home, *words.split()).returncode == 0
 
 
 def test_too_large_an_error_fails_with_its_message(demo, home):

@@ -361,3 +361,13 @@ def test_mail_without_a_server_and_passwords_without_tls_are_refused():
     for wrong in ("imap://x?from=a@b", "smtp://x", "smtp://?from=a@b", "smtp://x?from=a@b%0d%0ac"):
         with pytest.raises(InvalidInput, match="smtp"):
             Notices(wrong)
+
+
+def test_a_schedule_that_is_made_anew_finds_anew(scheduled):
+    add(scheduled)
+    settle(scheduled, 1, X)
+    scheduled.schedules.delete(REF, actor="ada")
+    assert scheduled.platform.monitoring.channels.findings(REF).open == {}
+    scheduled.schedules.create(REF, request(), actor="ada")
+    settle(scheduled, 2, X)
+    assert len(notices(scheduled)) == 2

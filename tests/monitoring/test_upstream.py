@@ -100,6 +100,10 @@ def test_a_new_model_and_what_it_was_made_from_are_told(story):
     assert "pipeline-execution fit/run2 was started; it is Succeeded" in said
     assert told(story, 13, 60) == []
     assert told(story, 5, 9) == []
+    with story.store.begin() as change:
+        for name in ("old", "new"):
+            change.delete(ref("model", name))
+    assert told(story, 5, 60) == said
 
 
 def test_features_and_approvals_are_counted(story):

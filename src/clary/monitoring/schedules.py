@@ -19,6 +19,7 @@ from clary.kernel.errors import Conflict, InvalidInput, NotFound
 from clary.kernel.resource import Event, Link, Resource
 from clary.kernel.timetables import Timetable, parse_timetable
 from clary.monitoring import requests
+from clary.monitoring.channels import FINDINGS
 from clary.monitoring.definitions import named
 from clary.monitoring.model import (
     ENDED,
@@ -132,9 +133,12 @@ class MonitoringSchedules:
         return self._store.select(query)
 
     def delete(self, ref: Ref, *, actor: str) -> None:
-        """Remove a schedule; its executions stay, and one that runs goes on. Raises NotFound."""
+        """Remove a schedule, and what it found that lasts; its executions stay. Raises NotFound."""
         with self._store.begin() as change:
             change.delete(ref)
+            findings = ref.sibling(FINDINGS, ref.name)
+            if change.get(findings) is not None:
+                change.delete(findings)
             change.append(Event(now(), actor, f"{SCHEDULE}.deleted", ref))
 
     def start(self, ref: Ref, *, actor: str) -> None:

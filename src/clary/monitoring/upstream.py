@@ -15,7 +15,6 @@ from msgspec import Struct
 from clary.endpoints.model import ENDPOINT
 from clary.features.model import FEATURE_GROUP
 from clary.features.views import VIEW
-from clary.kernel.errors import NotFound
 from clary.kernel.resource import Query
 from clary.lineage.service import Lineage
 
@@ -147,15 +146,20 @@ class Upstream:
         """Walk back from things to everything that they were made from."""
         found: list[Node] = []
         for start in starts:
-            try:
-                near = [self._lineage.tree(start)]
-            except NotFound:
-                continue  # what is gone leads nowhere
+            near = self._trees(start)
             while near:
                 node = near.pop()
                 found.append(node)
                 near += node.children
         return found
+
+    def _trees(self, start: Ref) -> list[Node]:
+        """Draw the tree of a thing; of one that is gone, those of what its links still name."""
+        refs = [start]
+        if self._store.get(start) is None:
+            refs = [link.source for link in self._store.links(start, incoming=True)]
+        stored = self._store.get_all(refs)
+        return [self._lineage.tree(ref) for ref in stored]
 
     def _events(self, ref: Ref) -> list[Event]:
         """Read the journal of a thing, its first 20,000 lines."""

@@ -1,5 +1,6 @@
-"""clary demo: the Abalone pipeline, from its data to a batch of scores."""
+"""clary demo: the Abalone pipeline, from its data to a live model that is watched."""
 
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from clary.config import Config, default_home
+from clary.doors.cli import demo_monitoring
 from clary.doors.cli.options import new_app
 from clary.doors.cli.output import console, note
 from clary.doors.cli.settings import settings
@@ -30,11 +32,16 @@ def demo(
     mse_threshold: Annotated[
         float, typer.Option(help="The largest mean squared error that is registered.")
     ] = 6.0,
+    monitor: Annotated[
+        bool, typer.Option(help="Make the model live, let data drift, and see what happens.")
+    ] = True,
 ) -> None:
-    """Run the Abalone pipeline from its data to a batch of scores.
+    """Run the Abalone pipeline, make its model live, and watch what happens when data drift.
 
     Ends with 1 and the failing step's reason when it fails.
     """
+    if monitor:
+        demo_monitoring.check()
     config = settings(home or Path(os.environ.get("CLARY_HOME") or ".clary"))
     source = _source()
     with tempfile.TemporaryDirectory() as folder:
@@ -52,11 +59,8 @@ def demo(
         finally:
             data.kill()
             data.wait()
-        run = example.abalone.start(
-            known=Path(folder) / "known.csv",
-            caught_later=Path(folder) / "caught_later.csv",
-            mse_threshold=mse_threshold,
-        )
+        with contextlib.chdir(folder):  # the pipeline's defaults are files here
+            run = example.abalone.start(mse_threshold=mse_threshold)
     note(f"started {run.ref}\n")
     try:
         run.wait(show=True)
@@ -64,8 +68,10 @@ def demo(
         hint = f"{program()} executions show {run.id}"
         raise ClaryError(f"the pipeline failed: {error.reason}", hint=hint) from error
     _report(run)
+    if monitor:
+        demo_monitoring.watch(session, example, run)
     session.close()
-    _say_what_next(config, run)
+    _say_what_next(config, run, is_monitored=monitor)
 
 
 def _imported(path: Path) -> Any:
@@ -137,11 +143,16 @@ def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _say_what_next(config: Config, run: Any) -> None:
+def _say_what_next(config: Config, run: Any, *, is_monitored: bool) -> None:
+    """Propose commands that go on from here."""
+    after = {
+        True: (f"monitor explain {demo_monitoring.SCHEDULE}", "what is behind the violations"),
+        False: (f"models approve {_version(run)}", "let it go into use"),
+    }
     home = "" if default_home().absolute() == config.home else f" --home {_short(config.home)}"
     for words, what in (
         (f"lineage {_version(run)}", "what it was made from, down to the digests"),
-        (f"models approve {_version(run)}", "let it go into use"),
+        after[is_monitored],
         (f"endpoints deploy {_version(run)} abalone", "make it live; then `endpoints invoke`"),
         (f"logs {_made(run, 'train')}", "what a job printed"),
         ("up", "serve this home to your own programs: `run -- python your_pipeline.py`"),
