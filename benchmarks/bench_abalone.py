@@ -1,4 +1,4 @@
-"""What `clary demo --no-monitor` takes beyond its scripts, from a new home to the printed scores."""
+"""What the pipeline of `clary demo` takes beyond its scripts, from a new home to the scores."""
 
 from __future__ import annotations
 
