@@ -104,19 +104,24 @@ def distances(drifts: Sequence[ColumnDrift]) -> dict[str, float]:
     }
 
 
-def page(found: Findings, *, title: str, about: Sequence[str] = ()) -> str:
+def page(
+    found: Findings, *, title: str, about: Sequence[str] = (), behind: Sequence[str] = ()
+) -> str:
     """Write the page.
 
     Parameters
     ----------
     about
         What was looked at, a line each.
+    behind
+        What is behind the violations, as HTML that stands below them.
     """
     parts = [
         opening(title, _STYLE),
         *(f"<div class='note'>{escape(line)}</div>" for line in about),
         _verdict(found),
         *_violations(found.violations),
+        *behind,
         *_trend(found.trend),
         *_columns(found),
     ]

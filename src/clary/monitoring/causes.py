@@ -17,6 +17,7 @@ from clary.jobs.contract import split_uri
 from clary.kernel.errors import ClaryError, NotFound
 from clary.lineage.service import Lineage
 from clary.monitoring.captured import captured, objects_of
+from clary.monitoring.cause_page import sections
 from clary.monitoring.model import VIOLATED, execution
 from clary.monitoring.outliers import Rows, outliers
 from clary.monitoring.pages import Pages, violations_of
@@ -137,7 +138,15 @@ class Causes:
         InvalidInput
             Its report is damaged.
         """
-        found = self._execution(schedule.ref, which)
+        return self._explained(self._execution(schedule.ref, which), schedule, of)
+
+    def page(self, schedule: Resource) -> str:
+        """Write the report for people on a schedule's last report; see ``Pages.page``."""
+        return self._pages.page(
+            schedule, lambda last: list(sections(self._explained(last, schedule, "")))
+        )
+
+    def _explained(self, found: Resource, schedule: Resource, of: str) -> Explanation:
         value = execution(found)
         document = self._pages.document(value)
         by_name: dict[str, list[Violation]] = {}

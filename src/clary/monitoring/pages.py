@@ -18,7 +18,7 @@ from clary.monitoring.model import ENDED, EXECUTION, definition_ref, execution
 from clary.monitoring.plans import VIOLATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from clary.analysis.drift import ColumnDrift
     from clary.analysis.samples import Sample
@@ -38,8 +38,13 @@ class Pages:
         self._store = store
         self._objects = objects
 
-    def page(self, schedule: Resource) -> str:
+    def page(self, schedule: Resource, explained: Callable[[Resource], Sequence[str]]) -> str:
         """Write the page on the last execution that has a report, as one HTML text.
+
+        Parameters
+        ----------
+        explained
+            Writes what is behind what an execution found, as HTML.
 
         Raises
         ------
@@ -63,7 +68,10 @@ class Pages:
             [self._looked(one) for one in reversed(past)],
         )
         return drift_page.page(
-            found, title=f"Monitoring: {schedule.ref.name}", about=list(_about(value))
+            found,
+            title=f"Monitoring: {schedule.ref.name}",
+            about=list(_about(value)),
+            behind=explained(last),
         )
 
     def last(self, past: list[Resource], schedule: Ref) -> Resource:

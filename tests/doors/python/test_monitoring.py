@@ -74,6 +74,8 @@ def shows(monitor, path):
     explains(monitor)
     page = monitor.page(path).read_text("utf-8")
     assert "DataQuality of endpoint sums" in page
+    assert "200 of 600 rows lie above" in page
+    assert "Nothing that is recorded has changed upstream" in page
     assert "<b>b</b>: its distribution has moved" in page
     assert page.count("<svg class='chart'") >= 2
 

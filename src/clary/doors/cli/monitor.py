@@ -23,7 +23,6 @@ from clary.kernel.resource import Query, Resource
 from clary.monitoring.causes import Causes
 from clary.monitoring.channels import CHANNEL, Channel, channel
 from clary.monitoring.model import ENDED, EXECUTION, SCHEDULE, execution, schedule
-from clary.monitoring.pages import Pages
 from clary.monitoring.reports import Reports
 from clary.platform import Platform
 
@@ -113,7 +112,7 @@ def report(
 ) -> None:
     """Write a report for people on what a schedule found last: one HTML file, opens offline."""
     platform = open_home(home)
-    text = Pages(platform.store, platform.objects).page(_schedule(platform, name))
+    text = Causes(platform.store, platform.objects).page(_schedule(platform, name))
     output.write_text(text, encoding="utf-8")
     typer.echo(output)
 

@@ -13,7 +13,6 @@ from clary.kernel.errors import AlreadyExists, InvalidInput, NotFound
 from clary.kernel.resource import Query
 from clary.monitoring.causes import Causes
 from clary.monitoring.model import ENDED, EXECUTION, SCHEDULE, execution
-from clary.monitoring.pages import Pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,7 +141,7 @@ class Monitor:
         platform = self._session.platform
         found = platform.monitoring.schedules.get(self.ref)
         place = Path(path)
-        text = Pages(platform.store, platform.objects).page(found)
+        text = Causes(platform.store, platform.objects).page(found)
         place.write_text(text, encoding="utf-8")
         return place
 
