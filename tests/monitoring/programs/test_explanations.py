@@ -1,9 +1,11 @@
 """What attribution's settings may be, and which rows of live requests it is about."""
 
+import gzip
 import io
 import json
 import pickle
 import tarfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +111,46 @@ def test_trees_are_loaded_from_both_forms(tmp_path):
     (tmp_path / "pickled").write_bytes(pickle.dumps(made))
     for name in ("plain.ubj", "pickled"):
         assert _loaded(tmp_path / name).num_features() == 3
+
+
+class Gone:
+    """A class that is not there where its pickle is read."""
+
+
+BOOSTER = xgboost.train({"nthread": 1}, xgboost.DMatrix(np.eye(3), [1.0, 2.0, 3.0]), 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "no model of XGBoost and no pickle of one: EOFError"),
+        (b"corrupt", "no pickle of one: UnpicklingError"),
+        (bytes(BOOSTER.save_raw("ubj"))[:200], "is cut off: a model of 200 bytes"),
+        (bytes(BOOSTER.save_raw("json"))[:200], "is cut off: a model of 200 bytes"),
+        (b"{}", "no model that XGBoost reads"),
+        (bytes(BOOSTER.save_raw("json")).replace(b"learner", b"yearner"), "that XGBoost reads"),
+        (pickle.dumps(BOOSTER)[:-20], "no pickle of one"),
+        (pickle.dumps(BOOSTER).replace(b"Booster", b"Rooster"), "no pickle of one: AttributeError"),
+        (pickle.dumps(Gone()).replace(b"Gone", b"Game"), "no pickle of one: AttributeError"),
+        (b"cno_such_module\nGone\n.", "no pickle of one: ModuleNotFoundError"),
+        (pickle.dumps([1]), "holds a list, no Booster"),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_is_one_clear_sentence(data, said, tmp_path):
+    (tmp_path / "model").write_bytes(data)
+    with pytest.raises(ClaryError, match=said) as caught:
+        _loaded(tmp_path / "model")
+    assert "\n" not in caught.value.message
+
+
+def test_a_damaged_archive_is_one_clear_sentence(tmp_path):
+    plain = gzip.decompress(archive(tmp_path / "a.tgz", xgboost_model=b"x" * 99_999).read_bytes())
+    packer = zlib.compressobj(wbits=31)
+    half = packer.compress(plain[:50_000]) + packer.flush(zlib.Z_FULL_FLUSH)
+    for data in (half, half + b"\xff" * 99):
+        (tmp_path / "b.tgz").write_bytes(data)
+        with pytest.raises(ClaryError, match="archive cannot be read"):
+            _unpack(tmp_path / "b.tgz", tmp_path / "out")
 
 
 def captured(folder, *bodies):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import tarfile
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from clary.jobs.images import runtime
@@ -86,7 +87,7 @@ def _unpack(archive: Path, target: Path) -> bool:
                         while chunk := source.read(1 << 20):
                             file.write(chunk)
                     return True
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise ClaryError(f"the model's archive cannot be read: {error}") from error
     return False
 
@@ -96,11 +97,31 @@ def _loaded(file: Path) -> Any | None:
         import xgboost  # noqa: PLC0415 - large, and of an extra
     except ImportError:
         return None
-    made = xgboost.Booster()
-    try:
-        made.load_model(bytearray(file.read_bytes()))
-    except xgboost.core.XGBoostError:
-        with file.open("rb") as stream:
-            made = pickle.load(stream)  # noqa: S301 - in the sandbox
+    data = file.read_bytes()
+    made = _read(data, xgboost.Booster()) if data[:1] == b"{" else _unpickled(data)
+    if not isinstance(made, xgboost.Booster):
+        raise ClaryError(f"{_NAME} holds a {type(made).__name__}, no Booster")
     made.set_param({"nthread": len(os.sched_getaffinity(0))})
     return made
+
+
+def _read(data: bytes, made: Any) -> Any:
+    if not data.endswith((b"}", b"}\n")):  # XGBoost may crash where one is cut off
+        raise ClaryError(f"{_NAME} is cut off: a model of {len(data)} bytes that has no end")
+    try:
+        made.load_model(bytearray(data))
+    except Exception as error:  # its messages may not even be text
+        raise ClaryError(f"{_NAME} is no model that XGBoost reads: {_first_line(error)}") from error
+    return made
+
+
+def _unpickled(data: bytes) -> Any:
+    try:
+        return pickle.loads(data)  # noqa: S301 - in the sandbox
+    except Exception as error:  # what is no pickle fails in any way
+        said = f"{type(error).__name__}: {_first_line(error)}"
+        raise ClaryError(f"{_NAME} is no model of XGBoost and no pickle of one: {said}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "")[:300]
