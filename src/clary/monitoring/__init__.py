@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from clary.kernel.errors import NotSupported
+
 _PUBLIC = (
     "Baseline",
     "Explanation",
@@ -26,7 +28,14 @@ _PUBLIC = (
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'clary.monitoring' has no attribute {name!r}")
-    return getattr(import_module("clary.doors.python.monitoring"), name)
+    try:
+        door = import_module("clary.doors.python.monitoring")
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("clary"):
+            raise
+        said = f'clary.monitoring needs the package {error.name}: pip install "clary[monitoring]"'
+        raise NotSupported(said) from None
+    return getattr(door, name)
 
 
 def __dir__() -> list[str]:
