@@ -342,6 +342,7 @@ def test_mail_says_what_was_found(tmp_path):
     assert "Subject: monthly: 1 violation violated" in letter
     assert "To: ops@example.com" in letter
     assert "- x: baseline_drift_check: far" in letter
+    assert "clary monitor explain monthly" in letter
 
 
 def test_mail_without_a_server_and_passwords_without_tls_are_refused():

@@ -133,5 +133,7 @@ def _written(document: Mapping[str, Any]) -> EmailMessage:
     if count > len(document["violations"]):
         lines.append(f"- and {count - len(document['violations'])} more")
     lines += ["", f"Report: {document['report']}", f"Execution: {document['execution']}"]
+    if state == "violated":
+        lines.append(f"What is behind it: clary monitor explain {document['schedule']}")
     message.set_content("\n".join(lines))
     return message

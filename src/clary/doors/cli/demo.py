@@ -36,7 +36,7 @@ def demo(
         bool, typer.Option(help="Make the model live, let data drift, and see what happens.")
     ] = True,
 ) -> None:
-    """Run the Abalone pipeline, make its model live, and watch what happens when data drift.
+    """Run the Abalone pipeline, make its model live, and watch data drift.
 
     Ends with 1 and the failing step's reason when it fails.
     """

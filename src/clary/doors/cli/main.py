@@ -19,7 +19,7 @@ COMMANDS = {
     "up": ("up", "Serve a home until it is told to stop."),
     "env": ("env", "Print the variables that lead AWS clients to a home's server."),
     "run": ("run", "Run a program against a home's server, started for it if none runs."),
-    "demo": ("demo", "Run the Abalone pipeline from its data to a batch of scores."),
+    "demo": ("demo", "Run the Abalone pipeline, make its model live, and watch data drift."),
     "doctor": ("doctor", "Check what this machine offers and lacks."),
     "status": ("status", "Show a home's server and what it works on."),
     "logs": ("logs", "Print the log of a job."),
