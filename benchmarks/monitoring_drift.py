@@ -140,7 +140,8 @@ def run(ml: Path, source: str, dataset_format: str, **more: str) -> float:
             "output_path": "/opt/ml/processing/output",
             "dataset_format": dataset_format,
             **more,
-        }
+        },
+        settings.Settings,
     )
     begin = time.perf_counter()
     data_quality.run(given, ml)

@@ -34,7 +34,8 @@ class Job:
                 "output_path": "/opt/ml/processing/output",
                 "dataset_format": '{"csv":{"header":true}}',
                 **environment,
-            }
+            },
+            settings.Settings,
         )
         return data_quality.run(given, self.ml)
 

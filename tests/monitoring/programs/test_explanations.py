@@ -18,11 +18,11 @@ from clary.analysis.captures import Faults
 from clary.kernel.codec import build
 from clary.kernel.errors import ClaryError, InvalidInput, NotSupported
 from clary.monitoring.programs import clarify_config
-from clary.monitoring.programs.bias_live import read_settings
 from clary.monitoring.programs.explanations import Shap, of_rows
-from clary.monitoring.programs.live_rows import features_of
+from clary.monitoring.programs.live_rows import Settings, features_of
 from clary.monitoring.programs.model_structure import _loaded, _unpack
 from clary.monitoring.programs.predictor import scores
+from clary.monitoring.programs.settings import read
 
 ROWS = np.array([[1.0, 2.0]], dtype=object)
 
@@ -167,13 +167,68 @@ def captured(folder, *bodies):
 def test_live_rows_are_those_that_can_be_read(tmp_path):
     captured(tmp_path / "processing/input/endpoint", "1,x", "2,y\n,z", "1,2,3")
     places = {"dataset_source": "/opt/ml/processing/input/endpoint", "output_path": "/opt/ml/out"}
-    given = read_settings(places)
+    given = read(places, Settings)
     asked = clarify_config.read({"headers": ["label", "a", "b"], "label": "label"})
     faults = Faults()
     rows, names = features_of(given, asked, tmp_path, faults)
     assert names == ["a", "b"]
     assert rows.tolist() == [[1.0, "x"], [2.0, "y"], [None, "z"]]
     assert faults.count == 2
+
+
+def put_lines(file, *documents):
+    file.parent.mkdir(parents=True)
+    file.write_text("\n".join(json.dumps(one) for one in documents))
+
+
+def features(ml, headers=None, label=None, **more):
+    places = {"dataset_source": "/opt/ml/processing/input/endpoint", "output_path": "/opt/ml/out"}
+    asked = clarify_config.read({"headers": headers, "label": label})
+    faults = Faults()
+    rows, names = features_of(read({**places, **more}, Settings), asked, ml, faults)
+    return rows.tolist(), names, faults.named
+
+
+def test_a_label_may_be_named_by_its_place(tmp_path):
+    captured(tmp_path / "processing/input/endpoint", "1,2")
+    rows, names, _ = features(tmp_path, ["a", "y", "b"], 1)
+    assert (rows, names) == ([[1.0, 2.0]], ["a", "b"])
+
+
+def test_rows_that_are_objects_may_lack_values_but_not_all(tmp_path):
+    rows = [{"a": 1, "b": "x"}, {"b": "y"}, {"c": 3}]
+    sides = [{"data": json.dumps([one]), "encoding": "JSON"} for one in rows]
+    documents = [
+        {"captureData": {"endpointInput": side}, "eventMetadata": {"eventId": "1"}}
+        for side in sides
+    ]
+    put_lines(tmp_path / "processing/input/endpoint/x.jsonl", *documents)
+    found, names, faults = features(tmp_path)
+    assert (found, names) == ([[1, "x"], [None, "y"]], ["a", "b"])
+    assert "line 3: captureData: has none of the features; legal: a, b" in faults[0]
+
+
+def test_rows_of_batches_have_their_features_beside_their_answers(tmp_path):
+    ids = {"SageMakerInferenceId": "1", "SageMakerInferenceTime": "2026-01-01T00:00:00Z"}
+    file = tmp_path / "processing/input/endpoint/rows.out"
+    put_lines(file, {**ids, "row": [1, 2], "score": 0.5})
+    more = {"dataset_format": '{"json":{"lines":true}}', "features_attribute": "row"}
+    assert features(tmp_path, ["a", "b"], **more)[:2] == ([[1, 2]], ["a", "b"])
+
+
+def test_requests_that_were_not_captured_have_no_features(tmp_path):
+    side = {"data": "1,2", "encoding": "CSV"}
+    document = {"captureData": {"endpointOutput": side}, "eventMetadata": {"eventId": "1"}}
+    put_lines(tmp_path / "processing/input/endpoint/x.jsonl", document)
+    [], [], [fault] = features(tmp_path)
+    assert "endpointInput: is missing; requests have to be captured" in fault
+
+
+@pytest.mark.parametrize("name", ["start_time", "end_time"])
+def test_a_window_that_is_no_time_is_refused(tmp_path, name):
+    captured(tmp_path / "processing/input/endpoint", "1,2")
+    with pytest.raises(InvalidInput, match=f"{name}: 'noon' is no time; legal: 2026-01-31T09:00"):
+        features(tmp_path, **{name: "noon"})
 
 
 def analysis(sizes, **notes):

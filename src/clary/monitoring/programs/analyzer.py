@@ -29,7 +29,7 @@ def run(ml: Path) -> str:
     if analysis == "MODEL_QUALITY":
         found = model_quality.run(given, ml)
     elif analysis == "DATA_QUALITY":
-        found = data_quality.run(settings.read(given), ml)
+        found = data_quality.run(settings.read(given, settings.Settings), ml)
     else:
         raise InvalidInput("analysis_type", f"{analysis!r}", legal="DATA_QUALITY, MODEL_QUALITY")
     return exit_message(len(found))

@@ -18,16 +18,17 @@ from clary.analysis.violations import Violations
 from clary.kernel.codec import to_json
 from clary.kernel.errors import InvalidInput
 from clary.monitoring.programs import clarify_config
-from clary.monitoring.programs.bias_live import PREDICTION, merge, read_settings
+from clary.monitoring.programs.bias_live import PREDICTION, merge
 from clary.monitoring.programs.clarify_dataset import column, load_csv, unreadable
-from clary.monitoring.programs.settings import placed
+from clary.monitoring.programs.live_rows import Settings
+from clary.monitoring.programs.settings import placed, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from clary.analysis.bias_report import Analysis
     from clary.analysis.violations import Violation
-    from clary.monitoring.programs.bias_live import Merged, Settings
+    from clary.monitoring.programs.bias_live import Merged
     from clary.monitoring.programs.clarify_config import AnalysisConfig
 
 _METRICS = "output/metrics/cloudwatch/bias.jsonl"
@@ -47,7 +48,7 @@ def run(environment: Mapping[str, str], config: AnalysisConfig, ml: Path) -> tup
     InvalidInput
         Settings, configuration or baseline are not legal.
     """
-    given = read_settings(environment)
+    given = read(environment, Settings)
     output = placed(given.output_path, ml)
     output.mkdir(parents=True, exist_ok=True)
     baseline = read_baseline(given.baseline_constraints, ml)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from clary.analysis import (
     suggestions,
     violations,
 )
-from clary.analysis.captures import Faults, Window, captures, files
+from clary.analysis.captures import Faults, captures, files
 from clary.analysis.constraints import Drift
 from clary.analysis.profiles import Profile
 from clary.analysis.profiling import of_batches, profile
@@ -150,7 +149,7 @@ def _captured(settings: Settings, given: DatasetFormat, ml: Path) -> Seen:
     source = placed(settings.dataset_source, ml)
     with TemporaryDirectory(prefix="captures-") as folder:
         spool = Spool(folder)
-        window = _window(settings)
+        window = settings.window
         if settings.record_preprocessor_script:
             script = placed(settings.record_preprocessor_script, ml)
             handler = scripts.load(script, scripts.PREPROCESSOR)
@@ -164,24 +163,6 @@ def _captured(settings: Settings, given: DatasetFormat, ml: Path) -> Seen:
         said = f"none of {faults.count} captured requests can be read; {faults.named[0]}"
         raise InvalidInput("dataset_source", said)
     return Seen(seen, faults)
-
-
-def _window(settings: Settings) -> Window | None:
-    if not settings.start_time and not settings.end_time:
-        return None
-    return Window(
-        _moment("start_time", settings.start_time), _moment("end_time", settings.end_time)
-    )
-
-
-def _moment(name: str, text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(name, f"{text!r} is no time", legal="2026-01-31T09:00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _document(path: str, ml: Path) -> bytes:

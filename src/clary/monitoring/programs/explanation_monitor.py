@@ -12,11 +12,10 @@ from clary.analysis import bias_report
 from clary.analysis.attribution_check import global_values
 from clary.analysis.captures import Faults
 from clary.kernel.codec import to_json
-from clary.monitoring.programs.bias_live import read_settings
 from clary.monitoring.programs.bias_monitor import check, read_baseline
 from clary.monitoring.programs.explanations import of_rows
-from clary.monitoring.programs.live_rows import features_of
-from clary.monitoring.programs.settings import placed
+from clary.monitoring.programs.live_rows import Settings, features_of
+from clary.monitoring.programs.settings import placed, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,7 +37,7 @@ def run(environment: Mapping[str, str], config: AnalysisConfig, ml: Path) -> tup
     ClaryError
         Settings, configuration or baseline are not legal, or the model does not answer.
     """
-    given = read_settings(environment)
+    given = read(environment, Settings)
     output = placed(given.output_path, ml)
     output.mkdir(parents=True, exist_ok=True)
     baseline = read_baseline(given.baseline_constraints, ml)

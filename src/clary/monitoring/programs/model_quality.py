@@ -24,8 +24,8 @@ from clary.kernel.errors import InvalidInput
 from clary.monitoring.programs import measurements, scripts
 from clary.monitoring.programs.model_quality_data import read_dataset
 from clary.monitoring.programs.model_quality_live import read_live
-from clary.monitoring.programs.model_quality_settings import read_settings
-from clary.monitoring.programs.settings import placed
+from clary.monitoring.programs.model_quality_settings import Settings
+from clary.monitoring.programs.settings import placed, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from clary.analysis.quality_constraints import QualityConstraints
     from clary.analysis.violations import Violation
     from clary.monitoring.programs.model_quality_data import Data
-    from clary.monitoring.programs.model_quality_settings import Settings
 
 _MOST_BYTES = 64 << 20
 _ESTIMATOR = "estimator"
@@ -53,7 +52,7 @@ def run(environment: Mapping[str, str], ml: Path) -> tuple[Violation, ...]:
     InvalidInput
         Settings or files are not legal.
     """
-    given = read_settings(environment)
+    given = read(environment, Settings)
     output = placed(given.output_path, ml)
     output.mkdir(parents=True, exist_ok=True)
     bounds = _constraints(given, ml)

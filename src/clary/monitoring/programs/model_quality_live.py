@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from clary.analysis.attributes import MISSING
-from clary.analysis.batch_answers import batch_answers
-from clary.analysis.captures import Faults, captures
+from clary.analysis.captures import Faults
 from clary.analysis.ground_truth import Labels, read_labels
 from clary.analysis.payloads import Payload
 from clary.kernel.errors import InvalidInput
 from clary.monitoring.programs import scripts
+from clary.monitoring.programs.live_rows import lines
 from clary.monitoring.programs.model_quality_data import Answers, Data, most_rows
 from clary.monitoring.programs.settings import placed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from clary.analysis.attributes import Attribute
@@ -45,7 +45,7 @@ def read_live(given: Settings, ml: Path, names: tuple[str, ...]) -> Data:
         labels = read_labels(placed(given.ground_truth_source, ml), faults)
     reader = _Reader(given, ml, names)
     data, requests = Data(reader.empty(), unlabelled=reader.empty()), 0
-    for line, label in labels.of(_lines(given, ml, faults)):
+    for line, label in labels.of(lines(given, ml, faults)):
         requests += 1
         try:
             reader.add(data, line, label)
@@ -67,17 +67,6 @@ def read_live(given: Settings, ml: Path, names: tuple[str, ...]) -> Data:
     if faults.named:
         data.merged["unreadable"] = faults.named
     return data
-
-
-def _lines(given: Settings, ml: Path, faults: Faults) -> Iterator[Line]:
-    source, shape = placed(given.dataset_source, ml), given.format
-    if shape is None or shape.format == "capture":
-        return captures(source, faults, window=given.window)
-    if shape.format == "parquet":
-        raise InvalidInput(
-            "dataset_format", "parquet has no ids to merge labels by", legal="csv, json"
-        )
-    return batch_answers(source, faults, has_header=shape.header)
 
 
 class _Reader:

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from clary.analysis.attributes import attribute
-from clary.analysis.captures import Window
 from clary.analysis.quality import Problem  # noqa: TC001 - msgspec reads it
-from clary.kernel.codec import build
-from clary.kernel.errors import InvalidInput
 from clary.monitoring.programs import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from clary.analysis.attributes import Attribute
 
 
@@ -46,40 +38,10 @@ class Settings(settings.Settings, frozen=True, kw_only=True):
     @property
     def is_live(self) -> bool:
         """Whether answers were captured; else they are a data set that has its labels."""
-        shape = self.format
-        is_capture = shape is not None and shape.format == "capture"
+        is_capture = bool(self.dataset_format) and self.is_capture
         return is_capture or bool(self.monitoring_input_type or self.ground_truth_source)
-
-    @property
-    def window(self) -> Window | None:
-        """The span of time whose answers are measured; None for all."""
-        start, end = _moment(self.start_time), _moment(self.end_time)
-        return Window(start, end) if start or end else None
 
     def place(self, which: str) -> Attribute | None:
         """Read one of the attributes; None where it is not given."""
         text: str = getattr(self, which)
         return attribute(text, field=which) if text else None
-
-
-def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read the environment; empty values as if they were not there.
-
-    Raises
-    ------
-    InvalidInput
-        A variable is missing or has no legal value.
-    """
-    known = {one.name for one in msgspec.structs.fields(Settings)}
-    given = {name: value for name, value in environment.items() if name in known and value}
-    return build(Settings, given, field="environment")
-
-
-def _moment(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput("environment", f"{text!r} is no time", legal="ISO 8601") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

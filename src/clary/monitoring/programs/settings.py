@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import msgspec
 
+from clary.analysis.captures import Window
 from clary.kernel.codec import build, from_json
 from clary.kernel.errors import InvalidInput
 
@@ -82,6 +84,25 @@ class Settings(msgspec.Struct, frozen=True):
         return self.publish_cloudwatch_metrics.lower() in ("enabled", "true")
 
     @property
+    def window(self) -> Window | None:
+        """The span of time that is looked at; None for all.
+
+        Raises
+        ------
+        InvalidInput
+            One of its ends is no time.
+        """
+        if not self.start_time and not self.end_time:
+            return None
+        return Window(_moment("start_time", self.start_time), _moment("end_time", self.end_time))
+
+    @property
+    def is_capture(self) -> bool:
+        """Whether the data set is captured requests, which it is where nothing is said."""
+        shape = self.format
+        return shape is None or shape.format == "capture"
+
+    @property
     def format(self) -> DatasetFormat | None:
         """How the data set is written; None where the environment does not say.
 
@@ -106,17 +127,30 @@ class Settings(msgspec.Struct, frozen=True):
         return DatasetFormat(found, header, tuple(captures))
 
 
-def read(environment: Mapping[str, str]) -> Settings:
-    """Read the environment; names in any case, empty values as if they were not there.
+S = TypeVar("S", bound=Settings)
+
+
+def read(environment: Mapping[str, str], kind: type[S]) -> S:
+    """Read the environment of a kind of job; empty values as if they were not there.
 
     Raises
     ------
     InvalidInput
         A variable is missing or has no legal value.
     """
-    known = {one.name for one in msgspec.structs.fields(Settings)}
+    known = {one.name for one in msgspec.structs.fields(kind)}
     given = {name: value for name, value in environment.items() if name in known and value}
-    return build(Settings, given, field="environment")
+    return build(kind, given, field="environment")
+
+
+def _moment(name: str, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(name, f"{text!r} is no time", legal="2026-01-31T09:00:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def placed(path: str, ml: Path) -> Path:
