@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -15,10 +15,11 @@ from clary.analysis.violation_words import subject, words
 from clary.endpoints.model import ENDPOINT
 from clary.jobs.contract import split_uri
 from clary.kernel.errors import ClaryError, NotFound
+from clary.kernel.resource import Query
 from clary.lineage.service import Lineage
 from clary.monitoring.captured import captured, objects_of
 from clary.monitoring.cause_page import sections
-from clary.monitoring.model import VIOLATED, execution
+from clary.monitoring.model import EXECUTION, VIOLATED, execution
 from clary.monitoring.outliers import Rows, outliers
 from clary.monitoring.pages import Pages, violations_of
 from clary.monitoring.upstream import Change, Upstream
@@ -115,6 +116,7 @@ class Causes:
     """Finds what is behind violations; reads what executions left, and the journal."""
 
     def __init__(self, store: MetadataStore, objects: ObjectStore) -> None:
+        self._store = store
         self._objects = objects
         self._pages = Pages(store, objects)
         self._upstream = Upstream(store)
@@ -170,11 +172,18 @@ class Causes:
         )
 
     def _execution(self, schedule: Ref, which: str) -> Resource:
-        past = self._pages.past(schedule)
+        """Choose the execution that is meant. Raises NotFound."""
+        query = Query(EXECUTION, parent=schedule, limit=1)
         if which:
-            past = [one for one in past if one.ref.name.partition("/")[2].startswith(which)]
-        violated = [one for one in past if one.status == VIOLATED]
-        return self._pages.last(violated or past, schedule)
+            query = replace(query, name_prefix=f"{schedule.name}/{which}")
+        else:
+            query = replace(query, statuses=[VIOLATED])
+        found = list(self._store.select(query).items)
+        if not found and which:
+            hint = "`clary monitor executions` names them"
+            raise NotFound(f"an execution {which} of {schedule}", hint=hint)
+        found = found or self._pages.past(schedule)
+        return self._pages.last(found, schedule)
 
     def _baseline(self, near: Ref, value: Execution, notes: list[str]) -> _Baseline:
         """Read what the execution was held against, as far as it is there."""

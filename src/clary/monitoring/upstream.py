@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from clary.lineage.model import Node
 
 MOST_CHANGES = 50
-_PAGE, _MOST_PAGES = 1000, 20
+_PAGE = 1000
 _MOST_NEW = 10
 _PACKAGE, _EXECUTION = "model-package", "pipeline-execution"
 _TOLD = {FEATURE_GROUP, VIEW, _PACKAGE, "pipeline"}
@@ -77,12 +77,12 @@ class Upstream:
         return listed[-MOST_CHANGES:]
 
     def _of_endpoint(self, endpoint: Ref, since: datetime, until: datetime) -> Iterator[Change]:
-        events = [one for one in self._events(endpoint) if one.at <= until]
+        events = [one for one in self._events(endpoint, until) if _deployed(one)]
         before = _models(endpoint, [one for one in events if one.at <= since])
         now = _models(endpoint, events)
         for event in events:
-            if event.at > since and (said := _deployed(event)):
-                yield Change(event.at, str(endpoint), said)
+            if event.at > since:
+                yield Change(event.at, str(endpoint), _deployed(event))
         made_from = self._nodes(now)
         yield from self._of_sources(made_from, since, until)
         was_made_from = self._nodes(before) if set(before) != set(now) else []
@@ -107,9 +107,11 @@ class Upstream:
 
     def _of_one(self, ref: Ref, since: datetime, until: datetime) -> Iterator[Change]:
         """Count what the journal says of a thing, by what was done to it."""
-        there = [one for one in self._events(ref) if since < one.at <= until]
-        often = Counter(map(_done, there))
-        last = {_done(one): one.at for one in there}
+        often, last = Counter[str](), {}
+        for event in self._events(ref, until):
+            if event.at > since:
+                often[_done(event)] += 1
+                last[_done(event)] = event.at
         for done, at in last.items():
             times = f" {often[done]} times, the last time then" if often[done] > 1 else ""
             yield Change(at, str(ref), f"was {done}{times}")
@@ -161,15 +163,12 @@ class Upstream:
         stored = self._store.get_all(refs)
         return [self._lineage.tree(ref) for ref in stored]
 
-    def _events(self, ref: Ref) -> list[Event]:
-        """Read the journal of a thing, its first 20,000 lines."""
-        found: list[Event] = []
-        for _ in range(_MOST_PAGES):
-            page = self._store.events(after=found[-1].id if found else 0, limit=_PAGE, ref=ref)
-            found += page
-            if len(page) < _PAGE:
-                break
-        return found
+    def _events(self, ref: Ref, until: datetime) -> Iterator[Event]:
+        """Read the journal of a thing until a moment, the oldest line first."""
+        page = self._store.events(limit=_PAGE, ref=ref)
+        while page:
+            yield from (one for one in page if one.at <= until)
+            page = self._store.events(after=page[-1].id, limit=_PAGE, ref=ref)
 
 
 def _models(endpoint: Ref, events: Sequence[Event]) -> list[Ref]:
