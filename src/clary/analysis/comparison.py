@@ -10,9 +10,10 @@ from clary.analysis.constraints import Constraints, Drift
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from clary.analysis.checks import Observation
     from clary.analysis.drift import ColumnDrift
     from clary.analysis.profiles import Profile
     from clary.analysis.samples import Sample
@@ -53,21 +54,29 @@ class Comparison:
 
     Parameters
     ----------
-    rows
-        How many there were.
+    profile
+        Of the data: its columns by the baseline's names, without those that are left out.
     violations
         Constraints that are not fulfilled.
     drifts
         How far the columns' distributions moved, whether or not that is a violation.
+    observed
+        What was seen of each feature that has constraints.
     before, now
         The columns' distributions in the baseline and in the data.
     """
 
-    rows: int
-    violations: tuple[Violation, ...]
-    drifts: tuple[ColumnDrift, ...]
+    profile: Profile
+    violations: tuple[Violation, ...] = ()
+    drifts: tuple[ColumnDrift, ...] = ()
+    observed: tuple[Observation, ...] = ()
     before: Mapping[str, Sample] = field(default_factory=dict)
     now: Mapping[str, Sample] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the data has."""
+        return self.profile.rows
 
 
 def of_profile(profile: Profile) -> Baseline:
@@ -102,25 +111,39 @@ def read(folder: Path) -> Baseline:
     return Baseline(statistics.read(found[STATISTICS]), constraints.read(found[CONSTRAINTS]))
 
 
-def compare(profile: Profile, baseline: Baseline) -> Comparison:
+def compare(
+    profile: Profile,
+    baseline: Baseline,
+    *,
+    excluded: Collection[str] = (),
+    is_deequ: bool = False,
+) -> Comparison:
     """Hold a profile against a baseline; columns of none are compared by their place.
+
+    Parameters
+    ----------
+    excluded
+        Columns that are left out, by their names or their places (``_c0``, …).
+    is_deequ
+        Measure drift of numbers as Deequ 2.0 does; see ``checks.observe``.
 
     Raises
     ------
     InvalidInput
         The baseline is damaged.
     """
-    required = baseline.constraints
-    now = checks.named(profile, required)
+    named = checks.named(profile, baseline.constraints)
+    now, required = checks.without(named, baseline.constraints, excluded)
     if not now.rows:
-        return Comparison(0, (), ())
+        return Comparison(now)
     before = baselines.samples_of(baseline.statistics)
     level = required.clary.drift.significance_level if required.clary else _LEVEL
     seen = samples.of_profile(now, before)
     drifts = drift.drift(before, seen, level=level)
+    observed = checks.observe(now, required, before, is_deequ=is_deequ)
     found = (
         *checks.columns_off(now, required),
-        *checks.violated(checks.observe(now, required, before)),
+        *checks.violated(observed),
         *checks.drifted(drifts, required),
     )
-    return Comparison(now.rows, found, drifts, before, seen)
+    return Comparison(now, found, drifts, observed, before, seen)

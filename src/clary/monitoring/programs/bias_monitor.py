@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from clary.monitoring.programs import clarify_config
 from clary.monitoring.programs.bias_live import PREDICTION, merge
 from clary.monitoring.programs.clarify_dataset import column, load_csv, unreadable
 from clary.monitoring.programs.live_rows import Settings
-from clary.monitoring.programs.settings import placed, read
+from clary.monitoring.programs.settings import document, placed, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from clary.monitoring.programs.clarify_config import AnalysisConfig
 
 _METRICS = "output/metrics/cloudwatch/bias.jsonl"
-_MOST_BYTES = 64 << 20
 _TABLE = "live"
 _STAGES = {
     "pre_training_bias_metrics": "Pre-Training",
@@ -78,13 +77,11 @@ def read_baseline(path: str, ml: Path) -> Analysis | None:
     """
     if not path:
         return None
-    file = placed(path, ml)
-    if not file.is_file() or file.stat().st_size > _MOST_BYTES:
-        raise InvalidInput("baseline_constraints", f"{file.name} is no file of at most 64 MiB")
-    found = bias_report.read(file.read_bytes(), field=file.name)
+    name = "baseline_constraints"
+    found = bias_report.read(document(path, ml, field=name), field=PurePosixPath(path).name)
     if not found.stages and found.explanations is msgspec.UNSET:
         legal = "an analysis.json, with metrics of bias or explanations"
-        raise InvalidInput("baseline_constraints", f"{file.name} holds neither", legal=legal)
+        raise InvalidInput(name, f"{path} holds neither", legal=legal)
     return found
 
 

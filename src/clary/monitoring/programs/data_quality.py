@@ -10,34 +10,27 @@ from typing import TYPE_CHECKING, Any
 from clary.analysis import (
     baselines,
     captured_rows,
-    checks,
     constraints,
-    drift,
-    samples,
     statistics,
     suggestions,
     violations,
 )
 from clary.analysis.captures import Faults, captures, files
-from clary.analysis.constraints import Drift
+from clary.analysis.comparison import CONSTRAINTS, STATISTICS, Baseline, compare
 from clary.analysis.profiles import Profile
 from clary.analysis.profiling import of_batches, profile
 from clary.analysis.spool import Spool
 from clary.analysis.tables import open_table
 from clary.kernel.errors import InvalidInput
 from clary.monitoring.programs import measurements, scripts
-from clary.monitoring.programs.settings import DatasetFormat, placed
+from clary.monitoring.programs.settings import DatasetFormat, document, placed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from clary.analysis.constraints import Constraints
-    from clary.analysis.samples import Sample
     from clary.analysis.violations import Violation
     from clary.monitoring.programs.settings import Settings
-
-_MOST_DOCUMENT_BYTES = 256 << 20
-_DRIFT_LEVEL = Drift().significance_level
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +70,8 @@ def run(settings: Settings, ml: Path) -> tuple[Violation, ...]:
 
 def _suggested(settings: Settings, output: Path, profile: Profile) -> None:
     suggested = _suggestion(settings, profile)
-    _write(output, "statistics.json", statistics.write(baselines.baseline(profile)))
-    _write(output, "constraints.json", constraints.write(suggested))
+    _write(output, STATISTICS, statistics.write(baselines.baseline(profile)))
+    _write(output, CONSTRAINTS, constraints.write(suggested))
 
 
 def _suggestion(settings: Settings, profile: Profile) -> Constraints:
@@ -87,43 +80,34 @@ def _suggestion(settings: Settings, profile: Profile) -> Constraints:
 
 
 def _checked(settings: Settings, ml: Path, output: Path, seen: Seen) -> tuple[Violation, ...]:
-    required = constraints.read(_document(settings.baseline_constraints, ml))
-    now = checks.named(seen.profile, required)
-    now, required = checks.without(now, required, settings.excluded)
-    found: tuple[Violation, ...] = ()
-    block: dict[str, Any] = {"rows": now.rows, "rows_not_read": seen.faults.count}
-    if now.rows:
-        before = _baseline(settings, ml)
-        observed = checks.observe(now, required, before, is_deequ=settings.is_deequ)
-        drifts = _drifts(before, now, required)
-        found = (
-            *checks.columns_off(now, required),
-            *checks.violated(observed),
-            *checks.drifted(drifts, required),
-        )
-        block["drift"] = [one.to_document() for one in drifts]
+    found = compare(
+        seen.profile,
+        _baseline(settings, ml),
+        excluded=settings.excluded,
+        is_deequ=settings.is_deequ,
+    )
+    block: dict[str, Any] = {"rows": found.rows, "rows_not_read": seen.faults.count}
+    if found.rows:
+        block["drift"] = [one.to_document() for one in found.drifts]
         if settings.publishes_metrics:
-            measurements.write(observed, settings, ml)
-    document = violations.Violations(violations=found, clary=block)
-    _write(output, "constraint_violations.json", violations.write(document))
-    _write(output, "statistics.json", statistics.write(baselines.baseline(now)))
-    if now.rows and settings.format and settings.format.format != "capture":
-        _write(output, "constraints.json", constraints.write(_suggestion(settings, now)))
-    return found
+            measurements.write(found.observed, settings, ml)
+    report = violations.Violations(violations=found.violations, clary=block)
+    _write(output, "constraint_violations.json", violations.write(report))
+    _write(output, STATISTICS, statistics.write(baselines.baseline(found.profile)))
+    if found.rows and settings.format and settings.format.format != "capture":
+        _write(output, CONSTRAINTS, constraints.write(_suggestion(settings, found.profile)))
+    return found.violations
 
 
-def _drifts(
-    before: dict[str, Sample], now: Profile, required: Constraints
-) -> tuple[drift.ColumnDrift, ...]:
-    level = required.clary.drift.significance_level if required.clary else _DRIFT_LEVEL
-    return drift.drift(before, samples.of_profile(now, before), level=level)
-
-
-def _baseline(settings: Settings, ml: Path) -> dict[str, Sample]:
+def _baseline(settings: Settings, ml: Path) -> Baseline:
+    """Read the baseline; without its statistics no distributions are compared."""
+    name = "baseline_constraints"
+    required = constraints.read(document(settings.baseline_constraints, ml, field=name))
     if not settings.baseline_statistics:
-        return {}
-    document = statistics.read(_document(settings.baseline_statistics, ml))
-    return baselines.samples_of(document)
+        return Baseline(statistics.statistics(Profile()), required)
+    name = "baseline_statistics"
+    held = statistics.read(document(settings.baseline_statistics, ml, field=name))
+    return Baseline(held, required)
 
 
 def _seen(settings: Settings, ml: Path) -> Seen:
@@ -163,16 +147,6 @@ def _captured(settings: Settings, given: DatasetFormat, ml: Path) -> Seen:
         said = f"none of {faults.count} captured requests can be read; {faults.named[0]}"
         raise InvalidInput("dataset_source", said)
     return Seen(seen, faults)
-
-
-def _document(path: str, ml: Path) -> bytes:
-    file = placed(path, ml)
-    if not file.is_file():
-        raise InvalidInput("environment", f"{path} is no file")
-    if file.stat().st_size > _MOST_DOCUMENT_BYTES:
-        limit = f"at most {_MOST_DOCUMENT_BYTES >> 20} MiB"
-        raise InvalidInput(file.name, f"is {file.stat().st_size} bytes", legal=limit)
-    return file.read_bytes()
 
 
 def _write(output: Path, name: str, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,12 +21,11 @@ from clary.analysis.quality_constraints import (
 )
 from clary.analysis.violations import Violations
 from clary.kernel import clock
-from clary.kernel.errors import InvalidInput
 from clary.monitoring.programs import measurements, scripts
 from clary.monitoring.programs.model_quality_data import read_dataset
 from clary.monitoring.programs.model_quality_live import read_live
 from clary.monitoring.programs.model_quality_settings import Settings
-from clary.monitoring.programs.settings import placed, read
+from clary.monitoring.programs.settings import document, placed, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from clary.analysis.violations import Violation
     from clary.monitoring.programs.model_quality_data import Data
 
-_MOST_BYTES = 64 << 20
 _ESTIMATOR = "estimator"
 
 
@@ -120,12 +119,11 @@ def _measured(given: Settings, data: Data) -> Quality:
 
 
 def _constraints(given: Settings, ml: Path) -> QualityConstraints | None:
-    if not given.baseline_constraints:
+    path = given.baseline_constraints
+    if not path:
         return None
-    file = placed(given.baseline_constraints, ml)
-    if not file.is_file() or file.stat().st_size > _MOST_BYTES:
-        raise InvalidInput("baseline_constraints", f"{file} is no file of at most 64 MiB")
-    return read_quality_constraints(file.read_bytes(), field=file.name)
+    data = document(path, ml, field="baseline_constraints")
+    return read_quality_constraints(data, field=PurePosixPath(path).name)
 
 
 def _violations(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from clary.analysis.sources import Format
 
+_MOST_BYTES = 256 << 20
 _CAPTURES = ("endpointInput", "endpointOutput")
 _FORMATS: dict[str, Format] = {
     "csv": "csv",
@@ -165,3 +166,20 @@ def placed(path: str, ml: Path) -> Path:
     if ".." in inside.parts or not inside.is_relative_to("/opt/ml"):
         raise InvalidInput("environment", f"{path!r} is no place for data", legal="below /opt/ml/")
     return ml / inside.relative_to("/opt/ml")
+
+
+def document(path: str, ml: Path, *, field: str) -> bytes:
+    """Read a document that the environment names; ``field`` is the variable.
+
+    Raises
+    ------
+    InvalidInput
+        It is no file below ``/opt/ml``, or larger than 256 MiB.
+    """
+    file = placed(path, ml)
+    if not file.is_file():
+        raise InvalidInput(field, f"{path} is no file")
+    if file.stat().st_size > _MOST_BYTES:
+        problem = f"{path} has {file.stat().st_size} bytes"
+        raise InvalidInput(field, problem, legal=f"at most {_MOST_BYTES >> 20} MiB")
+    return file.read_bytes()
