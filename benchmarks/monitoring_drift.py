@@ -48,7 +48,7 @@ def figures() -> list[Figure]:
             *(f"Evidently, one test a column ({times:.0f} times ours)", theirs["cpu_s"]),
         ),
         Figure(
-            "hourly check of 100,000 captured rows against a stored baseline",
+            "processor time of an hourly check, 100,000 captured rows against a stored baseline",
             *(checked_s, "s", 0.5, "reading the captures' JSON alone", read_s),
         ),
     ]
@@ -89,7 +89,7 @@ def table(rows: int, seed: int, shift: float) -> pa.Table:
 
 
 def hourly(folder: Path, baseline: Path) -> tuple[float, float]:
-    """Check an hour of captures; return the seconds of it, and of reading its JSON alone."""
+    """Check an hour of captures; return the processor's seconds of it, and of its JSON alone."""
     ml = folder / "ml"
     source = ml / "processing" / "input"
     (source / "baseline").mkdir(parents=True)
@@ -103,12 +103,14 @@ def hourly(folder: Path, baseline: Path) -> tuple[float, float]:
         f"baseline_{name}": f"/opt/ml/processing/stored/{name}.json"
         for name in ("constraints", "statistics")
     }
-    checked_s = min(run(ml, "live", '{"sagemakerCaptureJson":{}}', **stored) for _ in range(3))
+    hour = {"start_time": "2026-01-31T00:00:00Z", "end_time": "2026-01-31T01:00:00Z"}
+    live = ("live", '{"sagemakerCaptureJson":{}}')
+    checked_s = min(run(ml, *live, **stored, **hour) for _ in range(5))
     data = (captures / "x.jsonl").read_bytes()
-    begin = time.perf_counter()
+    begin = time.process_time()
     for line in data.splitlines():
         json.loads(line)
-    return checked_s, time.perf_counter() - begin
+    return checked_s, time.process_time() - begin
 
 
 def write_captures(file: Path) -> None:
@@ -133,7 +135,7 @@ def write_captures(file: Path) -> None:
 
 
 def run(ml: Path, source: str, dataset_format: str, **more: str) -> float:
-    """Run the analyzer's program; return the seconds that it took."""
+    """Run the analyzer's program; return the seconds of the processor that it took."""
     given = settings.read(
         {
             "dataset_source": f"/opt/ml/processing/input/{source}",
@@ -143,9 +145,9 @@ def run(ml: Path, source: str, dataset_format: str, **more: str) -> float:
         },
         settings.Settings,
     )
-    begin = time.perf_counter()
+    begin = time.process_time()
     data_quality.run(given, ml)
-    return time.perf_counter() - begin
+    return time.process_time() - begin
 
 
 if __name__ == "__main__":

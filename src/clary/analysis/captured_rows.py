@@ -7,6 +7,7 @@ through both.
 from __future__ import annotations
 
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -60,14 +61,14 @@ def put_down_files(
             spool.write(rows)
 
 
-class _Body(msgspec.Struct, gc=False):
-    data: str
+class _Body(msgspec.Struct, frozen=True, gc=False):
+    data: str = ""
     encoding: str = "CSV"
 
 
 class _Bodies(msgspec.Struct, rename="camel", gc=False):
-    endpoint_input: _Body | None = None
-    endpoint_output: _Body | None = None
+    endpoint_input: _Body = _Body()
+    endpoint_output: _Body = _Body()
 
 
 class _Plain(msgspec.Struct, rename="camel", gc=False):
@@ -78,31 +79,51 @@ class _Plain(msgspec.Struct, rename="camel", gc=False):
 
 
 _DECODER = msgspec.json.Decoder(_Plain)
+_MOMENT = attrgetter("event_metadata.inference_time")
+_BODY = {
+    "endpointOutput": attrgetter("capture_data.endpoint_output"),
+    "endpointInput": attrgetter("capture_data.endpoint_input"),
+}
 
 
 def _at_once(file: Path, sides: Collection[str], window: Window | None) -> pa.Table | None:
-    """Read a file in one go, if every line is one row of CSV and all are alike; else None."""
+    """Read a file by the block, if every line is one row of CSV and all are alike; else None."""
     if file.stat().st_size > _LARGEST_AT_ONCE:
         return None
+    tables: list[pa.Table] = []
+    with file.open("rb") as opened:
+        while block := opened.read(_BLOCK) + opened.readline():
+            rows = _plain_rows(block, sides, window)
+            if rows == []:
+                continue  # all are outside the window
+            table = _cells(rows) if rows else None
+            if table is None or (tables and table.num_columns != tables[0].num_columns):
+                return None  # line by line, what is wrong gets its number
+            tables.append(table)
+    return pa.concat_tables(tables) if tables else pa.table({})
+
+
+def _plain_rows(block: bytes, sides: Collection[str], window: Window | None) -> list[str] | None:
+    """Join the sides of each line within the window; None where one is no row of CSV."""
     try:
-        decoded = _DECODER.decode_lines(file.read_bytes())
+        data = _DECODER.decode_lines(block)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None  # line by line, what is wrong gets its number
-    data = [
-        one.capture_data for one in decoded if not window or window.holds(one.event_metadata.at)
-    ]
-    answers = [one.endpoint_output for one in data] if SIDES[0] in sides else None
-    questions = [one.endpoint_input for one in data] if SIDES[1] in sides else None
-    parts = [_texts(bodies) for bodies in (answers, questions) if bodies is not None]
-    if not data or not all(parts):
         return None
-    return _cells(list(map(",".join, zip(*parts, strict=True))))
+    if window:
+        moments = list(map(_MOMENT, data))
+        held = {one: window.holds(Event(inference_time=one).at) for one in set(moments)}
+        data = [one for one, moment in zip(data, moments, strict=True) if held[moment]]
+    parts = [_texts(list(map(_BODY[side], data))) for side in SIDES if side in sides]
+    return None if None in parts else list(map(",".join, zip(*parts, strict=True)))
 
 
-def _texts(bodies: Sequence[_Body | None]) -> list[str]:
-    """Give the rows of one side; none where one of them is no row of CSV."""
-    texts = [one.data.rstrip("\r\n") for one in bodies if one and one.encoding == "CSV"]
-    return texts if len(texts) == len(bodies) and all(texts) else []
+def _texts(bodies: Sequence[_Body]) -> list[str] | None:
+    if not {one.encoding for one in bodies} <= {"CSV"}:
+        return None
+    texts = [one.data for one in bodies]
+    if texts and texts[0].endswith(("\r", "\n")):
+        texts = [one.rstrip("\r\n") for one in texts]
+    return texts if all(texts) else None
 
 
 def put_down(
@@ -161,7 +182,7 @@ def _cells(rows: Sequence[str]) -> pa.Table | None:
     try:
         return csv.read_csv(
             pa.BufferReader(data),
-            read_options=csv.ReadOptions(column_names=names, block_size=block),
+            read_options=csv.ReadOptions(column_names=names, block_size=block, use_threads=False),
             parse_options=csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),

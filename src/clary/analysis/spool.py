@@ -70,7 +70,7 @@ class Spool:
         texts = rows.cast(pa.schema([(name, pa.string()) for name in rows.column_names]))
         file = self._folder / f"{len(self._files):06}.arrow"
         with pa.ipc.new_file(str(file), texts.schema) as writer:
-            writer.write_table(texts)
+            writer.write_table(texts.combine_chunks(), max_chunksize=ROWS_AT_ONCE)
         self._files.append(str(file))
         self._bytes += file.stat().st_size
         if self._bytes > _LARGEST_BYTES:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BUCKETS = 10
 LOW_CARDINALITY = 120
 _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
+_NESTED = frozenset((dict, list))
 _SHARES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -263,7 +264,9 @@ def _snake(value: Any) -> Any:
             _HUMP.sub(lambda hump: "_" + hump[1].lower(), key): _snake(one)
             for key, one in value.items()
         }
-    return list(map(_snake, value)) if isinstance(value, list) else value
+    if isinstance(value, list) and not _NESTED.isdisjoint(map(type, value)):
+        return list(map(_snake, value))
+    return value
 
 
 def _sayable(value: Any) -> Any:
@@ -271,7 +274,8 @@ def _sayable(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _sayable(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return list(map(_sayable, value))
+        is_plain = set(map(type, value)) <= {float} and all(map(math.isfinite, value))
+        return value if is_plain else list(map(_sayable, value))
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     return value
