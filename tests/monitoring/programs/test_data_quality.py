@@ -139,6 +139,15 @@ def test_columns_may_be_left_out(job):
     assert found.feature_name == "answer"
 
 
+def test_without_statistics_no_distributions_are_compared(job):
+    job.baseline(ROWS)
+    (job.data / "live.csv").write_text("answer,age,plan\n" + "1,59,a\n" * 50)
+    assert {one.constraint_check_type for one in job.check()} == {"baseline_drift_check"}
+    path = "/opt/ml/processing/baseline/constraints.json"
+    assert job.run(baseline_constraints=path) == ()
+    assert job.report()["clary"]["drift"] == []
+
+
 def test_a_delta_table_is_what_its_log_says(job):
     folder = job.data / "table"
     write_deltalake(folder, pa.table({"n": [1, 2, 3]}))
