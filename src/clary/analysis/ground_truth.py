@@ -7,7 +7,7 @@ Both come at any time and in any order, so labels are read whole and requests pa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clary.analysis.captures import captures
 
@@ -31,13 +31,14 @@ class Labels:
         How many came again for a request that had one.
     used
         The ids of requests that were found.
-    unlabelled
-        How many requests had none.
+    requests, unlabelled
+        How many requests there were, and how many of them had none.
     """
 
     by_id: dict[str, Payload] = field(default_factory=dict)
     repeated: int = 0
     used: set[str] = field(default_factory=set)
+    requests: int = 0
     unlabelled: int = 0
 
     @property
@@ -48,10 +49,23 @@ class Labels:
     def of(self, requests: Iterable[Line]) -> Iterator[tuple[Line, Payload | None]]:
         """Give each request with its label, or None; one merged before has its own."""
         for line in requests:
+            self.requests += 1
             label = line.capture.ground_truth_data or self._find(line.capture.ids)
             if label is None:
                 self.unlabelled += 1
             yield line, label
+
+    def notes(self, faults: Faults) -> dict[str, Any]:
+        """Say how requests and labels found each other, for the ``clary`` block of a report."""
+        found: dict[str, Any] = {
+            "requests": self.requests,
+            "requests_without_label": self.unlabelled,
+            "labels": len(self.by_id),
+            "labels_without_request": self.unmatched,
+            "labels_repeated": self.repeated,
+            "unreadable_lines": faults.count,
+        }
+        return {**found, "unreadable": faults.named} if faults.named else found
 
     def _find(self, ids: tuple[str, ...]) -> Payload | None:
         for one in ids:

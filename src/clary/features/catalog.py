@@ -73,21 +73,28 @@ class Catalog:
 
     def all(self, account: str, region: str) -> Iterator[Group]:
         """Yield every group of an account and region, by name."""
-        query = Query(
-            FEATURE_GROUP,
-            account,
-            region,
-            statuses=("Created",),
-            sort_by="name",
-            descending=False,
-            limit=1_000,
-        )
-        while True:
-            page = self._store.select(query)
-            yield from map(compiled, page.items)
-            if not page.token:
-                return
-            query = replace(query, token=page.token)
+        return stored(self._store, account, region)
+
+
+def stored(
+    store: MetadataStore, account: str | None = None, region: str | None = None
+) -> Iterator[Group]:
+    """Yield every group that a store has, by name; of one account and region, or of all."""
+    query = Query(
+        FEATURE_GROUP,
+        account,
+        region,
+        statuses=("Created",),
+        sort_by="name",
+        descending=False,
+        limit=1_000,
+    )
+    while True:
+        page = store.select(query)
+        yield from map(compiled, page.items)
+        if not page.token:
+            return
+        query = replace(query, token=page.token)
 
 
 def compiled(found: Resource) -> Group:

@@ -22,7 +22,7 @@ from clary.jobs.contract import join_uri, split_uri
 from clary.kernel.clock import now
 from clary.kernel.codec import to_json
 from clary.kernel.errors import AlreadyExists, ClaryError, Conflict, InvalidInput, NotFound
-from clary.kernel.resource import Event, Link, Resource
+from clary.kernel.resource import Event, Link, Resource, existing
 from clary.lineage.model import of_object
 
 if TYPE_CHECKING:
@@ -97,10 +97,7 @@ class Executions:
 
     def describe(self, ref: Ref) -> Resource:
         """Give an execution. Raises NotFound."""
-        found = self._store.get(ref)
-        if found is None:
-            raise NotFound(ref)
-        return found
+        return existing(self._store.get, ref)
 
     def list(self, query: Query) -> Page:
         """List executions."""
@@ -109,9 +106,7 @@ class Executions:
     def stop(self, ref: Ref, *, actor: str) -> None:
         """Give an execution up, unless it has ended. Raises NotFound."""
         with self._store.begin() as change:
-            found = change.get(ref)
-            if found is None:
-                raise NotFound(ref)
+            found = existing(change.get, ref)
             if found.status not in ENDED:
                 body = {**found.body, "ended": now().isoformat(), "reason": "it was stopped"}
                 change.update(replace(found, status="CANCELLED", body=body))

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from clary.features.catalog import compiled
-from clary.features.model import FEATURE_GROUP
+from clary.features.catalog import stored
 from clary.kernel.clock import now, now_us
 from clary.kernel.errors import ClaryError
 from clary.kernel.names import Ref
-from clary.kernel.resource import Query, Resource
+from clary.kernel.resource import Resource
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
     from datetime import datetime
 
     from clary.features.ports import OnlineStore
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 
 EXPIRY = "feature-expiry"
 _PAUSE_S = 3_600.0
-_PAGE = 1_000
 _log = logging.getLogger(__name__)
 
 
@@ -59,7 +55,7 @@ class Expiry:
     def run(self, found: Resource, stopping: threading.Event) -> datetime | None:
         """Look through all groups; the worker's handler of ``EXPIRY``."""
         del found
-        for group in self._groups():
+        for group in stored(self._store):
             if stopping.is_set():
                 break
             try:
@@ -72,12 +68,3 @@ class Expiry:
         if group.is_online:
             self._online.sweep(group.online_table, now_us())
         self._retention.remove(group)
-
-    def _groups(self) -> Iterator[Group]:
-        query = Query(FEATURE_GROUP, statuses=("Created",), sort_by="name", limit=_PAGE)
-        while True:
-            page = self._store.select(query)
-            yield from map(compiled, page.items)
-            if not page.token:
-                return
-            query = replace(query, token=page.token)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from clary.features import requests
 from clary.features.model import FEATURE, RETENTION, STATISTICS
 from clary.kernel.clock import now
-from clary.kernel.errors import Conflict, InvalidInput, LimitExceeded, NotFound
-from clary.kernel.resource import Query, Resource
+from clary.kernel.errors import Conflict, InvalidInput, LimitExceeded
+from clary.kernel.resource import Query, Resource, existing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,17 +37,9 @@ def group(ref: Ref, request: JsonObject, *, actor: str) -> Resource:
     return Resource(ref, body, at, at, "Created")
 
 
-def existing(change: Transaction, ref: Ref) -> Resource:
-    """Read within a change. Raises NotFound."""
-    found = change.get(ref)
-    if found is None:
-        raise NotFound(ref)
-    return found
-
-
 def created(change: Transaction, ref: Ref) -> Resource:
     """Read a group that may be changed. Raises NotFound, Conflict."""
-    found = existing(change, ref)
+    found = existing(change.get, ref)
     if found.status != "Created":
         raise Conflict(f"{ref} is {found.status}")
     return found

@@ -13,8 +13,8 @@ from clary.features.definitions import EVENT_TIME
 from clary.features.model import FEATURE_GROUP
 from clary.features.view_engine import Span
 from clary.kernel.clock import now, now_us
-from clary.kernel.errors import AlreadyExists, ClaryError, Conflict, InvalidInput, NotFound
-from clary.kernel.resource import Bucket, Event, Link, Resource
+from clary.kernel.errors import AlreadyExists, ClaryError, Conflict, InvalidInput
+from clary.kernel.resource import Bucket, Event, Link, Resource, existing
 
 if TYPE_CHECKING:
     import threading
@@ -110,10 +110,7 @@ class Materializations:
 
     def describe(self, ref: Ref) -> Resource:
         """Give one with its progress: ``count`` records until now. Raises NotFound."""
-        found = self._tools.store.get(ref)
-        if found is None:
-            raise NotFound(ref)
-        return found
+        return existing(self._tools.store.get, ref)
 
     def list(self, query: Query) -> Page:
         """List them."""

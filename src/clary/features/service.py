@@ -12,9 +12,9 @@ from clary.features.model import FEATURE, FEATURE_GROUP
 from clary.features.records import counts
 from clary.kernel.clock import now, now_us
 from clary.kernel.codec import build
-from clary.kernel.errors import AlreadyExists, InvalidInput, NotFound
+from clary.kernel.errors import AlreadyExists, InvalidInput
 from clary.kernel.paging import decode_token, encode_token
-from clary.kernel.resource import Event, Page, Query, Resource
+from clary.kernel.resource import Event, Page, Query, Resource, existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -126,7 +126,7 @@ class Features:
     def delete(self, ref: Ref, *, actor: str) -> None:
         """Remove a group and its online records; offline records stay where they are."""
         with self._store.begin() as change:
-            found = groups.existing(change, ref)
+            found = existing(change.get, ref)
             if found.status != "Deleting":
                 change.update(replace(found, status="Deleting"))
                 change.append(Event(now(), actor, f"{FEATURE_GROUP}.deleted", ref))
@@ -162,8 +162,8 @@ class Features:
         """
         asked, feature = build(requests.FeatureChange, request), groups.feature_ref(ref, name)
         with self._store.begin() as change:
-            groups.existing(change, ref)
-            found = groups.existing(change, feature)
+            existing(change.get, ref)
+            found = existing(change.get, feature)
             change.update(replace(found, body=groups.said(found, asked)))
             change.append(Event(now(), actor, f"{FEATURE}.updated", feature))
 
@@ -386,10 +386,7 @@ class Features:
             return self._written_us
 
     def _get(self, ref: Ref) -> Resource:
-        found = self._store.get(ref)
-        if found is None:
-            raise NotFound(ref)
-        return found
+        return existing(self._store.get, ref)
 
     def _refuse_taken(self, ref: Ref, table: str) -> None:
         where = {"table.TableName": table}

@@ -13,8 +13,8 @@ from clary.features.model import FEATURE_GROUP, Schema
 from clary.features.point_in_time import Question, Source
 from clary.kernel.clock import now
 from clary.kernel.codec import build, plain
-from clary.kernel.errors import AlreadyExists, Conflict, InvalidInput, NotFound
-from clary.kernel.resource import Bucket, Event, Link, Resource
+from clary.kernel.errors import AlreadyExists, Conflict, InvalidInput
+from clary.kernel.resource import Bucket, Event, Link, Resource, existing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -224,10 +224,7 @@ class TrainingSets:
             self._offline.hold(table, f"{TRAINING_SET} {uid}", version if is_kept else None)
 
     def _get(self, ref: Ref) -> Resource:
-        found = self._store.get(ref)
-        if found is None:
-            raise NotFound(ref)
-        return found
+        return existing(self._store.get, ref)
 
     def _question(
         self, ref: Ref, uid: str, wanted: Wanted

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from clary.kernel.errors import NotFound
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from clary.kernel.names import Ref
@@ -40,6 +42,14 @@ class Resource:
     status: str = ""
     parent: Ref | None = None
     revision: int = 0
+
+
+def existing(get: Callable[[Ref], Resource | None], ref: Ref) -> Resource:
+    """Read what has to be there, by the ``get`` of a store or a transaction. Raises NotFound."""
+    found = get(ref)
+    if found is None:
+        raise NotFound(ref)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from clary.endpoints.model import ENDPOINT
 from clary.kernel.clock import now
-from clary.kernel.errors import InvalidInput, NotFound
-from clary.kernel.resource import Event, Resource
+from clary.kernel.errors import InvalidInput
+from clary.kernel.resource import Event, Resource, existing
 from clary.monitoring import inputs, requests
 from clary.monitoring.model import DEFINITIONS, Execution, Type
 from clary.monitoring.plans import Plan
@@ -77,10 +77,7 @@ class Definitions:
 
     def get(self, ref: Ref) -> Resource:
         """Read a definition. Raises NotFound."""
-        found = self._store.get(ref)
-        if found is None:
-            raise NotFound(ref)
-        return found
+        return existing(self._store.get, ref)
 
     def list(self, query: Query) -> Page:
         """List definitions of one type."""
@@ -102,7 +99,4 @@ def type_of(ref: Ref) -> Type:
 
 def named(get: Callable[[Ref], Resource | None], ref: Ref) -> Definition:
     """Read the definition that a schedule names. Raises NotFound."""
-    found = get(ref)
-    if found is None:
-        raise NotFound(ref)
-    return requests.definition(type_of(ref), found.body["request"])
+    return requests.definition(type_of(ref), existing(get, ref).body["request"])

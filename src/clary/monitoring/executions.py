@@ -18,7 +18,7 @@ from clary.jobs.model import read as read_job
 from clary.kernel.clock import now
 from clary.kernel.codec import plain, to_json
 from clary.kernel.errors import ClaryError, Conflict, NotFound, Unavailable
-from clary.kernel.resource import Event, Link
+from clary.kernel.resource import Event, Link, existing
 from clary.monitoring import inputs, requests
 from clary.monitoring.baselines import Baselines
 from clary.monitoring.definitions import named
@@ -75,17 +75,12 @@ class Executions:
 
     def get(self, ref: Ref) -> Resource:
         """Read an execution. Raises NotFound."""
-        found = self._tools.store.get(ref)
-        if found is None:
-            raise NotFound(ref)
-        return found
+        return existing(self._tools.store.get, ref)
 
     def stop(self, ref: Ref, *, actor: str) -> None:
         """Ask an execution and its job to end; nothing happens when it has."""
         with self._tools.store.begin() as change:
-            found = change.get(ref)
-            if found is None:
-                raise NotFound(ref)
+            found = existing(change.get, ref)
             if found.status in ENDED:
                 return
             value = changed(execution(found), stop_asked=True)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from clary.kernel.clock import now
-from clary.kernel.errors import Conflict, InvalidInput, NotFound
-from clary.kernel.resource import Event, Link, Resource
+from clary.kernel.errors import Conflict, InvalidInput
+from clary.kernel.resource import Event, Link, Resource, existing
 from clary.kernel.timetables import Timetable, parse_timetable
 from clary.monitoring import requests
 from clary.monitoring.channels import FINDINGS
@@ -105,7 +105,7 @@ class MonitoringSchedules:
         """Replace the configuration of a schedule; see ``create``. Raises NotFound."""
         at = now()
         with self._store.begin() as change:
-            found = _existing(change, ref)
+            found = existing(change.get, ref)
             before = schedule(found)
             config = {_FIELD: _merged(before.request[_FIELD], request[_FIELD])}
             value = structs.replace(
@@ -123,10 +123,7 @@ class MonitoringSchedules:
 
     def get(self, ref: Ref) -> Resource:
         """Read a schedule. Raises NotFound."""
-        found = self._store.get(ref)
-        if found is None:
-            raise NotFound(ref)
-        return found
+        return existing(self._store.get, ref)
 
     def list(self, query: Query) -> Page:
         """List schedules or executions."""
@@ -148,7 +145,7 @@ class MonitoringSchedules:
         """
         at = now()
         with self._store.begin() as change:
-            found = _existing(change, ref)
+            found = existing(change.get, ref)
             value = schedule(found)
             if _timed(value) is None and self._is_idle(change.get, ref, value):
                 found = self._execute(change, found, value, at, actor=actor)
@@ -163,7 +160,7 @@ class MonitoringSchedules:
     def stop(self, ref: Ref, *, actor: str) -> None:
         """Make no more executions; one that runs goes on. Raises NotFound."""
         with self._store.begin() as change:
-            found = _existing(change, ref)
+            found = existing(change.get, ref)
             if found.status != "Stopped":
                 change.update(replace(found, status="Stopped"))
                 change.append(Event(now(), actor, f"{SCHEDULE}.stopped", ref))
@@ -183,7 +180,7 @@ class MonitoringSchedules:
             raise InvalidInput("DatapointsToAlert", f"{datapoints} of {period}", legal=legal)
         at = now()
         with self._store.begin() as change:
-            found = _existing(change, ref)
+            found = existing(change.get, ref)
             value = structs.replace(
                 schedule(found), datapoints=datapoints, period=period, alert_changed_at=at
             )
@@ -209,7 +206,7 @@ class MonitoringSchedules:
         if start is not None:
             given = window(start, end or at, field="start")
         with self._store.begin() as change:
-            found = _existing(change, ref)
+            found = existing(change.get, ref)
             value = schedule(found)
             if not self._is_idle(change.get, ref, value):
                 raise Conflict(f"an execution of {ref} runs: {value.last}")
@@ -356,10 +353,3 @@ def _merged(before: JsonObject, given: JsonObject) -> JsonObject:
     """Return a configuration with what an update leaves out as it was."""
     kept = {name: before[name] for name in ("ScheduleConfig",) if name in before}
     return {**kept, **given}
-
-
-def _existing(change: Transaction, ref: Ref) -> Resource:
-    found = change.get(ref)
-    if found is None:
-        raise NotFound(ref)
-    return found

@@ -59,11 +59,9 @@ def merge(given: Settings, config: AnalysisConfig, ml: Path, target: Path) -> Me
     if given.ground_truth_source:
         labels = read_labels(placed(given.ground_truth_source, ml), faults)
     reader = _Reader(given, config)
-    requests = 0
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         for line, label in labels.of(lines(given, ml, faults)):
-            requests += 1
             if label is None:
                 continue
             try:
@@ -74,14 +72,7 @@ def merge(given: Settings, config: AnalysisConfig, ml: Path, target: Path) -> Me
             writer.writerows(rows)
             merged.rows += len(rows)
     merged.columns = [*reader.names, reader.label, PREDICTION]
-    merged.notes = {
-        "requests": requests,
-        "requests_without_label": labels.unlabelled,
-        "labels_without_request": labels.unmatched,
-        "unreadable_lines": faults.count,
-    }
-    if faults.named:
-        merged.notes["unreadable"] = faults.named
+    merged.notes = labels.notes(faults)
     return merged
 
 

@@ -44,9 +44,8 @@ def read_live(given: Settings, ml: Path, names: tuple[str, ...]) -> Data:
     if given.ground_truth_source:
         labels = read_labels(placed(given.ground_truth_source, ml), faults)
     reader = _Reader(given, ml, names)
-    data, requests = Data(reader.empty(), unlabelled=reader.empty()), 0
+    data = Data(reader.empty(), unlabelled=reader.empty())
     for line, label in labels.of(lines(given, ml, faults)):
-        requests += 1
         try:
             reader.add(data, line, label)
         except InvalidInput as problem:
@@ -54,18 +53,9 @@ def read_live(given: Settings, ml: Path, names: tuple[str, ...]) -> Data:
             reader.refused = reader.refused or f"{line.file}, line {line.number}: {problem}"
     if not data.rows and reader.refused:
         raise InvalidInput(
-            "captures", f"none of {requests} can be read; the first: {reader.refused}"
+            "captures", f"none of {labels.requests} can be read; the first: {reader.refused}"
         )
-    data.merged = {
-        "requests": requests,
-        "requests_without_label": labels.unlabelled,
-        "labels": len(labels.by_id),
-        "labels_without_request": labels.unmatched,
-        "labels_repeated": labels.repeated,
-        "unreadable_lines": faults.count,
-    }
-    if faults.named:
-        data.merged["unreadable"] = faults.named
+    data.merged = labels.notes(faults)
     return data
 
 
