@@ -65,7 +65,11 @@ def samples_of(document: Statistics) -> dict[str, Sample]:
     InvalidInput
         A sketch or the profile in it is damaged.
     """
-    profile = profile_of(document)
+    return samples_in(document, profile_of(document))
+
+
+def samples_in(document: Statistics, profile: Profile | None) -> dict[str, Sample]:
+    """Take them from the document's profile, already read, or else from its sketches."""
     if profile is not None:
         return samples.of_profile(profile)
     found = {feature.name: _foreign(feature) for feature in document.features}

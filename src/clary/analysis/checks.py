@@ -300,7 +300,9 @@ def named(profile: Profile, constraints: Constraints) -> Profile:
     if names == there:
         return profile
     columns = (_renamed(one, name) for one, name in zip(profile.columns, names, strict=True))
-    return Profile(profile.rows, tuple(columns))
+    held = profile.correlations
+    renamed = held.renamed(dict(zip(there, names, strict=True))) if held else None
+    return Profile(profile.rows, tuple(columns), renamed)
 
 
 def names_of(there: Sequence[str], constraints: Constraints) -> list[str]:
@@ -321,7 +323,7 @@ def without(
     columns = tuple(one for one in profile.columns if one.name not in gone)
     features = tuple(one for one in constraints.features if one.name not in gone)
     kept = msgspec.structs.replace(constraints, features=features)
-    return Profile(profile.rows, columns), kept
+    return Profile(profile.rows, columns, profile.correlations), kept
 
 
 def _are_places(names: Sequence[str]) -> bool:

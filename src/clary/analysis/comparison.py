@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from clary.analysis import baselines, checks, constraints, drift, samples, statistics, suggestions
+from clary.analysis import (
+    baselines,
+    checks,
+    constraints,
+    correlations,
+    drift,
+    samples,
+    statistics,
+    suggestions,
+)
 from clary.analysis.constraints import Constraints, Drift
 from clary.kernel.errors import InvalidInput
 
@@ -14,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clary.analysis.checks import Observation
+    from clary.analysis.correlations import Changes
     from clary.analysis.drift import ColumnDrift
     from clary.analysis.profiles import Profile
     from clary.analysis.samples import Sample
@@ -64,6 +74,8 @@ class Comparison:
         What was seen of each feature that has constraints.
     before, now
         The columns' distributions in the baseline and in the data.
+    correlations
+        Pairs of columns that no longer go together as they did; None where either is not known.
     """
 
     profile: Profile
@@ -72,6 +84,7 @@ class Comparison:
     observed: tuple[Observation, ...] = ()
     before: Mapping[str, Sample] = field(default_factory=dict)
     now: Mapping[str, Sample] = field(default_factory=dict)
+    correlations: Changes | None = None
 
     @property
     def rows(self) -> int:
@@ -136,7 +149,8 @@ def compare(
     now, required = checks.without(named, baseline.constraints, excluded)
     if not now.rows:
         return Comparison(now)
-    before = baselines.samples_of(baseline.statistics)
+    held = baselines.profile_of(baseline.statistics)
+    before = baselines.samples_in(baseline.statistics, held)
     level = required.clary.drift.significance_level if required.clary else _LEVEL
     seen = samples.of_profile(now, before)
     drifts = drift.drift(before, seen, level=level)
@@ -146,4 +160,10 @@ def compare(
         *checks.violated(observed),
         *checks.drifted(drifts, required),
     )
-    return Comparison(now, found, drifts, observed, before, seen)
+    together = _correlations(held, now, level)
+    return Comparison(now, found, drifts, observed, before, seen, together)
+
+
+def _correlations(before: Profile | None, now: Profile, level: float) -> Changes | None:
+    held, seen = before.correlations if before else None, now.correlations
+    return correlations.changes(held, seen, now.by_name, level=level) if held and seen else None

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from clary.analysis.correlations import Correlations
+
 _MERGED_AT_ONCE = 64
 
 
@@ -164,10 +166,13 @@ class Profile:
         How many it has.
     columns
         In the table's order.
+    correlations
+        How its numbers go together; None where they are few, or the profile was merged.
     """
 
     rows: int = 0
     columns: tuple[ColumnProfile, ...] = ()
+    correlations: Correlations | None = None
 
     @property
     def by_name(self) -> dict[str, ColumnProfile]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from clary.analysis import distinct, frequencies, moments
 from clary.analysis.cells import Cells, Texts, cells
+from clary.analysis.correlations import RowSample
 from clary.analysis.distinct import Distinct
 from clary.analysis.frequencies import Frequencies
 from clary.analysis.kll import Kll, Mode
@@ -50,15 +51,17 @@ def of_batches(
 ) -> Profile:
     """Profile Arrow batches whose columns are named ``names``, in order."""
     columns = [_Column(name, Kll(mode=mode)) for name in names]
-    rows = 0
+    rows, sample = 0, RowSample([column.name for column in columns])
     with ThreadPoolExecutor(_THREADS, "profile") as threads:
         before: Iterable[None] = ()
         for batch in batches:
             rows += batch.num_rows
             list(before)  # it is worked on while this one is read
             before = threads.map(_Column.add, columns, batch.columns)
+            sample.add(batch)
         list(before)
-    return Profile(rows, tuple(column.profile() for column in columns))
+    profiled = tuple(column.profile() for column in columns)
+    return Profile(rows, profiled, sample.correlations())
 
 
 @dataclass

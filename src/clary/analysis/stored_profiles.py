@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from clary.analysis.arrow_arrays import offsets_of
+from clary.analysis.correlations import Correlations
 from clary.analysis.distinct import REGISTERS, Distinct
 from clary.analysis.frequencies import Frequencies
 from clary.analysis.kll import HIGHEST, Kll, Mode
@@ -38,6 +39,7 @@ class _Column(msgspec.Struct, frozen=True, array_like=True):
 class _Table(msgspec.Struct, frozen=True, array_like=True):
     rows: int
     columns: tuple[_Column, ...]
+    correlations: Correlations | None = None
 
 
 _DECODER = msgspec.msgpack.Decoder(_Table)
@@ -45,7 +47,7 @@ _DECODER = msgspec.msgpack.Decoder(_Table)
 
 def to_bytes(profile: Profile) -> bytes:
     """Write a profile, compactly."""
-    table = _Table(profile.rows, tuple(map(_packed, profile.columns)))
+    table = _Table(profile.rows, tuple(map(_packed, profile.columns)), profile.correlations)
     return _MAGIC + msgspec.msgpack.encode(table)
 
 
@@ -61,7 +63,7 @@ def from_bytes(data: bytes) -> Profile:
         raise InvalidInput("profile", f"it starts with {data[:16]!r}", legal=repr(_MAGIC))
     try:
         table = _DECODER.decode(memoryview(data)[len(_MAGIC) :])
-        return Profile(table.rows, tuple(map(_unpacked, table.columns)))
+        return Profile(table.rows, tuple(map(_unpacked, table.columns)), table.correlations)
     except (msgspec.DecodeError, ValueError) as error:  # Arrow's errors are ValueErrors
         raise InvalidInput("profile", f"it is damaged: {error}") from None
 

@@ -89,6 +89,8 @@ def _checked(settings: Settings, ml: Path, output: Path, seen: Seen) -> tuple[Vi
     block: dict[str, Any] = {"rows": found.rows, "rows_not_read": seen.faults.count}
     if found.rows:
         block["drift"] = [one.to_document() for one in found.drifts]
+        if found.correlations:
+            block["correlations"] = found.correlations.to_document()
         if settings.publishes_metrics:
             measurements.write(found.observed, settings, ml)
     report = violations.Violations(violations=found.violations, clary=block)
