@@ -23,6 +23,11 @@ from clary.analysis.samples import Categories, of_profile
 from clary.kernel.errors import InvalidInput
 
 
+def check(profile, required, baseline, *, is_deequ=False):
+    observed = checks.observe(profile, required, baseline, is_deequ=is_deequ)
+    return (*checks.columns_off(profile, required), *checks.violated(observed))
+
+
 def profiled(columns, *, mode="fast"):
     batch = pa.RecordBatch.from_pydict({name: pa.array(one) for name, one in columns.items()})
     return of_batches(batch.schema.names, [batch], mode=mode)
@@ -32,7 +37,7 @@ def checked(before, after, **options):
     """Check rows against the constraints and distributions of others."""
     baseline = profiled(before)
     required = suggestions.suggest(baseline, **options)
-    return checks.check(profiled(after), required, of_profile(baseline))
+    return check(profiled(after), required, of_profile(baseline))
 
 
 def kinds(found):
@@ -133,8 +138,8 @@ def test_deequ_s_way_overlooks_it():
     required = suggestions.suggest(baseline)
     now = profiled({"n": after}, mode="deequ")
     before = of_profile(baseline)
-    assert checks.check(now, required, before, is_deequ=True) == ()
-    assert kinds(checks.check(now, required, before)) == [("n", "baseline_drift_check")]
+    assert check(now, required, before, is_deequ=True) == ()
+    assert kinds(check(now, required, before)) == [("n", "baseline_drift_check")]
 
 
 def test_drift_of_categories_by_chi_squared():
@@ -153,12 +158,12 @@ def test_overrides_and_switches():
     text = constraints.write(document).decode()
     off = '"completeness": 1.0, "monitoring_config_overrides": {"evaluate_constraints": "Disabled"}'
     required = constraints.read(text.replace('"completeness": 1.0', off, 1))
-    found = checks.check(profiled(after), required, of_profile(baseline))
+    found = check(profiled(after), required, of_profile(baseline))
     assert kinds(found) == [("b", "baseline_drift_check")]
     none = text.replace('"evaluate_constraints": "Enabled"', '"evaluate_constraints": "Disabled"')
-    assert checks.check(profiled({"z": [1]}), constraints.read(none), {}) == ()
+    assert check(profiled({"z": [1]}), constraints.read(none), {}) == ()
     still = text.replace('"perform_comparison": "Enabled"', '"perform_comparison": "Disabled"')
-    assert checks.check(profiled(after), constraints.read(still), of_profile(baseline)) == ()
+    assert check(profiled(after), constraints.read(still), of_profile(baseline)) == ()
 
 
 def test_the_baseline_is_in_its_statistics():
@@ -245,7 +250,7 @@ def test_any_rows_fulfil_what_they_suggest(columns, mode, method):
     required = suggestions.suggest(profile, categorical_drift_method=method)
     required = constraints.read(constraints.write(required))
     kept = baselines.samples_of(document)
-    assert checks.check(profile, required, kept, is_deequ=mode == "deequ") == ()
+    assert check(profile, required, kept, is_deequ=mode == "deequ") == ()
     assert not any(one.is_significant for one in drift(kept, of_profile(profile, kept)))
 
 
@@ -259,7 +264,7 @@ def test_any_two_tables_can_be_compared(before, after):
         profiles.append(of_batches(batch.schema.names, [batch]))
     required = suggestions.suggest(profiles[0])
     kept = of_profile(profiles[0])
-    found = checks.check(checks.named(profiles[1], required), required, kept)
+    found = check(checks.named(profiles[1], required), required, kept)
     assert all(np.isfinite(one.p_value) for one in drift(kept, of_profile(profiles[1], kept)))
     document = violations.Violations(violations=found)
     assert violations.read(violations.write(document)) == document

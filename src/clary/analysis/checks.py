@@ -186,18 +186,6 @@ def _distance(settings: Settings, before: Sample, now: Sample, *, is_deequ: bool
     return distances.robust(simple, n, m) if settings.method == "Robust" else simple
 
 
-def check(
-    profile: Profile,
-    constraints: Constraints,
-    baseline: Mapping[str, Sample],
-    *,
-    is_deequ: bool = False,
-) -> tuple[Violation, ...]:
-    """List what the rows of a profile do not fulfil; see ``observe`` for the parameters."""
-    observed = observe(profile, constraints, baseline, is_deequ=is_deequ)
-    return (*columns_off(profile, constraints), *violated(observed))
-
-
 def violated(observed: Iterable[Observation]) -> Iterator[Violation]:
     """List the constraints that features do not fulfil."""
     for one in observed:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _LONGEST_LINE = 4 << 20
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _FILE = re.compile(r"^ {2}file = (.*)$", re.MULTILINE)
-_COLUMN = re.compile(r"Column (?:at position|name): (\S+)", re.IGNORECASE)
 
 
 def select(files: Sequence[Path], *, has_header: bool) -> str:
