@@ -49,8 +49,7 @@ class Notices:
     """
 
     def __init__(self, smtp: str) -> None:
-        parts = urlsplit(smtp)
-        if smtp and (parts.scheme not in _PORTS or not parts.hostname or not _sender(smtp)):
+        if smtp and not _is_server(smtp):
             raise InvalidInput("smtp", "is no URL of a mail server", legal=LEGAL)
         self._smtp = smtp
         self._web = urllib.request.build_opener(_NoRedirects)
@@ -108,6 +107,14 @@ class Notices:
             server.close()
             raise smtplib.SMTPException("a password is not sent without TLS")
         return server
+
+
+def _is_server(smtp: str) -> bool:
+    try:
+        parts = urlsplit(smtp)
+        return parts.scheme in _PORTS and bool(parts.hostname and _sender(smtp)) and parts.port != 0
+    except ValueError:  # of a port or an address that is none
+        return False
 
 
 def _sender(smtp: str) -> str:

@@ -107,6 +107,15 @@ def findings(resource: Resource | None) -> Findings:
     return Findings() if resource is None else build(Findings, resource.body)
 
 
+def _is_webhook(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_http = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:  # of a port or an address that is none
+        return False
+    return is_http and bool(parts.hostname) and not parts.username
+
+
 class Channels:
     """Who is told, and what is muted."""
 
@@ -140,8 +149,7 @@ class Channels:
 
     def _check(self, ref: Ref, given: Channel) -> None:
         if given.kind == "webhook":
-            parts = urlsplit(given.target)
-            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+            if not _is_webhook(given.target):
                 raise InvalidInput("webhook", repr(given.target), legal="http://… or https://…")
         elif given.kind == "email":
             if not _ADDRESS.fullmatch(given.target):
