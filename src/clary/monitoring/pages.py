@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clary.analysis import baselines, drift, drift_page, samples, statistics
 from clary.analysis.drift_page import Findings, Past
 from clary.analysis.violations import Violation
-from clary.jobs.contract import join_uri, split_uri
+from clary.jobs.contract import join_uri
 from clary.kernel.codec import from_json
 from clary.kernel.errors import ClaryError, InvalidInput, NotFound
 from clary.kernel.resource import Query
@@ -16,6 +16,7 @@ from clary.monitoring.baselines import STATISTICS, Baselines
 from clary.monitoring.definitions import named
 from clary.monitoring.model import ENDED, EXECUTION, definition_ref, execution
 from clary.monitoring.plans import VIOLATIONS
+from clary.monitoring.reports import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -139,11 +140,7 @@ class Pages:
 
     def read(self, uri: str) -> bytes:
         """Read an object of at most 256 MiB. Raises NotFound, InvalidInput."""
-        bucket, key = split_uri(uri, field="output")
-        size = self._objects.stat(bucket, key).size_bytes
-        if size > _MOST_BYTES:
-            raise InvalidInput(uri, f"is {size} bytes", legal=f"at most {_MOST_BYTES}")
-        return b"".join(self._objects.read(bucket, key))
+        return read_object(self._objects, uri, most_bytes=_MOST_BYTES)
 
 
 def violations_of(document: Mapping[str, Any]) -> tuple[Violation, ...]:

@@ -40,7 +40,9 @@ class Reports:
     def violations(self, output: str) -> list[dict[str, Any]] | None:
         """Read the violations that a report lists; None when there is none that can be read."""
         try:
-            document = from_json(self._read(join_uri(output, VIOLATIONS)), field=VIOLATIONS)
+            document = from_json(
+                read_object(self._objects, join_uri(output, VIOLATIONS)), field=VIOLATIONS
+            )
         except NotFound:
             return None
         except ClaryError as error:
@@ -81,7 +83,7 @@ class Reports:
         for item in self._objects.list(bucket, prefix=f"{key}/").objects:
             uri = f"s3://{bucket}/{item.key}"
             try:
-                lines = self._read(uri).splitlines()
+                lines = read_object(self._objects, uri).splitlines()
             except ClaryError as error:
                 _log.warning("%s cannot be read: %s", uri, error)
                 continue
@@ -91,12 +93,14 @@ class Reports:
                 except InvalidInput as error:
                     _log.warning("a metric is not published: %s", error)
 
-    def _read(self, uri: str) -> bytes:
-        bucket, key = split_uri(uri, field="output")
-        size = self._objects.stat(bucket, key).size_bytes
-        if size > _MOST_BYTES:
-            raise InvalidInput(uri, f"is {size} bytes", legal=f"at most {_MOST_BYTES}")
-        return b"".join(self._objects.read(bucket, key))
+
+def read_object(objects: ObjectStore, uri: str, *, most_bytes: int = _MOST_BYTES) -> bytes:
+    """Read an object whole, 16 MiB unless more are allowed. Raises NotFound, InvalidInput."""
+    bucket, key = split_uri(uri, field="output")
+    size = objects.stat(bucket, key).size_bytes
+    if size > most_bytes:
+        raise InvalidInput(uri, f"is {size} bytes", legal=f"at most {most_bytes}")
+    return b"".join(objects.read(bucket, key))
 
 
 def namespace(value: Execution) -> str:
