@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clary.analysis import (
     baselines,
@@ -90,6 +90,18 @@ class Comparison:
     def rows(self) -> int:
         """How many rows the data has."""
         return self.profile.rows
+
+    def block(self) -> dict[str, Any]:
+        """Write what the ``clary`` block of constraint_violations.json has, as plain JSON values.
+
+        Of no rows that there are none; correlations where they were compared.
+        """
+        if not self.rows:
+            return {"rows": 0}
+        block = {"rows": self.rows, "drift": [one.to_document() for one in self.drifts]}
+        if self.correlations is None:
+            return block
+        return {**block, "correlations": self.correlations.to_document()}
 
 
 def of_profile(profile: Profile) -> Baseline:

@@ -1,5 +1,6 @@
 """clary.monitoring: baselines and checks in this process, and schedules of endpoints."""
 
+import json
 import time
 
 import numpy as np
@@ -56,6 +57,18 @@ def test_what_has_changed_is_named_and_survives_its_files(people, tmp_path):
         tmp_path / "report.html", title="People"
     ).read_text("utf-8")
     assert {one.name for one in report.drifts if one.is_significant} == {"income", "city"}
+
+
+def test_columns_that_no_longer_go_together_are_named(people, tmp_path):
+    together = people.sort_values("age").assign(income=np.sort(people.income))
+    folder = clary.monitoring.baseline(together).save(tmp_path / "usual")
+    report = clary.monitoring.check(people, folder)
+    assert report.is_ok
+    assert not any(one.is_significant for one in report.drifts)
+    (changed,) = report.correlations.significant
+    assert changed.columns == ("age", "income")
+    saved = json.loads(report.save(tmp_path / "constraint_violations.json").read_text("utf-8"))
+    assert saved["clary"]["correlations"]["changed"][0]["features"] == ["age", "income"]
 
 
 def test_what_cannot_be_is_refused(people, tmp_path):

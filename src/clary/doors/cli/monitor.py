@@ -173,8 +173,7 @@ def check(
         for one in found.violations
     ]
     if as_json:
-        drift = [one.to_document() for one in found.drifts]
-        show_json({"rows": found.rows, "violations": listed, "drift": drift})
+        show_json({**found.block(), "violations": listed})
     else:
         show_rows(listed, as_json=False, empty=f"{found.rows} rows fit the baseline")
     if listed:

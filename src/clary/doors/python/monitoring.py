@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clary.analysis.comparison import Comparison
+    from clary.analysis.correlations import Changes
     from clary.analysis.drift import ColumnDrift
     from clary.analysis.profiles import Profile
     from clary.analysis.violations import Violation
@@ -86,12 +87,15 @@ class Report:
         What does not fulfil the constraints.
     drifts
         By column, how far its distribution moved, and how likely chance moves it as far.
+    correlations
+        The pairs of columns whose rank correlation changed; None where it is not known.
     """
 
     def __init__(self, found: Comparison) -> None:
         self.rows = found.rows
         self.violations: Sequence[Violation] = found.violations
         self.drifts: Sequence[ColumnDrift] = found.drifts
+        self.correlations: Changes | None = found.correlations
         self._found = found
 
     @property
@@ -101,8 +105,9 @@ class Report:
 
     def save(self, path: str | Path) -> Path:
         """Write ``constraint_violations.json``; returns where."""
-        block = {"rows": self.rows, "drift": [one.to_document() for one in self.drifts]}
-        document = violations.Violations(violations=tuple(self.violations), clary=block)
+        document = violations.Violations(
+            violations=tuple(self.violations), clary=self._found.block()
+        )
         place = Path(path)
         place.write_bytes(violations.write(document))
         return place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clary.analysis import (
     baselines,
@@ -86,13 +86,9 @@ def _checked(settings: Settings, ml: Path, output: Path, seen: Seen) -> tuple[Vi
         excluded=settings.excluded,
         is_deequ=settings.is_deequ,
     )
-    block: dict[str, Any] = {"rows": found.rows, "rows_not_read": seen.faults.count}
-    if found.rows:
-        block["drift"] = [one.to_document() for one in found.drifts]
-        if found.correlations:
-            block["correlations"] = found.correlations.to_document()
-        if settings.publishes_metrics:
-            measurements.write(found.observed, settings, ml)
+    block = {**found.block(), "rows_not_read": seen.faults.count}
+    if found.rows and settings.publishes_metrics:
+        measurements.write(found.observed, settings, ml)
     report = violations.Violations(violations=found.violations, clary=block)
     _write(output, "constraint_violations.json", violations.write(report))
     _write(output, STATISTICS, statistics.write(baselines.baseline(found.profile)))
