@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
@@ -15,9 +15,8 @@ from clary.analysis.bias import Facet, Question, analyze
 from clary.analysis.bias_metrics import names
 from clary.analysis.bias_page import page
 from clary.analysis.violations import Violations
-from clary.kernel.codec import to_json
 from clary.kernel.errors import InvalidInput
-from clary.monitoring.programs import clarify_config
+from clary.monitoring.programs import clarify_config, measurements
 from clary.monitoring.programs.bias_live import PREDICTION, merge
 from clary.monitoring.programs.clarify_dataset import column, load_csv, unreadable
 from clary.monitoring.programs.live_rows import Settings
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from clary.monitoring.programs.bias_live import Merged
     from clary.monitoring.programs.clarify_config import AnalysisConfig
 
-_METRICS = "output/metrics/cloudwatch/bias.jsonl"
+_FILE = "bias.jsonl"
 _TABLE = "live"
 _STAGES = {
     "pre_training_bias_metrics": "Pre-Training",
@@ -60,7 +59,8 @@ def run(environment: Mapping[str, str], config: AnalysisConfig, ml: Path) -> tup
     made = msgspec.structs.replace(made, clary={"merged": merged.notes})
     (output / bias_report.FILE).write_bytes(bias_report.write(made))
     if given.publishes_metrics:
-        _publish(ml / _METRICS, made, given.metric_time or given.start_time)
+        at = given.metric_time or given.start_time
+        measurements.put(_metrics(made), ml / measurements.FOLDER / _FILE, at)
     found = check(baseline, made, output, needs_certainty=True) if baseline else ()
     title = f"Bias of {given.sagemaker_endpoint_name or 'live data'}"
     (output / "report.html").write_text(page(made, title=title, violations=found), "utf-8")
@@ -158,12 +158,7 @@ def _continuous(baseline: Analysis, label: str) -> dict[str, bool]:
     return found
 
 
-def _publish(file: Path, made: Analysis, at: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(b"".join(to_json(one) + b"\n" for one in _data(made, at)))
-
-
-def _data(made: Analysis, at: str) -> Iterator[dict[str, object]]:
+def _metrics(made: Analysis) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
     """Yield a datum a metric, as CloudWatch has Clarify's."""
     for stage, metrics in made.stages.items():
         for facet, values in metrics.facets.items():
@@ -175,12 +170,6 @@ def _data(made: Analysis, at: str) -> Iterator[dict[str, object]]:
                     "Facet": facet,
                     "FacetValue": one.value_or_threshold,
                 }
-                told = [{"Name": name, "Value": value} for name, value in dimensions.items()]
                 for metric in one.metrics:
                     if isinstance(metric.value, float | int):
-                        datum: dict[str, object] = {
-                            "MetricName": f"bias_metric_{metric.name}",
-                            "Value": metric.value,
-                            "Dimensions": told,
-                        }
-                        yield {**datum, "Timestamp": at} if at else datum
+                        yield f"bias_metric_{metric.name}", {"Value": metric.value}, dimensions

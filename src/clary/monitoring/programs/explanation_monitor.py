@@ -11,7 +11,7 @@ import numpy as np
 from clary.analysis import bias_report
 from clary.analysis.attribution_check import global_values
 from clary.analysis.captures import Faults
-from clary.kernel.codec import to_json
+from clary.monitoring.programs import measurements
 from clary.monitoring.programs.bias_monitor import check, read_baseline
 from clary.monitoring.programs.explanations import of_rows
 from clary.monitoring.programs.live_rows import Settings, features_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from clary.analysis.violations import Violation
     from clary.monitoring.programs.clarify_config import AnalysisConfig
 
-_METRICS = "output/metrics/cloudwatch/explainability.jsonl"
+_FILE = "explainability.jsonl"
 _MOST_ROWS = 2_000
 """How many live rows are explained, evenly taken from more: means are known to a few percent."""
 
@@ -57,29 +57,16 @@ def run(environment: Mapping[str, str], config: AnalysisConfig, ml: Path) -> tup
         )
     (output / bias_report.FILE).write_bytes(bias_report.write(made))
     if given.publishes_metrics:
-        _publish(ml / _METRICS, made, given.metric_time or given.start_time)
+        at = given.metric_time or given.start_time
+        measurements.put(_metrics(made), ml / measurements.FOLDER / _FILE, at)
     if baseline is None or not len(rows):
         return ()
     return check(baseline, made, output, needs_certainty=True)
 
 
-def _publish(file: Path, made: Analysis, at: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(b"".join(to_json(one) + b"\n" for one in _data(made, at)))
-
-
-def _data(made: Analysis, at: str) -> Iterator[dict[str, object]]:
+def _metrics(made: Analysis) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
     """Yield a datum a feature and label, as CloudWatch has Clarify's."""
+    of = {"ExplainabilityMethod": "KernelShap", "ValueType": "GlobalShapValues"}
     for label, values in global_values(made).items():
         for feature, value in values.items():
-            told = {
-                "ExplainabilityMethod": "KernelShap",
-                "Label": label,
-                "ValueType": "GlobalShapValues",
-            }
-            datum: dict[str, object] = {
-                "MetricName": f"feature_attribution_{feature}",
-                "Value": value,
-                "Dimensions": [{"Name": name, "Value": one} for name, one in told.items()],
-            }
-            yield {**datum, "Timestamp": at} if at else datum
+            yield f"feature_attribution_{feature}", {"Value": value}, {**of, "Label": label}

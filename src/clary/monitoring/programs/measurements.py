@@ -8,7 +8,7 @@ from clary.kernel.clock import now
 from clary.kernel.codec import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from clary.analysis.checks import Observation
@@ -30,20 +30,23 @@ def write(observed: Iterable[Observation], settings: Settings, ml: Path) -> None
 def publish(metrics: Iterable[tuple[str, dict[str, Any]]], settings: Settings, ml: Path) -> None:
     """Write metrics: each a name, and its ``Value`` or ``StatisticValues``."""
     at = settings.metric_time or settings.end_time or f"{now():%Y-%m-%dT%H:%M:%SZ}"
-    dimensions = [
-        {"Name": name, "Value": value}
-        for name, value in (
-            ("Endpoint", settings.sagemaker_endpoint_name),
-            ("MonitoringSchedule", settings.sagemaker_monitoring_schedule_name),
-        )
-        if value
-    ]
-    folder = ml / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / FILE).open("wb") as file:
-        for name, value in metrics:
-            line = {"MetricName": name, "Timestamp": at, "Dimensions": dimensions, **value}
-            file.write(to_json(line) + b"\n")
+    of = {
+        "Endpoint": settings.sagemaker_endpoint_name,
+        "MonitoringSchedule": settings.sagemaker_monitoring_schedule_name,
+    }
+    dimensions = {name: value for name, value in of.items() if value}
+    put(((name, value, dimensions) for name, value in metrics), ml / FOLDER / FILE, at)
+
+
+def put(data: Iterable[tuple[str, dict[str, Any], Mapping[str, str]]], file: Path, at: str) -> None:
+    """Write lines of metrics: names, values and dimensions at a moment, which may be empty."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    moment = {"Timestamp": at} if at else {}
+    with file.open("wb") as opened:
+        for name, value, dimensions in data:
+            told = [{"Name": one, "Value": text} for one, text in dimensions.items()]
+            line = {"MetricName": name, **moment, "Dimensions": told, **value}
+            opened.write(to_json(line) + b"\n")
 
 
 def _metrics(observed: Iterable[Observation]) -> Iterator[tuple[str, dict[str, Any]]]:
