@@ -18,8 +18,10 @@ from clary.analysis.captures import Faults
 from clary.kernel.codec import build
 from clary.kernel.errors import ClaryError, InvalidInput, NotSupported
 from clary.monitoring.programs import clarify_config
+from clary.monitoring.programs.explanation_monitor import _metrics
 from clary.monitoring.programs.explanations import Shap, of_rows
 from clary.monitoring.programs.live_rows import Settings, features_of
+from clary.monitoring.programs.measurements import put
 from clary.monitoring.programs.model_structure import _loaded, _unpack
 from clary.monitoring.programs.predictor import scores
 from clary.monitoring.programs.settings import read
@@ -237,6 +239,18 @@ def analysis(sizes, **notes):
     return bias_report.Analysis(
         explanations={"kernel_shap": labels}, clary={"attribution": attribution}
     )
+
+
+def test_metrics_are_lines_of_features_and_labels(tmp_path):
+    file = tmp_path / "a" / "metrics.jsonl"
+    put(_metrics(analysis({"x": {"a": 1.0}})), file, "2026-01-01T00:00:00Z")
+    told = {"ExplainabilityMethod": "KernelShap", "ValueType": "GlobalShapValues", "Label": "x"}
+    assert json.loads(file.read_text()) == {
+        "MetricName": "feature_attribution_a",
+        "Timestamp": "2026-01-01T00:00:00Z",
+        "Value": 1.0,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in told.items()],
+    }
 
 
 def test_labels_are_held_against_their_own_baseline():
