@@ -1,0 +1,121 @@
+"""Flows over many rows, by DuckDB: a sample while it is made, or all the data, out of core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clary.expressions import type_named
+from clary.expressions.types import quoted
+from clary.flows import transforms
+from clary.flows.fitted import NOTHING, Fitted, learned
+from clary.flows.plans import named, planned
+from clary.flows.steps import Edit, Filter, Query
+from clary.kernel.errors import InvalidInput, NotSupported
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+
+    from clary.flows.model import Flow, Node
+    from clary.flows.plans import Planned
+    from clary.flows.steps import Schema, Step
+
+
+class Batch:
+    """A flow over tables of a DuckDB connection.
+
+    Parameters
+    ----------
+    connection
+        Where the rows of each source are the table or view of its node's name.
+    flow
+        The flow.
+    fitted
+        What was learned before; kept for nodes that have not changed.
+    """
+
+    def __init__(
+        self, connection: DuckDBPyConnection, flow: Flow, fitted: Fitted = NOTHING
+    ) -> None:
+        self._connection = connection
+        self._flow = flow
+        self.fitted = fitted
+        self._columns: dict[str, Schema] = {}
+        self._kept: set[str] = set()
+
+    def fit(self, node: str) -> Fitted:
+        """Learn whatever a node and those before it have not learned yet."""
+        for one in self._flow.until(node):
+            self._ensure(one)
+        return self.fitted
+
+    def rows(self, node: str) -> DuckDBPyRelation:
+        """Give the rows of a node, computed while they are read."""
+        self.fit(node)
+        return self._connection.table(node)
+
+    def _ensure(self, node: Node) -> None:
+        if node.id in self._columns:
+            return
+        if node.operator == "source":
+            self._columns[node.id] = self._described(node.id)
+            return
+        schemas = [self._columns[one] for one in node.inputs]
+        transform = transforms.of(node)
+        if self.fitted.learned(node) is None:
+            state = {}
+            if transform.learns:
+                try:
+                    state = transform.fit(schemas, lambda sql: self._asked(node, sql))
+                except InvalidInput as error:
+                    raise named(node, error) from None
+            noted = {**self.fitted.nodes, node.id: learned(node, {}, state)}
+            made = planned(node, schemas, Fitted(noted))
+            noted[node.id] = learned(node, made.columns, state)
+            self.fitted = Fitted(noted)
+        else:
+            made = planned(node, schemas, self.fitted)
+        self._view(made)
+        self._columns[node.id] = made.columns
+
+    def _asked(self, node: Node, sql: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(_with_inputs(node.inputs, sql)).fetchall()
+
+    def _view(self, made: Planned) -> None:
+        sql = _with_inputs(made.node.inputs, "SELECT * FROM input0")
+        for step in made.steps:
+            sql = self._step(made.node, step, sql)
+        self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(made.node.id)} AS {sql}")
+
+    def _step(self, node: Node, step: Step, sql: str) -> str:
+        if isinstance(step, Edit):
+            names = ", ".join(
+                f"{step.made[one].sql()} AS {quoted(one)}" if one in step.made else quoted(one)
+                for one in step.columns
+            )
+            return f"SELECT {names} FROM ({sql})"  # noqa: S608 quoted names
+        if isinstance(step, Filter):
+            return f"SELECT * FROM ({sql}) WHERE {step.condition.sql()}"  # noqa: S608 a checked tree
+        if isinstance(step, Query):
+            if step.is_ordered:
+                self._keep(node.inputs[0])
+            return _with_inputs(node.inputs, step.sql)
+        raise NotSupported(f"the node {node.id} has code of its own")
+
+    def _keep(self, node: str) -> None:
+        """Make a table of the rows of a node: only tables have an order."""
+        if node not in self._kept:
+            self._kept.add(node)
+            kept = quoted(f"{node} kept")
+            self._connection.execute(f"CREATE TABLE {kept} AS FROM {quoted(node)}")
+            self._connection.execute(f"DROP VIEW {quoted(node)}")
+            self._connection.execute(f"ALTER TABLE {kept} RENAME TO {quoted(node)}")
+
+    def _described(self, table: str) -> Schema:
+        found = self._connection.execute(f"DESCRIBE {quoted(table)}").fetchall()
+        return {row[0]: type_named(row[1]) for row in found}
+
+
+def _with_inputs(inputs: tuple[str, ...], sql: str) -> str:
+    for place, one in enumerate(inputs):
+        sql = sql.replace(f"input{place}", quoted(one))
+    return sql
