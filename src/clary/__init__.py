@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from clary.doors.python.blocks import fail, otherwise, raw_step, register, when
     from clary.doors.python.declared import File
     from clary.doors.python.features import FeatureGroup
+    from clary.doors.python.flows import Flow
     from clary.doors.python.pipelines import pipeline
     from clary.doors.python.runs import run, runs
     from clary.doors.python.session import connect
@@ -33,6 +34,7 @@ __all__ = [
     "Conflict",
     "FeatureGroup",
     "File",
+    "Flow",
     "Forbidden",
     "InvalidInput",
     "JobFailed",
@@ -56,6 +58,7 @@ _PLACES = {
     **dict.fromkeys(("fail", "otherwise", "raw_step", "register", "when"), "doors.python.blocks"),
     "FeatureGroup": "doors.python.features",
     "File": "doors.python.declared",
+    "Flow": "doors.python.flows",
     **dict.fromkeys(("run", "runs"), "doors.python.runs"),
     "connect": "doors.python.session",
     "pipeline": "doors.python.pipelines",

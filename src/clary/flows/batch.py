@@ -57,7 +57,9 @@ class Batch:
         if node.id in self._columns:
             return
         if node.operator == "source":
-            self._columns[node.id] = self._described(node.id)
+            columns = self._columns[node.id] = self._described(node.id)
+            noted = {**self.fitted.nodes, node.id: learned(node, columns, {})}
+            self.fitted = Fitted(noted)
             return
         schemas = [self._columns[one] for one in node.inputs]
         transform = transforms.of(node)

@@ -1,0 +1,160 @@
+"""A flow as a Python program over ``clary.Flow``, as a person would write it."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from clary.flows import transforms
+from clary.flows.graphs import free
+from clary.flows.naming import methods
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from clary.flows.model import Flow, Node
+    from clary.flows.transform import Transform
+
+_WIDTH = 88
+_INDENT = "    "
+
+
+def program(flow: Flow, *, title: str = "") -> str:
+    """Write a program that makes the flow and, when it is run, runs it.
+
+    A chain of nodes is one statement; a node whose rows several others take is a variable.
+    """
+    lines = ["import clary", ""]
+    if title:
+        lines = [f'"""{_told(title)}"""', "", *lines]
+    for name, one in flow.parameters.items():
+        lines.append(f"{_identifier(name)} = {_value(one.default)}")
+    chains = list(_chains(flow))
+    names: dict[str, str] = {}
+    for chain in chains:
+        called = free(_identifier(chain[-1].title or chain[-1].id), {"clary", *names.values()})
+        lines += [*_statement(called, chain, names), ""]
+        names[chain[-1].id] = called
+    used = {one for node in flow.nodes for one in node.inputs}
+    ends = [names[chain[-1].id] for chain in chains if chain[-1].id not in used]
+    lines += ["", 'if __name__ == "__main__":', *(f"{_INDENT}print({one}.run())" for one in ends)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _chains(flow: Flow) -> Iterator[list[Node]]:
+    """Cut the graph into chains, each after those it takes rows of."""
+    users = Counter(one for node in flow.nodes for one in node.inputs)
+    open_: dict[str, list[Node]] = {}
+    order: list[list[Node]] = []
+    for node in flow.nodes:
+        first = node.inputs[0] if node.inputs else ""
+        if users[first] == 1 and first in open_:
+            chain = open_.pop(first)
+            order.remove(chain)  # it ends later, after what it joins
+        else:
+            chain = []
+        chain.append(node)
+        order.append(chain)
+        open_[node.id] = chain
+    yield from order
+
+
+def _statement(name: str, chain: list[Node], names: Mapping[str, str]) -> Iterator[str]:
+    calls = [call for one in chain for call in (_call(one, names), *_naming(one))]
+    head = "" if not chain[0].inputs else names[chain[0].inputs[0]]
+    start = f"{head}.{calls[0]}" if head else f"clary.Flow.{calls[0]}"
+    flat = f"{name} = {'.'.join([start, *calls[1:]])}"
+    if len(flat) <= _WIDTH and "\n" not in flat:
+        yield flat
+        return
+    yield f"{name} = ("
+    for line in (start, *(f".{one}" for one in calls[1:])):
+        yield f"{_INDENT}{line}"
+    yield ")"
+
+
+def _call(node: Node, names: Mapping[str, str]) -> str:
+    if node.operator == "source":
+        given = dict(node.with_)
+        form, path = given.pop("format", ""), given.pop("path", given.pop("uri", node.id))
+        named = {"name": node.id, **given}
+        return _written(f"read_{form}" if form else "read", [_value(path)], named)
+    if node.operator == "destination":
+        given = dict(node.with_)
+        place = given.pop("path", given.pop("uri", ""))
+        return _written("write", [_value(place)], given)
+    if node.operator.startswith("analysis."):
+        name = node.operator.partition(".")[2]
+        return _written("analyse", [_value(name)], node.with_)
+    others = [names[one] for one in node.inputs[1:]]
+    kind = transforms.catalogue().get(node.operator)
+    if kind is None:
+        return _written("then", [_value(node.operator), _value(node.with_), *others], {})
+    return _method(kind, node, others)
+
+
+def _naming(node: Node) -> Iterator[str]:
+    """Name a node that somebody has named."""
+    own = re.fullmatch(r"[A-Za-z]\w{0,39}", node.id, flags=re.ASCII) is not None
+    usual = re.fullmatch(rf"{re.escape(node.operator.rpartition('.')[2])}(_\d+)?", node.id)
+    if own and not usual and node.operator != "source":
+        yield f"called({_value(node.id)})"
+
+
+def _method(kind: type[Transform], node: Node, others: list[str]) -> str:
+    given = dict(node.with_)
+    fields = {one.encode_name: one for one in msgspec.structs.fields(kind)}
+    places = list(others)
+    first = next(iter(fields), "")
+    if first == "columns" and kind.takes == 1 and isinstance(given.get(first), list | tuple):
+        places += map(_value, given.pop(first))
+    else:
+        for name, one in fields.items():
+            if one.required and name in given and kind.takes:
+                places.append(_value(given.pop(name)))
+    named = {fields[one].name if one in fields else one: value for one, value in given.items()}
+    return _written(methods()[node.operator], places, named)
+
+
+def _written(name: str, places: list[str], named: Mapping[str, Any]) -> str:
+    """Write a call; its arguments on lines of their own where they are long."""
+    words = [*places, *(f"{key}={_value(value)}" for key, value in named.items())]
+    flat = f"{name}({', '.join(words)})"
+    if len(flat) <= _WIDTH - 2 * len(_INDENT):
+        return flat
+    inside = "".join(f"{_INDENT * 2}{one},\n" for one in words)
+    return f"{name}(\n{inside}{_INDENT})"
+
+
+def _value(value: Any) -> str:
+    """Write a literal, its texts in double quotes where they hold none."""
+    if isinstance(value, str):
+        text = repr(value)
+        is_plain = text[0] == "'" and '"' not in text
+        return f'"{text[1:-1]}"' if is_plain else text
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_value(key)}: {_value(one)}' for key, one in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    return repr(value)
+
+
+def _identifier(text: str) -> str:
+    """Make a name of a text.
+
+    Examples
+    --------
+    >>> _identifier("Claims (2024).csv"), _identifier("1st"), _identifier("class")
+    ('claims_2024_csv', 'n1st', 'class_')
+    """
+    found = re.sub(r"\W+", "_", text.lower(), flags=re.ASCII).strip("_") or "rows"
+    found = f"n{found}" if found[0].isdigit() else found
+    return f"{found}_" if keyword.iskeyword(found) else found
+
+
+def _told(title: str) -> str:
+    return title.replace("\\", "\\\\").replace('"""', "'''")
