@@ -1,0 +1,107 @@
+"""Columns, rows, types, missing values and outliers, and several tables as one."""
+
+from __future__ import annotations
+
+from clary.flows.wrangler.rules import Field, Rule, alone, columns, listed, words
+
+_OUTPUT = Field("output", "output_column")
+_TYPES = {
+    "long": "long",
+    "float": "float",
+    "bool": "boolean",
+    "boolean": "boolean",
+    "date": "date",
+    "datetime": "timestamp",
+    "string": "string",
+}
+_INVALID = {"replace_null": "null", "drop": "drop"}
+_JOINS = {
+    "inner": "inner",
+    "left": "left",
+    "leftouter": "left",
+    "right": "right",
+    "rightouter": "right",
+    "outer": "full",
+    "full": "full",
+    "fullouter": "full",
+    "leftanti": "left_anti",
+    "leftsemi": "left_semi",
+}
+
+
+def _move(kind: str, block: str, to: str, *fields: Field) -> Rule:
+    chosen = {"operator": "Move column", "move_column_parameters.move_type": kind}
+    path = f"move_column_parameters.{block}"
+    return Rule(
+        "spark.manage_columns",
+        "columns.move",
+        (columns("columns", "column_to_move"), *fields),
+        chosen,
+        path,
+        {"to": to},
+    )
+
+
+def _columns(kind: str, ours: str, block: str, *fields: Field) -> Rule:
+    return Rule("spark.manage_columns", ours, fields, {"operator": kind}, block)
+
+
+def _missing(kind: str, ours: str, block: str, *fields: Field) -> Rule:
+    return Rule("spark.handle_missing", ours, fields, {"operator": kind}, block)
+
+
+RULES = (
+    Rule("spark.infer_and_cast_type", "parse.infer"),
+    Rule(
+        "spark.cast_single_data_type",
+        "parse.cast",
+        (
+            columns("columns", "column"),
+            words("to", "data_type", _TYPES),
+            words("invalid", "non_castable_data_handling_method", _INVALID),
+        ),
+        ignored=frozenset({"original_data_type", "date_formatting", "datetime_formatting"}),
+    ),
+    _columns(
+        "Drop column",
+        "columns.drop",
+        "drop_column_parameters",
+        columns("columns", "column_to_drop"),
+    ),
+    _columns(
+        "Duplicate column",
+        "columns.duplicate",
+        "duplicate_column_parameters",
+        Field("column", "input_column"),
+        Field("output", "new_name"),
+    ),
+    _columns(
+        "Rename column",
+        "columns.rename",
+        "rename_column_parameters",
+        Field("column", "input_column"),
+        Field("output", "new_name"),
+    ),
+    _move("Move to start", "move_to_start_parameters", "start"),
+    _move("Move to end", "move_to_end_parameters", "end"),
+    _move("Move to index", "move_to_index_parameters", "index", Field("index", "index")),
+    _move("Move after", "move_after_parameters", "after", Field("after", "target_column")),
+    Rule(
+        "spark.custom_formula",
+        "columns.formula",
+        (Field("formula", "formula"), Field("output", "output_column")),
+        constant={"dialect": "spark"},
+    ),
+    _missing(
+        "Drop missing", "missing.drop", "drop_missing_parameters.drop_rows_parameters", columns()
+    ),
+    Rule(
+        "spark.join_tables",
+        "combine.join",
+        (
+            Field("left", "left_column", listed, alone),
+            Field("right", "right_column", listed, alone),
+            words("how", "join_type", _JOINS),
+        ),
+    ),
+)
