@@ -13,7 +13,7 @@ from clary.kernel.errors import InvalidInput
 if TYPE_CHECKING:
     from clary.flows.model import Node
 
-_MODULES = ("columns", "custom", "encode", "numeric", "rows")
+_MODULES = ("columns", "custom", "dates", "encode", "numeric", "rows", "search", "strings")
 
 
 @cache
