@@ -11,6 +11,7 @@ from sqlglot.lineage import lineage
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import build_scope
 
+from clary.flows.plans import ready
 from clary.flows.steps import Edit, Filter, Query
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from sqlglot.lineage import Node
 
+    from clary.flows.fitted import Fitted
+    from clary.flows.model import Flow
     from clary.flows.plans import Planned
     from clary.flows.steps import Schema, Step
 
@@ -51,6 +54,21 @@ def origins(plans: Sequence[Planned]) -> dict[str, Origins]:
             here = _after(step, here, inputs, schemas)
         found[name] = {column: here.get(column, frozenset()) for column in one.columns}
     return found
+
+
+def told(flow: Flow, node: str, fitted: Fitted) -> dict[str, list[str]]:
+    """Tell of each column of a node which columns it is computed from, as ``source.column``.
+
+    Raises
+    ------
+    InvalidInput
+        The flow has not been fitted.
+    """
+    found = origins(ready(flow, node, fitted))[node]
+    return {
+        name: sorted(f"{source}.{column}" for source, column in columns)
+        for name, columns in found.items()
+    }
 
 
 def _after(

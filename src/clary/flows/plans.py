@@ -54,6 +54,24 @@ def plan(flow: Flow, node: str, fitted: Fitted, sources: Mapping[str, Schema]) -
     return list(made.values())
 
 
+def ready(flow: Flow, node: str, fitted: Fitted) -> list[Planned]:
+    """Plan all that a node needs, of a flow that has been fitted: it knows its sources' columns.
+
+    Raises
+    ------
+    InvalidInput
+        It has not been fitted.
+    """
+    sources = {}
+    for one in flow.until(node):
+        if one.operator == "source":
+            if one.id not in fitted.nodes:
+                problem = f"the source {one.id} has not been read yet: fit the flow"
+                raise InvalidInput("fitted", problem)
+            sources[one.id] = fitted.nodes[one.id].schema
+    return plan(flow, node, fitted, sources)
+
+
 def planned(node: Node, schemas: list[Schema], fitted: Fitted) -> Planned:
     """Plan one node. Raises InvalidInput."""
     transform = transforms.of(node)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clary.expressions import BIGINT, DOUBLE, VARCHAR, Type, parse
 from clary.expressions.types import quoted
 from clary.flows import documents, fitted
-from clary.flows.plans import plan
+from clary.flows.plans import ready
 from clary.flows.records import compiled
 from clary.kernel.errors import InvalidInput
 
@@ -162,14 +162,7 @@ class Served:
             The flow has not been fitted.
         """
         flow, learned = documents.read(self.document), fitted.read(self.state)
-        sources = {}
-        for one in flow.until(self.node):
-            if one.operator == "source":
-                if one.id not in learned.nodes:
-                    problem = f"the source {one.id} has not been read yet: fit the flow"
-                    raise InvalidInput("fitted", problem)
-                sources[one.id] = learned.nodes[one.id].schema
-        return Server(plan(flow, self.node, learned, sources), self.absent)
+        return Server(ready(flow, self.node, learned), self.absent)
 
 
 def _records(found: Any) -> Iterable[Mapping[str, Any]]:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa  # noqa: TC002 - a step's annotations are read when it is defined
 
-from clary.doors.python import flow_runs
 from clary.doors.python.options import Options
 from clary.doors.python.steps import Step
-from clary.flows import documents, fitted
+from clary.flows import documents, fitted, local
 from clary.flows.fitted import NOTHING
 from clary.kernel.errors import InvalidInput
 
@@ -41,7 +40,7 @@ def rows(flow: Flow, learned: Fitted, node: str, options: Mapping[str, Any]) -> 
     def run(*tables: Any, learned: Any = None) -> pa.Table:
         text = state if learned is None else json.dumps(learned)
         given = dict(zip(names, tables, strict=True))
-        return flow_runs.table(documents.read(document), node, fitted.read(text), given)[0]
+        return local.table(documents.read(document), node, fitted.read(text), given)[0]
 
     return _step(run, node, options)
 
@@ -52,7 +51,7 @@ def learning(flow: Flow, node: str, options: Mapping[str, Any]) -> Step[..., Any
 
     def run(*tables: Any) -> dict[str, Any]:
         given = dict(zip(names, tables, strict=True))
-        found = flow_runs.fitted(documents.read(document), node, NOTHING, given)
+        found = local.fitted(documents.read(document), node, NOTHING, given)
         made: dict[str, Any] = json.loads(fitted.write(found))
         return made
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
+from importlib import import_module
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
-from clary.doors.python import flow_files, flow_runs, flow_steps
+from clary.doors.python import flow_steps
 from clary.doors.python.flow_methods import Methods
 from clary.doors.python.flow_models import Inference
+from clary.doors.python.flow_readers import Readers
 from clary.doors.python.flow_rows import Rows
 from clary.doors.python.tracing import current
-from clary.flows import documents, transforms
+from clary.flows import documents, files, local, transforms
+from clary.flows.exports import sql
+from clary.flows.exports.python import program
 from clary.flows.fitted import NOTHING, Fitted, write
 from clary.flows.graphs import EMPTY, grown, merged, renamed
 from clary.flows.model import Node, Parameter
+from clary.flows.origins import told
+from clary.flows.plans import ready
 from clary.flows.serving import Served, Server
 from clary.kernel.codec import build, from_json, to_json
-from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,16 +34,20 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from clary.doors.python.features import FeatureGroup
     from clary.doors.python.session import Session
     from clary.doors.python.steps import Step
     from clary.flows import model
+    from clary.flows.insights.analyses import Finding
+    from clary.flows.insights.report import Report
+    from clary.kernel.errors import InvalidInput
     from clary.kernel.ports import JsonObject
 
 Tables = Mapping[str, Any]
 """Rows by the name of their source: frames, lists of records, paths."""
 
 
-class Flow(Methods):
+class Flow(Readers, Methods):
     """Rows of a source, and what becomes of them.
 
     Every method that transforms gives a new flow; the one it is called on stays as it is, so
@@ -88,8 +99,8 @@ class Flow(Methods):
         InvalidInput
             It is no flow; names the node, and what is wrong with it.
         """
-        flow, fitted = flow_files.read(path)
-        return cls._of(flow, fitted, node or flow_files.last(flow), {})
+        flow, fitted = files.read(path)
+        return cls._of(flow, fitted, node or files.last(flow), {})
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the flow, as ``.flow`` where the path ends so; what it has learned goes beside it.
@@ -99,7 +110,7 @@ class Flow(Methods):
         InvalidInput
             A source is a table of this process; save it as a file, or name the source.
         """
-        return flow_files.write(path, self.document, self.fitted)
+        return files.write(path, self.document, self.fitted)
 
     @property
     def name(self) -> str:
@@ -128,9 +139,9 @@ class Flow(Methods):
         tables = {name if one == self._node else one: x for one, x in self.tables.items()}
         return self._of(flow, fitted, name, tables)
 
-    def parameter(self, name: str, default: str | float | None = None, **kind: Any) -> Self:
-        """Declare a parameter: texts of nodes may hold it as ``{{name}}``."""
-        made = {**self.document.parameters, name: Parameter(default, **kind)}
+    def parameter(self, name: str, value: str | float | None = None) -> Self:
+        """Give a parameter a value; texts of nodes hold it as ``{{name}}``."""
+        made = {**self.document.parameters, name: Parameter(value)}
         flow = msgspec.structs.replace(self.document, parameters=made)
         return self._of(flow, self.fitted, self._node, self.tables)
 
@@ -149,20 +160,21 @@ class Flow(Methods):
         Parameters
         ----------
         sources
-            Rows of sources, by name: frames, or paths.
+            Rows of sources, by the name of the source or of its file: frames, or paths.
         refit
             Learn everything anew.
         """
         learned = NOTHING if refit else self.fitted
-        given = self._given(sources)
-        self.fitted = flow_runs.fitted(self.document, self._node, learned, given)
+        self.fitted = local.fitted(self._filled, self._node, learned, self._given(sources))
         return self
+
+    def preview(self, rows: int = 20, sources: Tables | None = None) -> Rows:
+        """Compute some rows."""
+        return Rows(self._table(sources, rows))
 
     def to_arrow(self, sources: Tables | None = None) -> pa.Table:
         """Compute all rows, as an Arrow table."""
-        given = self._given(sources)
-        found, self.fitted = flow_runs.table(self.document, self._node, self.fitted, given)
-        return found
+        return self._table(sources, None)
 
     def to_pandas(self, sources: Tables | None = None) -> Any:
         """Compute all rows, as a pandas frame."""
@@ -171,6 +183,63 @@ class Flow(Methods):
     def to_polars(self, sources: Tables | None = None) -> Any:
         """Compute all rows, as a Polars frame."""
         return Rows(self.to_arrow(sources)).to_polars()
+
+    def run(self, sources: Tables | None = None) -> list[local.Written]:
+        """Write what every destination gets.
+
+        Raises
+        ------
+        InvalidInput
+            The flow has no destination: ``write`` adds one.
+        """
+        written, self.fitted = local.run(self._filled, self.fitted, self._given(sources))
+        return written
+
+    def analyse(self, name: str, sources: Tables | None = None, **parameters: Any) -> Finding:
+        """Analyse these rows: ``histogram``, ``scatter``, ``correlation``, ``quick_model``, ….
+
+        The finding has a ``document``, and ``to_html(title)`` draws it.
+        """
+        given = self._given(sources)
+        with local.opened(self._filled, self._node, self.fitted, given) as batch:
+            insights = import_module("clary.flows.insights.analyses")  # they take a second
+            found: Finding = insights.analyse(
+                f"analysis.{name}", batch.rows(self._node), parameters
+            )
+        return found
+
+    def report(
+        self,
+        target: str = "",
+        *,
+        problem: Literal["", "classification", "regression"] = "",
+        sources: Tables | None = None,
+    ) -> Report:
+        """Report on the quality of these rows and what they tell of a target.
+
+        The report has ``warnings``, ``to_html()`` and ``to_json()``.
+        """
+        given = self._given(sources)
+        with local.opened(self._filled, self._node, self.fitted, given) as batch:
+            insights = import_module("clary.flows.insights.report")
+            found: Report = insights.report(batch.rows(self._node), target=target, problem=problem)
+        return found
+
+    def ingest(
+        self, group: FeatureGroup, sources: Tables | None = None
+    ) -> Mapping[int, InvalidInput]:
+        """Write these rows to a feature group, which then knows the flow it came from.
+
+        What was wrong comes back by row, as from ``FeatureGroup.ingest``.
+        """
+        wrong = group.ingest(self.to_arrow(sources))
+        files = {
+            "flow.json": documents.write(self.document),
+            "fitted.json": write(self.fitted),
+            "columns.json": json.dumps(self.origins(), indent=1),
+        }
+        group.came_from("flow", {name: text.encode() for name, text in files.items()})
+        return wrong
 
     def record(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
         """Transform one record by what was learned; None where the flow drops it.
@@ -214,17 +283,43 @@ class Flow(Methods):
         """Pack what was learned as a container of a model; see ``inference``."""
         return self.inference().container(session)
 
+    def origins(self) -> dict[str, list[str]]:
+        """Tell of each column which columns of the sources it is computed from.
+
+        Raises
+        ------
+        InvalidInput
+            The flow has not been fitted.
+        """
+        return told(self._filled, self._node, self.fitted)
+
+    def to_sql(self) -> str:
+        """Write what was fitted as one query over tables that are called as the sources.
+
+        Raises
+        ------
+        NotSupported
+            A node has code of its own; names it.
+        InvalidInput
+            The flow has not been fitted.
+        """
+        return sql.query(ready(self._filled, self._node, self.fitted))
+
+    def to_python(self, title: str = "") -> str:
+        """Write a program that makes this flow."""
+        return program(self.document, title=title)
+
     def step(self, **options: Any) -> Step[..., Any]:
         """Make a step of a pipeline, which takes the rows of the sources and gives these rows.
 
         What the flow has learned is kept, the rest is learned in the step; with ``learned``, what
         a ``fit_step`` gave, nothing is. Options are those of ``clary.step``.
         """
-        return flow_steps.rows(self.document, self.fitted, self._node, options)
+        return flow_steps.rows(self._filled, self.fitted, self._node, options)
 
     def fit_step(self, **options: Any) -> Step[..., Any]:
         """Make a step of a pipeline that gives what the flow learns of rows, as JSON."""
-        return flow_steps.learning(self.document, self._node, options)
+        return flow_steps.learning(self._filled, self._node, options)
 
     def __call__(self, *tables: Any, learned: Any = None) -> Any:
         """Compute these rows for other rows of the sources, in order; in a pipeline, as a step."""
@@ -259,13 +354,29 @@ class Flow(Methods):
         flow, name = grown(flow, msgspec.structs.replace(node, inputs=tuple(inputs)))
         return self._of(flow, Fitted(fitted), name, tables)
 
+    @classmethod
+    def _source(cls, given: dict[str, Any], name: str) -> Self:
+        made = cls(name or PurePath(given["path"]).stem or "source")
+        [node] = made.document.nodes
+        made.document = msgspec.structs.replace(
+            made.document, nodes=(msgspec.structs.replace(node, with_=given),)
+        )
+        return made
+
+    @property
+    def _filled(self) -> model.Flow:
+        return local.set_values(self.document, {})
+
+    def _table(self, sources: Tables | None, limit: int | None) -> pa.Table:
+        given = self._given(sources)
+        found = local.table(self._filled, self._node, self.fitted, given, limit=limit)
+        self.fitted = found[1]
+        return found[0]
+
     def _served(self, absent: Sequence[str] = ()) -> Served:
-        return Served(documents.write(self.document), write(self.fitted), self._node, tuple(absent))
+        return Served(documents.write(self._filled), write(self.fitted), self._node, tuple(absent))
 
     def _given(self, sources: Tables | None) -> Tables:
-        for name in sources or {}:
-            if self.document.node(name).operator != "source":
-                raise InvalidInput("sources", f"the node {name} is no source")
         return {**self.tables, **(sources or {})}
 
     @classmethod

@@ -31,18 +31,32 @@ def program(flow: Flow, *, title: str = "") -> str:
     lines = ["import clary", ""]
     if title:
         lines = [f'"""{_told(title)}"""', "", *lines]
-    for name, one in flow.parameters.items():
-        lines.append(f"{_identifier(name)} = {_value(one.default)}")
     chains = list(_chains(flow))
     names: dict[str, str] = {}
     for chain in chains:
-        called = free(_identifier(chain[-1].title or chain[-1].id), {"clary", *names.values()})
-        lines += [*_statement(called, chain, names), ""]
+        called = free(_called(chain[-1]), {"clary", *names.values()})
+        given = flow.parameters if not names else {}
+        values = [f"parameter({_value(x)}, {_value(one.default)})" for x, one in given.items()]
+        lines += [*_statement(called, chain, names, values), ""]
         names[chain[-1].id] = called
     used = {one for node in flow.nodes for one in node.inputs}
-    ends = [names[chain[-1].id] for chain in chains if chain[-1].id not in used]
-    lines += ["", 'if __name__ == "__main__":', *(f"{_INDENT}print({one}.run())" for one in ends)]
+    ends = [chain[-1] for chain in chains if chain[-1].id not in used]
+    shown = (f"{_INDENT}{_shown(one, names[one.id])}" for one in ends)
+    lines += ["", 'if __name__ == "__main__":', *shown]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _called(node: Node) -> str:
+    own = re.fullmatch(r"[A-Za-z]\w{0,39}", node.id, flags=re.ASCII) is not None
+    verb = node.operator.rpartition(".")[2]
+    return _identifier(node.title or (node.id if own else verb))
+
+
+def _shown(node: Node, name: str) -> str:
+    if node.operator == "destination":
+        return f"{name}.run()"
+    is_finding = node.operator.startswith("analysis.")
+    return f"print({name}.document)" if is_finding else f"print({name}.preview())"
 
 
 def _chains(flow: Flow) -> Iterator[list[Node]]:
@@ -63,8 +77,11 @@ def _chains(flow: Flow) -> Iterator[list[Node]]:
     yield from order
 
 
-def _statement(name: str, chain: list[Node], names: Mapping[str, str]) -> Iterator[str]:
+def _statement(
+    name: str, chain: list[Node], names: Mapping[str, str], first: list[str]
+) -> Iterator[str]:
     calls = [call for one in chain for call in (_call(one, names), *_naming(one))]
+    calls[1:1] = first
     head = "" if not chain[0].inputs else names[chain[0].inputs[0]]
     start = f"{head}.{calls[0]}" if head else f"clary.Flow.{calls[0]}"
     flat = f"{name} = {'.'.join([start, *calls[1:]])}"

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from clary.doors.python.flow_methods.columns import Columns
+from clary.doors.python.flow_methods.custom import Custom
+from clary.doors.python.flow_methods.dates import Dates
 from clary.doors.python.flow_methods.encode import Encode
 from clary.doors.python.flow_methods.numeric import Numeric
 from clary.doors.python.flow_methods.rows import Rows
+from clary.doors.python.flow_methods.search import Search
+from clary.doors.python.flow_methods.strings import Strings
 
 
-class Methods(Columns, Encode, Numeric, Rows):
+class Methods(Columns, Custom, Dates, Encode, Numeric, Rows, Search, Strings):
     """Every transform as a method."""

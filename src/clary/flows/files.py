@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from clary.flows import documents, fitted
 from clary.flows.fitted import NOTHING
+from clary.flows.wrangler import documents as wrangler
+from clary.kernel.codec import from_json
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -31,10 +33,9 @@ def read(path: str | os.PathLike[str]) -> tuple[Flow, Fitted]:
     if not place.is_file():
         raise InvalidInput("path", f"there is no flow at {place}")
     try:
-        text = place.read_text("utf-8")
-        flow = documents.read(text)
-        learned = beside(place)
-        return flow, fitted.read(learned.read_bytes()) if learned.is_file() else NOTHING
+        flow, learned = _read(place, place.read_text("utf-8"))
+        later = beside(place)
+        return flow, fitted.read(later.read_bytes()) if later.is_file() else learned
     except UnicodeDecodeError as error:
         raise InvalidInput(str(place), f"is no UTF-8: {error}") from None
     except InvalidInput as error:
@@ -42,14 +43,35 @@ def read(path: str | os.PathLike[str]) -> tuple[Flow, Fitted]:
 
 
 def write(path: str | os.PathLike[str], flow: Flow, learned: Fitted) -> Path:
-    """Write a flow and, where it has learned anything, that beside it; returns where it is."""
+    """Write a flow and, where it has learned anything, that beside it; returns where it is.
+
+    A ``.flow`` that is there keeps what only Data Wrangler knows of it.
+    """
     place = Path(path)
-    place.write_text(documents.write(flow), "utf-8")
+    text = documents.write(flow)
+    if place.suffix == _WRANGLER:
+        before = from_json(place.read_bytes(), field=str(place)) if place.is_file() else None
+        text = wrangler.write(flow, learned, document=before)
+    place.write_text(text, "utf-8")
     if learned.nodes:
-        beside(place).write_text(fitted.write(learned), "utf-8")
+        write_fitted(place, learned)
     else:
         beside(place).unlink(missing_ok=True)
     return place
+
+
+def write_fitted(path: Path, learned: Fitted) -> Path:
+    """Write what a flow has learned beside it; returns where."""
+    place = beside(path)
+    place.write_text(fitted.write(learned), "utf-8")
+    return place
+
+
+def _read(place: Path, text: str) -> tuple[Flow, Fitted]:
+    if place.suffix != _WRANGLER:
+        return documents.read(text), NOTHING
+    found = wrangler.read(text)
+    return found.flow, found.fitted
 
 
 def last(flow: Flow) -> str:

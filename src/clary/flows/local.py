@@ -1,0 +1,210 @@
+"""Flows run in this process, on frames and on files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from clary.analysis.frames import arrow
+from clary.expressions.types import quoted
+from clary.flows.batch import Batch
+from clary.flows.origins import told
+from clary.kernel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from duckdb import DuckDBPyConnection
+
+    from clary.flows.fitted import Fitted
+    from clary.flows.model import Flow, Node
+
+ORIGINS = "clary.origins"
+"""The key of a table's metadata under which its columns' origins stand as JSON."""
+_READERS = {
+    **dict.fromkeys(("csv", "tsv"), "read_csv"),
+    **dict.fromkeys(("json", "jsonl", "ndjson"), "read_json"),
+    "parquet": "read_parquet",
+}
+_WRITERS = {
+    **dict.fromkeys(("csv", "tsv"), "FORMAT csv, HEADER"),
+    **dict.fromkeys(("json", "jsonl", "ndjson"), "FORMAT json"),
+    "parquet": "FORMAT parquet",
+}
+_HOLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What a destination got: the file, and how many rows."""
+
+    node: str
+    path: str
+    rows: int
+
+
+def set_values(flow: Flow, values: Mapping[str, Any]) -> Flow:
+    """Put values in the places of the parameters of a flow.
+
+    Raises
+    ------
+    InvalidInput
+        A value is for no parameter, or a parameter has none.
+    """
+    for name in values.keys() - flow.parameters.keys():
+        legal = ", ".join(flow.parameters) or "none: the flow has no parameters"
+        raise InvalidInput("parameter", f"{name!r} is none of the flow", legal=legal)
+    known = {name: values.get(name, one.default) for name, one in flow.parameters.items()}
+    nodes = tuple(
+        msgspec.structs.replace(one, with_=_filled(one.with_, known)) for one in flow.nodes
+    )
+    return msgspec.structs.replace(flow, nodes=nodes)
+
+
+@contextmanager
+def opened(flow: Flow, node: str, learned: Fitted, tables: Mapping[str, Any]) -> Iterator[Batch]:
+    """Open a flow on what the sources of a node hold.
+
+    Parameters
+    ----------
+    tables
+        Rows by source, which is named by its node, its title or its file: frames, lists of
+        records, paths. Others are read from where their node says.
+
+    Raises
+    ------
+    InvalidInput
+        A source has no rows, or its file cannot be read; names it.
+    """
+    with _loaded(flow, node, tables) as connection:
+        yield Batch(connection, flow, learned)
+
+
+@contextmanager
+def _loaded(flow: Flow, node: str, tables: Mapping[str, Any]) -> Iterator[DuckDBPyConnection]:
+    with TemporaryDirectory(prefix="clary-flow-") as folder, duckdb.connect() as connection:
+        connection.execute(f"SET temp_directory = {_text(folder)}")
+        for one in flow.until(node):
+            if one.operator == "source":
+                _load(connection, one, _given(one, tables))
+        yield connection
+
+
+def fitted(flow: Flow, node: str, learned: Fitted, tables: Mapping[str, Any]) -> Fitted:
+    """Learn what a node needs."""
+    with opened(flow, node, learned, tables) as batch:
+        return batch.fit(node)
+
+
+def table(
+    flow: Flow, node: str, learned: Fitted, tables: Mapping[str, Any], *, limit: int | None = None
+) -> tuple[pa.Table, Fitted]:
+    """Compute the rows of a node, or the first of them; with what was learned for it.
+
+    The table's metadata tell where its columns come from, and so does a Parquet file of it.
+    """
+    with opened(flow, node, learned, tables) as batch:
+        rows, after = batch.rows(node), batch.fitted
+        found = (rows if limit is None else rows.limit(limit)).to_arrow_table()
+    return found.replace_schema_metadata({ORIGINS: json.dumps(told(flow, node, after))}), after
+
+
+def run(flow: Flow, learned: Fitted, tables: Mapping[str, Any]) -> tuple[list[Written], Fitted]:
+    """Write what every destination gets; with what was learned for it.
+
+    Raises
+    ------
+    InvalidInput
+        The flow has no destination.
+    """
+    ends = [one for one in flow.nodes if one.operator == "destination"]
+    if not ends:
+        hint = "add a destination, or write one node: --to out.parquet"
+        raise InvalidInput("flow", "has no destination: there is nothing to write", hint=hint)
+    found = []
+    for one in ends:
+        [rows], place = one.inputs, Path(one.with_["path"])
+        with _loaded(flow, rows, tables) as connection:
+            batch = Batch(connection, flow, learned)
+            learned = batch.fit(rows)
+            found.append(Written(one.id, str(place), _write(connection, rows, place)))
+    return found, learned
+
+
+def _write(connection: DuckDBPyConnection, rows: str, place: Path) -> int:
+    """Write the rows of a node to a file, whole or not at all; returns how many."""
+    how = _by_suffix(_WRITERS, place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f".{place.name}.part")
+    try:
+        sql = f"COPY (FROM {quoted(rows)}) TO {_text(part)} ({how})"
+        [[count]] = connection.execute(sql).fetchall()
+        part.replace(place)
+    finally:
+        part.unlink(missing_ok=True)
+    return int(count)
+
+
+def _given(node: Node, tables: Mapping[str, Any]) -> Any:
+    place = node.with_.get("path") or node.with_.get("uri")
+    names = (node.id, node.title, str(place or "").rpartition("/")[2])
+    found = next((tables[name] for name in names if name in tables), place)
+    if found is None:
+        raise InvalidInput("sources", f"the rows of {node.id} are given by nobody")
+    return found
+
+
+def _load(connection: DuckDBPyConnection, node: Node, given: Any) -> None:
+    if not isinstance(given, str | os.PathLike):
+        frame = pa.Table.from_pylist(given) if isinstance(given, list) else arrow(given)
+        connection.register(node.id, frame)
+        return
+    path = Path(given)
+    if not path.exists():
+        raise InvalidInput(f"source {node.id}", f"there is nothing at {path}")
+    form = node.with_.get("format", "")
+    reader = _READERS.get(form) or _by_suffix(_READERS, path)
+    files = (
+        sorted(str(one) for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    )
+    listed = ", ".join(map(_text, files))
+    try:
+        connection.execute(f"CREATE TABLE {quoted(node.id)} AS FROM {reader}([{listed}])")
+    except duckdb.Error as error:
+        raise InvalidInput(f"source {node.id}", f"{path}: {error}") from None
+
+
+def _by_suffix(known: Mapping[str, str], path: Path) -> str:
+    files = [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else [path]
+    for one in files:
+        if found := known.get(one.suffix.removeprefix(".").lower()):
+            return found
+    raise InvalidInput("path", f"{path} has no suffix of a table", legal=", ".join(known))
+
+
+def _filled(value: Any, known: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        return _HOLE.sub(lambda match: _value(match[1], known), value)
+    if isinstance(value, dict):
+        return {name: _filled(one, known) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_filled(one, known) for one in value]
+    return value
+
+
+def _value(name: str, known: Mapping[str, Any]) -> str:
+    if known.get(name) is None:
+        raise InvalidInput("parameter", f"{name!r} has no value", hint=f"--set {name}=…")
+    return str(known[name])
+
+
+def _text(value: str | os.PathLike[str]) -> str:
+    return "'" + os.fspath(value).replace("'", "''") + "'"
