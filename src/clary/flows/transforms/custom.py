@@ -10,6 +10,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import traverse_scope
 
 from clary.expressions import type_named
+from clary.expressions.types import quoted
 from clary.flows.steps import Program, Query
 from clary.flows.transform import Transform
 from clary.kernel.errors import InvalidInput, LimitExceeded
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 
 LONGEST = 100_000
 """Most characters of a program."""
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER", "HUGEINT")
+_REAL = ("FLOAT", "DECIMAL", "UBIGINT", "UHUGEINT")
+_TEXT = ("UUID", "ENUM", "TIME", "INTERVAL", "JSON", '"NULL"')
+_MOMENT = ("TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+_TYPES = (
+    dict.fromkeys(_WHOLE, "bigint")
+    | dict.fromkeys(_REAL, "double")
+    | dict.fromkeys(_TEXT, "varchar")
+    | dict.fromkeys(_MOMENT, "timestamp")
+)
 
 
 class _Code(Transform, frozen=True):
@@ -79,12 +90,16 @@ class Sql(Transform, frozen=True):
     def fit(self, schemas: Sequence[Schema], ask: Ask) -> State:  # noqa: ARG002 DuckDB tells
         """Learn the names and types of its columns."""
         sql = f"SELECT column_name, column_type FROM (DESCRIBE {self._query()})"  # noqa: S608 a checked tree
-        return {"columns": [[name, str(type_named(kind))] for name, kind in ask(sql)]}
+        return {"columns": [[name, _type(kind)] for name, kind in ask(sql)]}
 
     def steps(self, schemas: Sequence[Schema], state: State) -> tuple[Step, ...]:  # noqa: ARG002
         """Ask it."""
         columns = {name: type_named(kind) for name, kind in state["columns"]}
-        return (Query(self._query(), columns),)
+        cast = ", ".join(
+            f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in columns.items()
+        )
+        sql = f"SELECT {cast} FROM ({self._query()})"  # noqa: S608 a checked tree, quoted names
+        return (Query(sql, columns),)
 
     def _query(self) -> str:
         """Read the text, and let its table be the node's input. Raises InvalidInput."""
@@ -93,7 +108,8 @@ class Sql(Transform, frozen=True):
         try:
             trees = [one for one in sqlglot.parse(self.sql, dialect=self.dialect) if one]
         except (SqlglotError, RecursionError) as error:
-            raise InvalidInput("sql", f"does not parse: {error}") from None
+            told = [one.get("description") for one in getattr(error, "errors", ())]
+            raise InvalidInput("sql", f"does not parse: {told[0] if told else error}") from None
         if len(trees) != 1 or not isinstance(trees[0], exp.Query):
             raise InvalidInput("sql", "is no SELECT, or more than one")
         tree = trees[0]
@@ -103,6 +119,12 @@ class Sql(Transform, frozen=True):
                 raise InvalidInput("sql", f"reads {told}", legal="df, the rows of the node")
             one.replace(exp.to_table("input0", alias=one.alias or "df"))
         return tree.sql(dialect="duckdb")
+
+
+def _type(kind: str) -> str:
+    """Name the type of ours that holds what DuckDB gives."""
+    known = _TYPES.get(kind.partition("(")[0])
+    return known or str(type_named(kind))
 
 
 def _outside(tree: exp.Query) -> list[exp.Table]:
