@@ -32,7 +32,7 @@ _END = "written"
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0917 - each is a named option on the command line
     path: File,
     to: Annotated[
         Path | None, typer.Option(help="Write the rows of a node here, too: .csv, .parquet, .jsonl")
