@@ -65,6 +65,8 @@ _PLACES = {
     "step": "doors.python.steps",
 }
 """Where names are; the errors are in ``kernel.errors``. Each is imported when it is first used."""
+_EXTRAS = {"Flow": "flows"}
+"""What needs more than clary itself, and the extra that brings it."""
 _MODULES = ("endpoints", "features", "monitoring")
 """What is found in a module of its own, such as ``clary.endpoints.deploy``."""
 
@@ -74,7 +76,14 @@ def __getattr__(name: str) -> Any:
         return import_module(f"clary.{name}")
     if name not in __all__:
         raise AttributeError(f"module 'clary' has no attribute {name!r}")
-    found = getattr(import_module(f"clary.{_PLACES.get(name, 'kernel.errors')}"), name)
+    try:
+        found = getattr(import_module(f"clary.{_PLACES.get(name, 'kernel.errors')}"), name)
+    except ModuleNotFoundError as error:
+        if name not in _EXTRAS:
+            raise
+        errors = import_module("clary.kernel.errors")
+        problem = f"clary.{name} needs the package {error.name}, which is not installed"
+        raise errors.NotSupported(problem, hint=f"pip install 'clary[{_EXTRAS[name]}]'") from None
     globals()[name] = found
     return found
 
