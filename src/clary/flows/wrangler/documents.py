@@ -135,7 +135,7 @@ def _shallow(document: Any) -> None:
 
 def _node(written: Written, places: dict[str, str]) -> tuple[Node, str]:
     """Read a node; takes the place of a source out of those that are given."""
-    inputs = tuple(_input(written, one) for one in written.inputs)
+    inputs = tuple(one.node_id for one in written.inputs)
     parameters = written.parameters or {}
     problem = ""
     try:
@@ -159,13 +159,6 @@ def _place(written: Written, places: dict[str, str]) -> str:
     )
     given = [places.pop(one) for one in names if isinstance(one, str) and one in places]
     return given[0] if given else ""
-
-
-def _input(written: Written, one: Input) -> str:
-    if one.output_name != _DEFAULT:
-        problem = f"takes the output {one.output_name!r} of {one.node_id}"
-        raise InvalidInput(f"node {written.node_id}", problem, legal=_DEFAULT)
-    return one.node_id
 
 
 def _state(node: Node, written: Written) -> dict[str, Any] | None:

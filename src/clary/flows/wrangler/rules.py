@@ -39,7 +39,8 @@ class Field:
     Parameters
     ----------
     ours, theirs
-        Its name in a node's ``with``, and its path below the operator's block.
+        Its name in a node's ``with``, and its path below the operator's block; several paths with
+        ``+`` between them: then their value is a list of as many.
     read, write
         From their value to ours and back; ``KeyError`` where one has no counterpart.
     absent
@@ -110,7 +111,7 @@ class Rule:
         block = block if isinstance(block, dict) else {}
         made = dict(self.constant)
         for one in self.fields:
-            value = found(block, one.theirs)
+            value = _value(block, one.theirs)
             if value is None:
                 if one.absent is not None:
                     made[one.ours] = one.absent
@@ -124,7 +125,7 @@ class Rule:
 
     def _complete(self, block: Mapping[str, Any]) -> None:
         """Refuse parameters that would be lost. Raises InvalidInput."""
-        known = {one.theirs for one in self.fields} | self.ignored
+        known = {path for one in self.fields for path in one.theirs.split("+")} | self.ignored
         if not self.block:
             known |= set(self.chosen)
         for path, value in leaves(block):
@@ -144,12 +145,22 @@ class Rule:
         for path, word in self.chosen.items():
             put(made, path, word)
         for one in self.fields:
-            path = f"{self.block}.{one.theirs}" if self.block else one.theirs
+            paths = one.theirs.split("+")
             try:
-                put(made, path, one.write(given[one.ours]) if one.ours in given else None)
+                told = one.write(given[one.ours]) if one.ours in given else None
+                values = [told] if len(paths) == 1 else told or [None] * len(paths)
+                for path, value in zip(paths, values, strict=True):
+                    put(made, f"{self.block}.{path}" if self.block else path, value)
             except (KeyError, TypeError, ValueError):
                 return None
         return made
+
+
+def _value(block: Mapping[str, Any], paths: str) -> Any:
+    values = [found(block, path) for path in paths.split("+")]
+    if len(values) == 1:
+        return values[0]
+    return None if None in values else values
 
 
 def found(document: Mapping[str, Any], path: str) -> Any:

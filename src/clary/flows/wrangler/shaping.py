@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from clary.flows.wrangler.rules import Field, Rule, alone, columns, listed, words
+from typing import Any
+
+from clary.flows.wrangler.rules import Field, Rule, columns, words
 
 _OUTPUT = Field("output", "output_column")
 _TYPES = {
@@ -48,6 +50,25 @@ def _columns(kind: str, ours: str, block: str, *fields: Field) -> Rule:
 
 def _missing(kind: str, ours: str, block: str, *fields: Field) -> Rule:
     return Rule("spark.handle_missing", ours, fields, {"operator": kind}, block)
+
+
+def _keys(told: list[dict[str, str]]) -> list[Any]:
+    pairs = [(one["left"], one["right"]) for one in told]
+    return [left if left == right else [left, right] for left, right in pairs]
+
+
+def _told_keys(on: list[Any]) -> list[dict[str, str]]:
+    pairs = [(one, one) if isinstance(one, str) else one for one in on]
+    return [{"left": left, "right": right} for left, right in pairs]
+
+
+def _one_key(told: list[str]) -> list[Any]:
+    return _keys([{"left": told[0], "right": told[1]}])
+
+
+def _only_key(on: list[Any]) -> list[str]:
+    [key] = _told_keys(on)
+    return [key["left"], key["right"]]
 
 
 RULES = (
@@ -99,9 +120,36 @@ RULES = (
         "spark.join_tables",
         "combine.join",
         (
-            Field("left", "left_column", listed, alone),
-            Field("right", "right_column", listed, alone),
+            Field("on", "left_column+right_column", _one_key, _only_key),
             words("how", "join_type", _JOINS),
         ),
+    ),
+    Rule(
+        "spark.join_multi_keys",
+        "combine.join",
+        (Field("on", "join_keys", _keys, _told_keys), words("how", "join_type", _JOINS)),
+    ),
+    Rule(
+        "spark.concatenate_datasets",
+        "combine.concatenate",
+        (
+            Field("distinct", "apply_dedupe"),
+            Field("indicator", "indicator_col_name"),
+            Field("labels", "df1_indicator+df2_indicator"),
+        ),
+        {"concatenate_type": "row_wise"},
+    ),
+    *(
+        Rule(
+            "spark.balance_data",
+            f"balance.{ours}",
+            (Field("column", "target_column"), Field("ratio", "ratio"), *fields),
+            {"operator": kind},
+        )
+        for kind, ours, *fields in (
+            ("Random oversample", "oversample"),
+            ("Random undersample", "undersample"),
+            ("SMOTE", "smote", Field("neighbours", "smote_params.num_neighbors")),
+        )
     ),
 )
