@@ -188,6 +188,7 @@ CONSTANTS = {
     "round": lambda random: [str(random.randrange(-18, 20))],
     "lpad": lambda random: [str(random.randrange(12))],
     "rpad": lambda random: [str(random.randrange(12))],
+    "one_hot": lambda random: [str(random.randrange(1, 9))],
     "repeat": lambda random: [str(random.randrange(5))],
     "split_part": lambda random: [quoted(random.choice((",", "a", "ab", "é", " ")))],
     "string_split": lambda random: [quoted(random.choice((",", "a", "ab", "é", " ")))],

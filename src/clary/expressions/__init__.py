@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clary.expressions.builder import Term, col, fn, lit, when
-from clary.expressions.expression import Expression, compile_all, parse
+from clary.expressions.expression import Expression, compile_all, lookup, parse
 from clary.expressions.types import (
     BIGINT,
     BOOLEAN,
@@ -31,6 +31,7 @@ __all__ = [
     "compile_all",
     "fn",
     "lit",
+    "lookup",
     "parse",
     "type_named",
     "when",

@@ -84,6 +84,34 @@ def parse(text: str | Term, schema: Mapping[str, Type]) -> Expression:
     return _parse(str(text), tuple(schema.items()))
 
 
+def lookup(
+    value: Expression, table: Mapping[Any, Any], default: Any = None, *, gives: Type | None = None
+) -> Expression:
+    """Make the expression that finds a key's value in a table of up to 100,000.
+
+    Parameters
+    ----------
+    value
+        The key: a text or a whole number.
+    table
+        Values by key, of one type, none of them None.
+    default
+        The value of other keys; ``Ellipsis`` (``...``) makes them fail. NULL stays NULL.
+    gives
+        The type of the values, where there may be none.
+
+    Raises
+    ------
+    InvalidInput
+        Keys or values are of other types.
+    LimitExceeded
+        It is too large.
+    """
+    forms = importlib.import_module("clary.expressions.forms")
+    tree = forms.lookup(value.tree, table, default, gives=gives)
+    return Expression(f"lookup({value.text}, {len(table)} keys)", tree)
+
+
 def compile_all(
     expressions: Sequence[Expression], columns: Sequence[str]
 ) -> Callable[[Sequence[Any]], tuple[Any, ...]]:

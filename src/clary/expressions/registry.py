@@ -15,6 +15,7 @@ from clary.expressions.functions import (
     maths,
     nested,
     patterns,
+    tables,
     text,
     zones,
 )
@@ -39,13 +40,14 @@ FAMILIES = (
     nested,
     casts,
     hashing,
+    tables,
 )
 _BY_NAME: dict[str, list[Function]] = {}
 for _family in FAMILIES:
     for _function in _family.FUNCTIONS:
         _BY_NAME.setdefault(_function.name, []).append(_function)
 _BY_NAME["try_cast"] = list(casts.TRIED)
-NAMES = tuple(name for name in _BY_NAME if name.isidentifier())
+NAMES = (*(name for name in _BY_NAME if name.isidentifier()), "lookup", "min_hash")
 
 
 def overloads(name: str) -> Sequence[Function]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +22,9 @@ State = dict[str, Any]
 
 class Transform(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A transform: a subclass's fields are its parameters, its class variables say what it is.
+
+    Parameters have the same names everywhere: ``columns`` are changed where they stand; ``column``
+    stands where only one makes sense; ``output`` names a new column for what is made of one.
 
     Attributes
     ----------
@@ -79,6 +83,31 @@ def column(schema: Schema, name: str, *kinds: Type, field: str = "column") -> st
     if kinds and schema[found] not in kinds:
         legal = ", ".join(map(str, kinds))
         raise InvalidInput(field, f"{found!r} is of the type {schema[found]}", legal=legal)
+    return found
+
+
+def columns(schema: Schema, names: Sequence[str], *kinds: Type) -> tuple[str, ...]:
+    """Find columns, each once, and check their types. Raises InvalidInput, also for none."""
+    found = dict.fromkeys(column(schema, one, *kinds, field="columns") for one in names)
+    if not found:
+        raise InvalidInput("columns", "there are none", legal="one or more")
+    return tuple(found)
+
+
+def outputs(names: Sequence[str], output: str) -> dict[str, str]:
+    """Name what is made of each column: ``output``, or the column itself. Raises InvalidInput."""
+    if output and len(names) != 1:
+        raise InvalidInput("output", f"{output!r} is one name for {len(names)} columns")
+    return {one: output or one for one in names}
+
+
+def free(schema: Schema, name: str) -> str:
+    """Make a name that no column has, whatever the case: with ``_1``, ``_2``, … where needed."""
+    taken = {one.lower() for one in schema}
+    numbers = itertools.count(1)
+    found = name
+    while found.lower() in taken:
+        found = f"{name}_{next(numbers)}"
     return found
 
 
