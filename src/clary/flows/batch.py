@@ -107,6 +107,9 @@ class Batch:
         """Make a table of the rows of a node: only tables have an order."""
         if node not in self._kept:
             self._kept.add(node)
+            views = "SELECT 1 FROM duckdb_views() WHERE view_name = ?"
+            if not self._connection.execute(views, [node]).fetchall():
+                return
             kept = quoted(f"{node} kept")
             self._connection.execute(f"CREATE TABLE {kept} AS FROM {quoted(node)}")
             self._connection.execute(f"DROP VIEW {quoted(node)}")

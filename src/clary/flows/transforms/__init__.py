@@ -13,7 +13,20 @@ from clary.kernel.errors import InvalidInput
 if TYPE_CHECKING:
     from clary.flows.model import Node
 
-_MODULES = ("columns", "custom", "dates", "encode", "numeric", "rows", "search", "strings")
+_MODULES = (
+    "balance",
+    "columns",
+    "combine",
+    "custom",
+    "dates",
+    "encode",
+    "grouping",
+    "numeric",
+    "rows",
+    "sampling",
+    "search",
+    "strings",
+)
 
 
 @cache
