@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from clary.adapters.process.runner import ProcessRunner
+from clary.flows import documents
+from clary.flows.batch import Batch
+from clary.flows.fitted import NOTHING
 from clary.flows.sandboxed import Sandbox
 from clary.flows.steps import Program
-from clary.kernel.errors import InvalidInput, LimitExceeded
+from clary.kernel.errors import InvalidInput, LimitExceeded, NotSupported
 
 TABLE = pa.table({"age": [20, None, 40], "city": ["Rome", "N/A", None]})
 
@@ -52,3 +56,45 @@ def test_code_that_fails_says_where(runner):
 def test_code_ends_at_its_limits(runner):
     with pytest.raises(LimitExceeded, match="more than 2 s"):
         Sandbox(runner, timeout_s=2).run(Program("pandas", "while True: pass", {}), TABLE)
+
+
+def batch(runner, connection, code: str, fitted=NOTHING) -> Batch:
+    nodes = [
+        {"id": "people", "operator": "source"},
+        {"id": "own", "operator": "custom.pandas", "with": {"code": code}, "inputs": ["people"]},
+        {
+            "id": "grown",
+            "operator": "rows.filter",
+            "with": {"condition": "age > 20 OR age IS NULL"},
+            "inputs": ["own"],
+        },
+    ]
+    connection.execute("CREATE TABLE people AS SELECT 20::BIGINT AS age, 'Rome' AS city")
+    connection.execute("INSERT INTO people VALUES (NULL, 'Oslo'), (40, NULL)")
+    return Batch(connection, documents.read({"nodes": nodes}), fitted, Sandbox(runner))
+
+
+def test_code_is_a_node_among_others(runner):
+    code = (
+        "import numpy as np\ndf['half'] = (df['age'] / 2).astype('float32')\ndf['n'] = np.int8(1)"
+    )
+    with duckdb.connect() as connection:
+        first = batch(runner, connection, code)
+        assert first.rows("grown").fetchall() == [(None, "Oslo", None, 1), (40, None, 20.0, 1)]
+        learned = first.fitted.nodes["own"].state
+    assert learned["columns"] == [
+        ["age", "bigint"],
+        ["city", "varchar"],
+        ["half", "double"],
+        ["n", "bigint"],
+    ]
+    with duckdb.connect() as connection:
+        again = batch(runner, connection, code, first.fitted)
+        assert again.rows("grown").fetchall() == [(None, "Oslo", None, 1), (40, None, 20.0, 1)]
+    with duckdb.connect() as connection, pytest.raises(InvalidInput, match=r"node own .*line 1"):
+        batch(runner, connection, "df['no']").rows("grown")
+    with duckdb.connect() as connection:
+        alone = batch(runner, connection, code)
+        alone._sandbox = None
+        with pytest.raises(NotSupported, match="the node own has code of its own"):
+            alone.rows("grown")

@@ -8,8 +8,9 @@ from clary.expressions import type_named
 from clary.expressions.types import quoted
 from clary.flows import transforms
 from clary.flows.fitted import NOTHING, Fitted, learned
+from clary.flows.foreign import nearest
 from clary.flows.plans import named, planned
-from clary.flows.steps import Edit, Filter, Query
+from clary.flows.steps import Edit, Filter, Program, Query
 from clary.kernel.errors import InvalidInput, NotSupported
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from clary.flows.model import Flow, Node
     from clary.flows.plans import Planned
+    from clary.flows.sandboxed import Sandbox
     from clary.flows.steps import Schema, Step
 
 
@@ -31,16 +33,24 @@ class Batch:
         The flow.
     fitted
         What was learned before; kept for nodes that have not changed.
+    sandbox
+        Where the flow's own code runs; without one, nodes of such code are refused.
     """
 
     def __init__(
-        self, connection: DuckDBPyConnection, flow: Flow, fitted: Fitted = NOTHING
+        self,
+        connection: DuckDBPyConnection,
+        flow: Flow,
+        fitted: Fitted = NOTHING,
+        sandbox: Sandbox | None = None,
     ) -> None:
         self._connection = connection
+        self._sandbox = sandbox
         self._flow = flow
         self.fitted = fitted
         self._columns: dict[str, Schema] = {}
         self._kept: set[str] = set()
+        self._programs: set[str] = set()
 
     def fit(self, node: str) -> Fitted:
         """Learn whatever a node and those before it have not learned yet."""
@@ -72,6 +82,11 @@ class Batch:
                     raise named(node, error) from None
             noted = {**self.fitted.nodes, node.id: learned(node, {}, state)}
             made = planned(node, schemas, Fitted(noted))
+            if isinstance(made.steps[0], Program):
+                ran = self._run(node, made.steps[0])
+                state = {"columns": [[name, str(kind)] for name, kind in ran.items()]}
+                noted[node.id] = learned(node, ran, state)
+                made = planned(node, schemas, Fitted(noted))
             noted[node.id] = learned(node, made.columns, state)
             self.fitted = Fitted(noted)
         else:
@@ -101,7 +116,39 @@ class Batch:
             if step.is_ordered:
                 self._keep(node.inputs[0])
             return _with_inputs(node.inputs, step.sql)
-        raise NotSupported(f"the node {node.id} has code of its own")
+        return self._program(node, step)
+
+    def _program(self, node: Node, step: Program) -> str:
+        """Ask for what code gave, as the columns that it gave when the flow was fitted."""
+        ran = self._described(_ran(node)) if node.id in self._programs else self._run(node, step)
+        for name in step.columns:
+            if name not in ran:
+                problem = f"the code gave no column {name!r}, which it gave when it was fitted"
+                raise named(node, InvalidInput("code", problem))
+        names = ", ".join(
+            f"CAST({quoted(one)} AS {kind}) AS {quoted(one)}" for one, kind in step.columns.items()
+        )
+        return f"SELECT {names} FROM {quoted(_ran(node))}"  # noqa: S608 quoted names
+
+    def _run(self, node: Node, step: Program) -> Schema:
+        """Run code over all rows of a node's input; keeps what it gave as a table."""
+        if self._sandbox is None:
+            raise NotSupported(f"the node {node.id} has code of its own, and there is no sandbox")
+        table = self._connection.table(node.inputs[0]).to_arrow_table()
+        try:
+            given = self._sandbox.run(step, table)
+        except InvalidInput as error:
+            raise named(node, error) from None
+        self._connection.register(f"{node.id} given", given)
+        found = self._connection.execute(f"DESCRIBE {quoted(f'{node.id} given')}").fetchall()
+        names = ", ".join(
+            f"CAST({quoted(row[0])} AS {nearest(row[1])}) AS {quoted(row[0])}" for row in found
+        )
+        sql = f"SELECT {names} FROM {quoted(f'{node.id} given')}"  # noqa: S608 quoted names
+        self._connection.execute(f"CREATE OR REPLACE TABLE {quoted(_ran(node))} AS {sql}")
+        self._connection.unregister(f"{node.id} given")
+        self._programs.add(node.id)
+        return self._described(_ran(node))
 
     def _keep(self, node: str) -> None:
         """Make a table of the rows of a node: only tables have an order."""
@@ -118,6 +165,10 @@ class Batch:
     def _described(self, table: str) -> Schema:
         found = self._connection.execute(f"DESCRIBE {quoted(table)}").fetchall()
         return {row[0]: type_named(row[1]) for row in found}
+
+
+def _ran(node: Node) -> str:
+    return f"{node.id} ran"
 
 
 def _with_inputs(inputs: tuple[str, ...], sql: str) -> str:

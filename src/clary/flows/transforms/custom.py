@@ -11,6 +11,7 @@ from sqlglot.optimizer.scope import traverse_scope
 
 from clary.expressions import type_named
 from clary.expressions.types import quoted
+from clary.flows.foreign import nearest
 from clary.flows.steps import Program, Query
 from clary.flows.transform import Transform
 from clary.kernel.errors import InvalidInput, LimitExceeded
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
 
 LONGEST = 100_000
 """Most characters of a program."""
-_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER", "HUGEINT")
-_REAL = ("FLOAT", "DECIMAL", "UBIGINT", "UHUGEINT")
-_TEXT = ("UUID", "ENUM", "TIME", "INTERVAL", "JSON", '"NULL"')
-_MOMENT = ("TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
-_TYPES = (
-    dict.fromkeys(_WHOLE, "bigint")
-    | dict.fromkeys(_REAL, "double")
-    | dict.fromkeys(_TEXT, "varchar")
-    | dict.fromkeys(_MOMENT, "timestamp")
-)
 
 
 class _Code(Transform, frozen=True):
@@ -90,7 +81,7 @@ class Sql(Transform, frozen=True):
     def fit(self, schemas: Sequence[Schema], ask: Ask) -> State:  # noqa: ARG002 DuckDB tells
         """Learn the names and types of its columns."""
         sql = f"SELECT column_name, column_type FROM (DESCRIBE {self._query()})"  # noqa: S608 a checked tree
-        return {"columns": [[name, _type(kind)] for name, kind in ask(sql)]}
+        return {"columns": [[name, str(nearest(kind))] for name, kind in ask(sql)]}
 
     def steps(self, schemas: Sequence[Schema], state: State) -> tuple[Step, ...]:  # noqa: ARG002
         """Ask it."""
@@ -115,16 +106,10 @@ class Sql(Transform, frozen=True):
         tree = trees[0]
         for one in _outside(tree):
             if one.name.lower() != "df" or not isinstance(one.this, exp.Identifier) or one.db:
-                told = one.sql(dialect=self.dialect)
-                raise InvalidInput("sql", f"reads {told}", legal="df, the rows of the node")
+                outside = one.sql(dialect=self.dialect)
+                raise InvalidInput("sql", f"reads {outside}", legal="df, the rows of the node")
             one.replace(exp.to_table("input0", alias=one.alias or "df"))
         return tree.sql(dialect="duckdb")
-
-
-def _type(kind: str) -> str:
-    """Name the type of ours that holds what DuckDB gives."""
-    known = _TYPES.get(kind.partition("(")[0])
-    return known or str(type_named(kind))
 
 
 def _outside(tree: exp.Query) -> list[exp.Table]:
