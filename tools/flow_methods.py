@@ -106,13 +106,13 @@ def _method(operator: str, name: str) -> str:
     others = {1: "", 2: ", (other,)"}.get(kind.takes, ", others")
     raw = "r" if "\\" in doc else ""
     return (
-        f"    def {name}({', '.join(_arguments(kind))}) -> Self:\n"
+        f"    def {name}({', '.join(arguments(kind))}) -> Self:\n"
         f'        {raw}"""{doc}"""\n'
         f'        return self._then("{operator}", {{{given}}}{others})\n'
     )
 
 
-def _arguments(kind: type[Transform]) -> Iterator[str]:
+def arguments(kind: type[Transform]) -> Iterator[str]:
     """Yield the arguments of a method, in order."""
     hints = typing.get_type_hints(kind)  # without what Annotated adds
     fields = list(msgspec.structs.fields(kind))

@@ -25,7 +25,7 @@ PEOPLE = [
 
 def ready(table):
     people = clary.Flow(table, name="people")
-    return people.filter("age is not null").standard("age").one_hot("city").drop("id")
+    return people.filter("age is not null").standard_scale("age").one_hot("city").drop("id")
 
 
 def test_the_methods_are_those_of_the_transforms():
@@ -38,7 +38,7 @@ def test_the_methods_are_those_of_the_transforms():
 
 def test_a_chain_gives_rows_and_records_and_leaves_what_it_came_from_alone():
     people = clary.Flow(pd.DataFrame(PEOPLE), name="people")
-    flow = people.filter("age is not null").standard("age").one_hot("city").drop("id")
+    flow = people.filter("age is not null").standard_scale("age").one_hot("city").drop("id")
     assert flow.to_pandas().columns.tolist() == ["age", "city_Oslo", "city_Rome"]
     assert people.operators == ["source"]
     assert len(people.to_arrow()) == 3

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Dates(Chain):
     """Transforms of this group."""
 
-    def featurize(
+    def date_parts(
         self,
         column: str,
         *,
@@ -63,7 +63,7 @@ class Dates(Chain):
             },
         )
 
-    def parse(
+    def parse_dates(
         self,
         column: str,
         *,

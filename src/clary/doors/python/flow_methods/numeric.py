@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 class Numeric(Chain):
     """Transforms of this group."""
 
-    def standard(self, *columns: str, center: bool = True) -> Self:
+    def standard_scale(self, *columns: str, center: bool = True) -> Self:
         """Scale numbers to a standard deviation of one, and a mean of zero where ``center``."""
         return self._then("numeric.standard", {"columns": columns, "center": center})

@@ -39,7 +39,7 @@ class Search(Chain):
             {"columns": columns, "output": output, "start": start, "end": end},
         )
 
-    def find(
+    def find_text(
         self,
         *columns: str,
         text: str,
@@ -96,7 +96,7 @@ class Search(Chain):
             {"columns": columns, "output": output, "pattern": pattern, "new": new},
         )
 
-    def split(
+    def split_text(
         self,
         column: str,
         *,
