@@ -1,22 +1,74 @@
-"""Categories as numbers, numbers scaled, texts as vectors."""
+"""Categories as numbers, numbers scaled."""
 
 from __future__ import annotations
 
-from clary.flows.wrangler.rules import Field, Rule, words
+from clary.flows.wrangler.rules import Field, Rule, column, columns, words
 
-_UNSEEN = {"Keep": "keep", "Skip": "skip", "Error": "error", "Replace with NaN": "nan"}
+_UNSEEN = {"Keep": "keep", "Skip": "skip", "Error": "error"}
+_OUTPUT = Field("output", "output_column")
+
+
+def _encode(kind: str, ours: str, block: str, *fields: Field) -> Rule:
+    return Rule("spark.encode_categorical", f"encode.{ours}", fields, {"operator": kind}, block)
+
+
+def _scale(kind: str, ours: str, block: str, *fields: Field) -> Rule:
+    chosen = {"operator": "Scale values", "scale_values_parameters.scaler": kind}
+    path = f"scale_values_parameters.{block}"
+    return Rule(
+        "spark.process_numeric", f"numeric.{ours}", (columns(), _OUTPUT, *fields), chosen, path
+    )
+
 
 RULES = (
-    Rule(
-        "spark.encode_categorical",
-        "encode.one_hot",
-        (
-            Field("column", "input_column"),
-            words("unseen", "invalid_handling_strategy", _UNSEEN),
-            Field("drop_last", "drop_last"),
-            words("output", "output_style", {"Columns": "columns", "Vector": "vector"}),
-        ),
-        {"operator": "One-hot encode"},
+    _encode(
+        "One-hot encode",
+        "one_hot",
         "one_hot_encode_parameters",
+        column(),
+        words("unseen", "invalid_handling_strategy", _UNSEEN),
+        Field("drop_last", "drop_last"),
+        words("style", "output_style", {"Columns": "columns", "Vector": "vector"}),
+        _OUTPUT,
     ),
+    _encode(
+        "Ordinal encode",
+        "ordinal",
+        "ordinal_encode_parameters",
+        column(),
+        words("unseen", "invalid_handling_strategy", {**_UNSEEN, "Replace with NaN": "nan"}),
+        _OUTPUT,
+    ),
+    _encode(
+        "Similarity encode",
+        "similarity",
+        "similarity_encode_parameters",
+        columns(),
+        Field("dimensions", "target_dimension"),
+        _OUTPUT,
+    ),
+    _scale(
+        "Standard scaler",
+        "standard",
+        "standard_scaler_parameters",
+        Field("center", "center", absent=False),
+        Field("scale", "scale", absent=True),
+    ),
+    _scale(
+        "Robust scaler",
+        "robust",
+        "robust_scaler_parameters",
+        Field("center", "center", absent=False),
+        Field("scale", "scale", absent=True),
+        Field("lower", "lower_quantile"),
+        Field("upper", "upper_quantile"),
+    ),
+    _scale(
+        "Min-max scaler",
+        "min_max",
+        "min_max_scaler_parameters",
+        Field("minimum", "min"),
+        Field("maximum", "max"),
+    ),
+    _scale("Max absolute scaler", "max_abs", "max_absolute_scaler_parameters"),
 )

@@ -32,6 +32,12 @@ def alone(value: Any) -> Any:
     return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
+def single(value: Any) -> str:
+    """Give the only column. Raises ValueError where there are several."""
+    [name] = listed(value)
+    return str(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A parameter under its two names.
@@ -57,6 +63,11 @@ class Field:
 def columns(ours: str = "columns", theirs: str = "input_column") -> Field:
     """Make a parameter that is one column or several."""
     return Field(ours, theirs, listed, alone)
+
+
+def column(ours: str = "column", theirs: str = "input_column") -> Field:
+    """Make a parameter that is one column, which a file may hold as a list."""
+    return Field(ours, theirs, single)
 
 
 def words(ours: str, theirs: str, known: Mapping[Any, Any], absent: Any = None) -> Field:

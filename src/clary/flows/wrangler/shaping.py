@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clary.flows.wrangler.rules import Field, Rule, columns, words
+from clary.flows.wrangler.rules import Field, Rule, column, columns, words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _OUTPUT = Field("output", "output_column")
 _TYPES = {
@@ -49,7 +52,46 @@ def _columns(kind: str, ours: str, block: str, *fields: Field) -> Rule:
 
 
 def _missing(kind: str, ours: str, block: str, *fields: Field) -> Rule:
-    return Rule("spark.handle_missing", ours, fields, {"operator": kind}, block)
+    return Rule("spark.handle_missing", f"missing.{ours}", fields, {"operator": kind}, block)
+
+
+def _impute(
+    kind: str, block: str, *fields: Field, constant: Mapping[str, Any] | None = None
+) -> Rule:
+    chosen = {"operator": "Impute", "impute_parameters.column_type": kind}
+    path = f"impute_parameters.{block}_parameters"
+    return Rule(
+        "spark.handle_missing",
+        "missing.impute",
+        (columns(), _OUTPUT, *fields),
+        chosen,
+        path,
+        constant or {},
+    )
+
+
+_STRATEGIES = {"Mean": "mean", "Approximate Median": "median"}
+_FIXES = {"Clip": "clip", "Remove": "remove", "Invalidate": "invalidate"}
+_OUTLIERS: tuple[tuple[str, str, tuple[Field, ...]], ...] = (
+    ("Standard deviation", "standard_deviation", (Field("deviations", "standard_deviations"),)),
+    (
+        "Quantile",
+        "quantile",
+        (Field("lower", "lower_quantile"), Field("upper", "upper_quantile")),
+    ),
+    ("Min-max", "min_max", (Field("lower", "lower_threshold"), Field("upper", "upper_threshold"))),
+)
+
+
+def _outliers(kind: str, ours: str, fields: tuple[Field, ...]) -> Rule:
+    block = kind.lower().replace(" ", "_").replace("-", "_")
+    return Rule(
+        "spark.handle_outliers",
+        f"outliers.{ours}",
+        (columns(), words("fix", "fix_method", _FIXES), _OUTPUT, *fields),
+        {"operator": f"{kind} numeric outliers"},
+        f"{block}_numeric_outliers_parameters",
+    )
 
 
 def _keys(told: list[dict[str, str]]) -> list[Any]:
@@ -93,14 +135,14 @@ RULES = (
         "Duplicate column",
         "columns.duplicate",
         "duplicate_column_parameters",
-        Field("column", "input_column"),
+        column(),
         Field("output", "new_name"),
     ),
     _columns(
         "Rename column",
         "columns.rename",
         "rename_column_parameters",
-        Field("column", "input_column"),
+        column(),
         Field("output", "new_name"),
     ),
     _move("Move to start", "move_to_start_parameters", "start"),
@@ -113,8 +155,38 @@ RULES = (
         (Field("formula", "formula"), Field("output", "output_column")),
         constant={"dialect": "spark"},
     ),
+    _missing("Drop missing", "drop", "drop_missing_parameters.drop_rows_parameters", columns()),
     _missing(
-        "Drop missing", "missing.drop", "drop_missing_parameters.drop_rows_parameters", columns()
+        "Fill missing",
+        "fill",
+        "fill_missing_parameters",
+        columns(),
+        Field("value", "fill_value"),
+        _OUTPUT,
+    ),
+    _missing(
+        "Add indicator for missing",
+        "indicator",
+        "add_indicator_for_missing_parameters",
+        columns(),
+        _OUTPUT,
+    ),
+    _impute("Numeric", "numeric", words("strategy", "strategy", _STRATEGIES)),
+    _impute("Categorical", "categorical", constant={"strategy": "mode"}),
+    *(_outliers(*one) for one in _OUTLIERS),
+    Rule(
+        "spark.manage_rows",
+        "rows.sort",
+        (columns(), words("descending", "order", {"Ascending": False, "Descending": True})),
+        {"operator": "Sort"},
+        "sort_parameters",
+    ),
+    Rule(
+        "spark.manage_rows",
+        "rows.shuffle",
+        (Field("seed", "seed"),),
+        {"operator": "Shuffle"},
+        "shuffle_parameters",
     ),
     Rule(
         "spark.join_tables",
