@@ -71,7 +71,7 @@ def batch(runner, connection, code: str, fitted=NOTHING) -> Batch:
     ]
     connection.execute("CREATE TABLE people AS SELECT 20::BIGINT AS age, 'Rome' AS city")
     connection.execute("INSERT INTO people VALUES (NULL, 'Oslo'), (40, NULL)")
-    return Batch(connection, documents.read({"nodes": nodes}), fitted, Sandbox(runner))
+    return Batch(connection, documents.read({"nodes": nodes}), fitted, programs=Sandbox(runner).run)
 
 
 def test_code_is_a_node_among_others(runner):
@@ -94,7 +94,7 @@ def test_code_is_a_node_among_others(runner):
     with duckdb.connect() as connection, pytest.raises(InvalidInput, match=r"node own .*line 1"):
         batch(runner, connection, "df['no']").rows("grown")
     with duckdb.connect() as connection:
-        alone = batch(runner, connection, code)
-        alone._sandbox = None
+        refusing = batch(runner, connection, code)
+        alone = Batch(connection, refusing._flow)
         with pytest.raises(NotSupported, match="the node own has code of its own"):
             alone.rows("grown")

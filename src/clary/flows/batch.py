@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from clary.flows.model import Flow, Node
     from clary.flows.plans import Planned
-    from clary.flows.sandboxed import Sandbox
+    from clary.flows.sandboxed import Programs
     from clary.flows.steps import Schema, Step
 
 
@@ -33,8 +33,9 @@ class Batch:
         The flow.
     fitted
         What was learned before; kept for nodes that have not changed.
-    sandbox
-        Where the flow's own code runs; without one, nodes of such code are refused.
+    programs
+        Runs the flow's own code over a table (``sandboxed.Sandbox.run``); without it, nodes of
+        such code are refused.
     """
 
     def __init__(
@@ -42,10 +43,11 @@ class Batch:
         connection: DuckDBPyConnection,
         flow: Flow,
         fitted: Fitted = NOTHING,
-        sandbox: Sandbox | None = None,
+        *,
+        programs: Programs | None = None,
     ) -> None:
         self._connection = connection
-        self._sandbox = sandbox
+        self._run_program = programs
         self._flow = flow
         self.fitted = fitted
         self._columns: dict[str, Schema] = {}
@@ -132,11 +134,11 @@ class Batch:
 
     def _run(self, node: Node, step: Program) -> Schema:
         """Run code over all rows of a node's input; keeps what it gave as a table."""
-        if self._sandbox is None:
+        if self._run_program is None:
             raise NotSupported(f"the node {node.id} has code of its own, and there is no sandbox")
         table = self._connection.table(node.inputs[0]).to_arrow_table()
         try:
-            given = self._sandbox.run(step, table)
+            given = self._run_program(step, table)
         except InvalidInput as error:
             raise named(node, error) from None
         self._connection.register(f"{node.id} given", given)

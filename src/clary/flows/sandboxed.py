@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -10,14 +11,16 @@ from uuid import uuid4
 import pyarrow as pa
 
 from clary.flows.programs import custom_code
+from clary.flows.steps import Program
 from clary.jobs.ports import ProcessSpec
 from clary.kernel.codec import from_json, to_json
 from clary.kernel.errors import InvalidInput, LimitExceeded
 
 if TYPE_CHECKING:
-    from clary.flows.steps import Program
     from clary.jobs.ports import JobRunner
 
+Programs = Callable[[Program, pa.Table], pa.Table]
+"""Runs code over a table."""
 _MEMORY_BYTES = 4 << 30
 _TIMEOUT_S = 600.0
 _LARGEST = 2 << 30
