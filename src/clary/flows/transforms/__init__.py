@@ -25,7 +25,9 @@ _MODULES = (
     "rows",
     "sampling",
     "search",
+    "series",
     "strings",
+    "timeseries",
 )
 
 

@@ -65,7 +65,7 @@ def lot(seed: int, *texts: str) -> str:
 
 
 def aggregate(
-    function: str, text: str, kind: Type, *, time: str = "", only: str = ""
+    function: str, text: str, kind: Type, *, time: str = "", only: str = "", over: str = ""
 ) -> tuple[str, Type]:
     """Write an aggregate of values of a type, and tell the type of what it gives.
 
@@ -75,6 +75,8 @@ def aggregate(
         What ``first`` and ``last`` go by; without it these are refused.
     only
         A condition of the rows that count.
+    over
+        The window that it is taken over.
 
     Raises
     ------
@@ -90,4 +92,6 @@ def aggregate(
     if function in _SAME or (function == "sum" and kind == BIGINT):
         gives = kind
     filtered = f" FILTER (WHERE {only})" if only else ""
-    return f"CAST({known[function].format(text, time)}{filtered} AS {gives.duckdb})", gives
+    window = f" OVER {over}" if over else ""
+    called = known[function].format(text, time)
+    return f"CAST({called}{filtered}{window} AS {gives.duckdb})", gives
