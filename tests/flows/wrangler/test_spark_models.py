@@ -10,7 +10,7 @@ import zipfile
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clary.flows.wrangler import spark_models
@@ -45,6 +45,7 @@ def saved(table: pa.Table, **metadata) -> str:
     )
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(TEXTS, max_size=3), st.booleans())
 def test_labels_come_back(labels, keeps):
     model = SparkModel("StringIndexerModel", {"labelsArray": labels}, {"keeps": keeps})
@@ -52,6 +53,7 @@ def test_labels_come_back(labels, keeps):
     assert spark_models.write(model) == spark_models.write(model)
 
 
+@settings(deadline=None, max_examples=40)
 @given(NUMBERS, NUMBERS)
 def test_vectors_come_back(deviations, means):
     model = SparkModel("StandardScalerModel", {"std": deviations, "mean": means})

@@ -69,11 +69,12 @@ def called(node: Node) -> str:
 
 
 def _told(node: Node, over: Mapping[str, Any] | None) -> tuple[Rule | None, dict[str, Any]]:
-    for one in RULES:
-        if one.ours == node.operator:
-            made = one.write(node.with_, over or {})
-            if made is not None:
-                return one, made
+    known = [one for one in RULES if one.ours == node.operator]
+    known.sort(key=lambda one: not one.matches(over or {}))
+    for one in known:
+        made = one.write(node.with_, over or {})
+        if made is not None:
+            return one, made
     return None, {}
 
 

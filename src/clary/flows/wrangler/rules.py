@@ -157,6 +157,8 @@ class Rule:
             put(made, path, word)
         for one in self.fields:
             paths = one.theirs.split("+")
+            if self._stands(one, given, over):
+                continue
             try:
                 told = one.write(given[one.ours]) if one.ours in given else None
                 values = [told] if len(paths) == 1 else told or [None] * len(paths)
@@ -165,6 +167,15 @@ class Rule:
             except (KeyError, TypeError, ValueError):
                 return None
         return made
+
+    def _stands(self, one: Field, given: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
+        """Tell whether a file's value means what is given: then it stays in its own words."""
+        block = (found(over, self.block) if self.block else over) or {}
+        value = _value(block, one.theirs) if isinstance(block, Mapping) else None
+        try:
+            return value is not None and one.ours in given and one.read(value) == given[one.ours]
+        except (KeyError, TypeError, ValueError):
+            return False
 
 
 def _value(block: Mapping[str, Any], paths: str) -> Any:

@@ -19,13 +19,13 @@ _TYPES = {
     "datetime": "timestamp",
     "string": "string",
 }
-_INVALID = {"replace_null": "null", "drop": "drop"}
+_INVALID = {"replace_null": "null", "drop": "drop", "replace_value": "fill"}
 _JOINS = {
     "inner": "inner",
-    "left": "left",
     "leftouter": "left",
-    "right": "right",
+    "left": "left",
     "rightouter": "right",
+    "right": "right",
     "outer": "full",
     "full": "full",
     "fullouter": "full",
@@ -122,6 +122,7 @@ RULES = (
             columns("columns", "column"),
             words("to", "data_type", _TYPES),
             words("invalid", "non_castable_data_handling_method", _INVALID),
+            Field("fill", "replace_value", str),
         ),
         ignored=frozenset({"original_data_type", "date_formatting", "datetime_formatting"}),
     ),

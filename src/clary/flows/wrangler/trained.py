@@ -61,7 +61,7 @@ def write(node: Node, state: State) -> dict[str, Any]:
     if node.operator == "parse.infer":
         return {"schema": {name: _WRITTEN[kind] for name, kind in state["types"].items()}}
     layout = LAYOUTS.get(node.operator)
-    if layout is None:
+    if layout is None or any(value is None for _, value in leaves(state)):
         return {_OWN: copied(state)}
     made: dict[str, Any] = {}
     for name, model in layout.write(node.with_, state).items():
@@ -132,7 +132,46 @@ def _encoders(given: State, state: State) -> Models:
     return {**_indexer(given, state), "one_hot_encoder_model": encoder}
 
 
+def _scaler(kind: str, names: Mapping[str, str]) -> Layout:
+    """Lay out a scaler: ``names`` are our measures of a column, by the name of their vector."""
+
+    def read(given: State, models: Models) -> State | None:
+        model = models.get(kind)
+        if model is None:
+            return None
+        columns = given["columns"]
+        vectors: dict[str, list[float]] = {}
+        for theirs, ours in names.items():
+            vector = model.data.get(theirs)
+            if not isinstance(vector, list) or len(vector) != len(columns):
+                raise InvalidInput(f"scaler_model.{theirs}", f"is no vector of {len(columns)}")
+            vectors[ours] = vector
+        return {
+            name: {ours: vector[place] for ours, vector in vectors.items()}
+            for place, name in enumerate(columns)
+        }
+
+    def write(given: State, state: State) -> Models:
+        columns = given["columns"]
+        data = {theirs: [state[one][ours] for one in columns] for theirs, ours in names.items()}
+        return {"scaler_model": SparkModel(kind, data, _parameters(kind, given))}
+
+    block = kind.removesuffix("Model")
+    path = "".join(f"_{one.lower()}" if one.isupper() else one for one in block).lstrip("_")
+    return Layout(f"scale_values_parameters.{path}_parameters", read, write)
+
+
+def _parameters(kind: str, given: State) -> State:
+    if kind == "StandardScalerModel":
+        return {"withMean": given.get("center", True), "withStd": given.get("scale", True)}
+    return {"min": given.get("minimum", 0.0), "max": given.get("maximum", 1.0)}
+
+
 LAYOUTS = {
     "encode.ordinal": Layout("ordinal_encode_parameters", _indexed, _indexer),
     "encode.one_hot": Layout("one_hot_encode_parameters", _indexed, _encoders),
+    "numeric.standard": _scaler("StandardScalerModel", {"std": "deviation", "mean": "mean"}),
+    "numeric.min_max": _scaler(
+        "MinMaxScalerModel", {"originalMin": "minimum", "originalMax": "maximum"}
+    ),
 }
