@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from clary.flows.fitted import Fitted
     from clary.flows.model import Flow, Node
+    from clary.flows.sandboxed import Programs
 
 ORIGINS = "clary.origins"
 """The key of a table's metadata under which its columns' origins stand as JSON."""
@@ -41,6 +43,9 @@ _WRITERS = {
     "parquet": "FORMAT parquet",
 }
 _HOLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+
+Sandboxes = Callable[[Path], "Programs"]
+"""Makes what runs an author's code, below a folder of its own."""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -70,7 +75,13 @@ def set_values(flow: Flow, values: Mapping[str, Any]) -> Flow:
 
 
 @contextmanager
-def opened(flow: Flow, node: str, learned: Fitted, tables: Mapping[str, Any]) -> Iterator[Batch]:
+def opened(
+    flow: Flow,
+    node: str,
+    learned: Fitted,
+    tables: Mapping[str, Any],
+    sandboxes: Sandboxes | None = None,
+) -> Iterator[Batch]:
     """Open a flow on what the sources of a node hold.
 
     Parameters
@@ -78,46 +89,75 @@ def opened(flow: Flow, node: str, learned: Fitted, tables: Mapping[str, Any]) ->
     tables
         Rows by source, which is named by its node, its title or its file: frames, lists of
         records, paths. Others are read from where their node says.
+    sandboxes
+        Makes what the flow's own code runs in; without it, such code is refused.
 
     Raises
     ------
     InvalidInput
         A source has no rows, or its file cannot be read; names it.
     """
-    with _loaded(flow, node, tables) as connection:
-        yield Batch(connection, flow, learned)
+    with _loaded(flow, node, tables) as (connection, folder):
+        yield Batch(connection, flow, learned, programs=_programs(flow, node, folder, sandboxes))
+
+
+def _programs(flow: Flow, node: str, folder: Path, sandboxes: Sandboxes | None) -> Programs | None:
+    """Make what runs code, where a node needs it."""
+    code = {"custom.pandas", "custom.pyspark", "custom.python"}
+    if sandboxes is None or code.isdisjoint(one.operator for one in flow.until(node)):
+        return None
+    return sandboxes(folder / "sandbox")
 
 
 @contextmanager
-def _loaded(flow: Flow, node: str, tables: Mapping[str, Any]) -> Iterator[DuckDBPyConnection]:
+def _loaded(
+    flow: Flow, node: str, tables: Mapping[str, Any]
+) -> Iterator[tuple[DuckDBPyConnection, Path]]:
     with TemporaryDirectory(prefix="clary-flow-") as folder, duckdb.connect() as connection:
         connection.execute(f"SET temp_directory = {_text(folder)}")
         for one in flow.until(node):
             if one.operator == "source":
                 _load(connection, one, _given(one, tables))
-        yield connection
+        yield connection, Path(folder)
 
 
-def fitted(flow: Flow, node: str, learned: Fitted, tables: Mapping[str, Any]) -> Fitted:
+def fitted(
+    flow: Flow,
+    node: str,
+    learned: Fitted,
+    tables: Mapping[str, Any],
+    sandboxes: Sandboxes | None = None,
+) -> Fitted:
     """Learn what a node needs."""
-    with opened(flow, node, learned, tables) as batch:
+    with opened(flow, node, learned, tables, sandboxes) as batch:
         return batch.fit(node)
 
 
 def table(
-    flow: Flow, node: str, learned: Fitted, tables: Mapping[str, Any], *, limit: int | None = None
+    flow: Flow,
+    node: str,
+    learned: Fitted,
+    tables: Mapping[str, Any],
+    sandboxes: Sandboxes | None = None,
+    *,
+    limit: int | None = None,
 ) -> tuple[pa.Table, Fitted]:
     """Compute the rows of a node, or the first of them; with what was learned for it.
 
     The table's metadata tell where its columns come from, and so does a Parquet file of it.
     """
-    with opened(flow, node, learned, tables) as batch:
+    with opened(flow, node, learned, tables, sandboxes) as batch:
         rows, after = batch.rows(node), batch.fitted
         found = (rows if limit is None else rows.limit(limit)).to_arrow_table()
     return found.replace_schema_metadata({ORIGINS: json.dumps(told(flow, node, after))}), after
 
 
-def run(flow: Flow, learned: Fitted, tables: Mapping[str, Any]) -> tuple[list[Written], Fitted]:
+def run(
+    flow: Flow,
+    learned: Fitted,
+    tables: Mapping[str, Any],
+    sandboxes: Sandboxes | None = None,
+) -> tuple[list[Written], Fitted]:
     """Write what every destination gets; with what was learned for it.
 
     Raises
@@ -132,8 +172,10 @@ def run(flow: Flow, learned: Fitted, tables: Mapping[str, Any]) -> tuple[list[Wr
     found = []
     for one in ends:
         [rows], place = one.inputs, Path(one.with_["path"])
-        with _loaded(flow, rows, tables) as connection:
-            batch = Batch(connection, flow, learned)
+        with _loaded(flow, rows, tables) as (connection, folder):
+            batch = Batch(
+                connection, flow, learned, programs=_programs(flow, rows, folder, sandboxes)
+            )
             learned = batch.fit(rows)
             found.append(Written(one.id, str(place), _write(connection, rows, place)))
     return found, learned

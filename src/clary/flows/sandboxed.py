@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pyarrow as pa
 
-from clary.flows.programs import custom_code
 from clary.flows.steps import Program
 from clary.jobs.ports import ProcessSpec
 from clary.kernel.codec import from_json, to_json
@@ -24,7 +25,7 @@ Programs = Callable[[Program, pa.Table], pa.Table]
 _MEMORY_BYTES = 4 << 30
 _TIMEOUT_S = 600.0
 _LARGEST = 2 << 30
-_PROGRAM = Path(custom_code.__file__)
+_PROGRAM = Path(__file__).parent / "programs" / "custom_code.py"
 _INSIDE = "/opt/ml"
 
 
@@ -63,14 +64,15 @@ class Sandbox:
         name = f"flow-{uuid4().hex}"
         folder = self._runner.workspace(name)
         try:
-            told = {"language": program.language, "code": program.code}
-            (folder / "program.json").write_bytes(to_json(told))
-            place = str(folder / "input.arrow")
-            with pa.OSFile(place, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-                writer.write_table(table)
+            _put(folder, program, table)
             self._runner.start(self._spec(name, folder))
             status = self._runner.wait(name, self._timeout_s + 30)
-            return self._result(folder, status.ended_by if status else "timeout")
+            ended_by = status.ended_by if status else "timeout"
+            if ended_by == "timeout":
+                raise LimitExceeded(f"the code ran for more than {self._timeout_s:g} s")
+            if ended_by == "memory":
+                raise LimitExceeded(f"the code took more than {self._memory} bytes of memory")
+            return _result(folder)
         finally:
             self._runner.discard(name)
 
@@ -89,19 +91,45 @@ class Sandbox:
             preload=("json", "numpy", "pandas", "pyarrow"),
         )
 
-    def _result(self, folder: Path, ended_by: str) -> pa.Table:
-        if ended_by == "timeout":
-            raise LimitExceeded(f"the code ran for more than {self._timeout_s:g} s")
-        if ended_by == "memory":
-            raise LimitExceeded(f"the code took more than {self._memory} bytes of memory")
-        failure, output = folder / "failure.json", folder / "output.arrow"
-        if failure.is_file() and not failure.is_symlink():
-            told = from_json(failure.read_bytes()[:8192], field="code")
-            line = f"line {told['line']}: " if told["line"] else ""
-            raise InvalidInput("code", f"{line}{told['error']}")
-        if not output.is_file() or output.is_symlink():
-            raise InvalidInput("code", "ended without a result")
-        if output.stat().st_size > _LARGEST:
-            raise LimitExceeded(f"the code gave more than {_LARGEST} bytes")
-        with pa.OSFile(str(output)) as file:
-            return pa.ipc.open_file(file).read_all()
+
+def beside(program: Program, table: pa.Table) -> pa.Table:
+    """Run a program as a child of this process: for jobs, which are in a sandbox of their own.
+
+    Raises
+    ------
+    InvalidInput
+        The code failed: says how, and at which of its lines.
+    LimitExceeded
+        It took too long, or gave too large a table.
+    """
+    with TemporaryDirectory(prefix="clary-code-") as place:
+        folder = Path(place)
+        _put(folder, program, table)
+        argv = [sys.executable, str(_PROGRAM), place]
+        try:
+            subprocess.run(argv, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL, check=False)
+        except subprocess.TimeoutExpired:
+            raise LimitExceeded(f"the code ran for more than {_TIMEOUT_S:g} s") from None
+        return _result(folder)
+
+
+def _put(folder: Path, program: Program, table: pa.Table) -> None:
+    told = {"language": program.language, "code": program.code}
+    (folder / "program.json").write_bytes(to_json(told))
+    place = str(folder / "input.arrow")
+    with pa.OSFile(place, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _result(folder: Path) -> pa.Table:
+    failure, output = folder / "failure.json", folder / "output.arrow"
+    if failure.is_file() and not failure.is_symlink():
+        told = from_json(failure.read_bytes()[:8192], field="code")
+        line = f"line {told['line']}: " if told["line"] else ""
+        raise InvalidInput("code", f"{line}{told['error']}")
+    if not output.is_file() or output.is_symlink():
+        raise InvalidInput("code", "ended without a result")
+    if output.stat().st_size > _LARGEST:
+        raise LimitExceeded(f"the code gave more than {_LARGEST} bytes")
+    with pa.OSFile(str(output)) as file:
+        return pa.ipc.open_file(file).read_all()

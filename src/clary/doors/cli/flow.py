@@ -10,6 +10,7 @@ import typer
 
 from clary.doors.cli.options import Json, new_app
 from clary.doors.cli.output import note, show_rows
+from clary.flow_programs import sandboxed
 from clary.flows import files, local
 from clary.flows.exports import python, sql
 from clary.flows.fitted import NOTHING, Fitted
@@ -52,7 +53,7 @@ def run(  # noqa: PLR0917 - each is a named option on the command line
         end = Node(_END, "destination", {"path": str(to)}, (at,))
         flow = Flow((*flow.nodes, end), flow.parameters)
     before = NOTHING if refit else learned
-    written, after = local.run(flow, before, _pairs(source, "--source"))
+    written, after = local.run(flow, before, _pairs(source, "--source"), sandboxed)
     if after != learned:
         note(f"what it has learned is in {files.write_fitted(path, after)}")
     show_rows([plain(one) for one in written], as_json=as_json, empty="")
@@ -70,7 +71,7 @@ def preview(
     """Show the first rows of a flow."""
     flow, learned, at = _opened(path, node, values)
     given = _pairs(source, "--source")
-    found, _ = local.table(flow, at, learned, given, limit=rows)
+    found, _ = local.table(flow, at, learned, given, sandboxed, limit=rows)
     show_rows(found.to_pylist(), as_json=as_json, empty="no rows")
 
 
@@ -78,7 +79,7 @@ def preview(
 def fit(path: File, node: At = "", values: Set = None, source: Source = None) -> None:
     """Learn anew from all rows, and write what was learned beside the flow."""
     flow, _, at = _opened(path, node, values)
-    learned = local.fitted(flow, at, NOTHING, _pairs(source, "--source"))
+    learned = local.fitted(flow, at, NOTHING, _pairs(source, "--source"), sandboxed)
     typer.echo(files.write_fitted(path, learned))
 
 
@@ -93,7 +94,8 @@ def report(
 ) -> None:
     """Write a report on the quality of a flow's rows; the HTML opens offline."""
     flow, learned, at = _opened(path, node, values)
-    with local.opened(flow, at, learned, _pairs(source, "--source")) as batch:
+    given = _pairs(source, "--source")
+    with local.opened(flow, at, learned, given, sandboxed) as batch:
         insights = import_module("clary.flows.insights.report")  # it takes a second
         found = insights.report(batch.rows(at), target=target)
     text = found.to_json() if output.suffix == ".json" else found.to_html(f"{path.name}: {at}")

@@ -14,13 +14,16 @@ from clary.doors.python.options import Options
 from clary.doors.python.steps import Step
 from clary.flows import documents, fitted, local
 from clary.flows.fitted import NOTHING
+from clary.flows.sandboxed import beside
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from clary.flows.fitted import Fitted
     from clary.flows.model import Flow
+    from clary.flows.sandboxed import Programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ def rows(flow: Flow, learned: Fitted, node: str, options: Mapping[str, Any]) -> 
     def run(*tables: Any, learned: Any = None) -> pa.Table:
         text = state if learned is None else json.dumps(learned)
         given = dict(zip(names, tables, strict=True))
-        return local.table(documents.read(document), node, fitted.read(text), given)[0]
+        return local.table(documents.read(document), node, fitted.read(text), given, _code)[0]
 
     return _step(run, node, options)
 
@@ -51,7 +54,7 @@ def learning(flow: Flow, node: str, options: Mapping[str, Any]) -> Step[..., Any
 
     def run(*tables: Any) -> dict[str, Any]:
         given = dict(zip(names, tables, strict=True))
-        found = local.fitted(documents.read(document), node, NOTHING, given)
+        found = local.fitted(documents.read(document), node, NOTHING, given, _code)
         made: dict[str, Any] = json.loads(fitted.write(found))
         return made
 
@@ -82,6 +85,11 @@ def arguments(flow: Flow, node: str, tables: Sequence[Any]) -> list[Any]:
             raise InvalidInput("sources", f"the rows of {name} are given by nobody")
         found.append(Place(path))
     return found
+
+
+def _code(_: Path) -> Programs:
+    """Run the flow's own code beside the step: it is in a sandbox of its own."""
+    return beside
 
 
 def _step(function: Any, node: str, options: Mapping[str, Any]) -> Step[..., Any]:

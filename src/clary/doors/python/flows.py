@@ -17,6 +17,7 @@ from clary.doors.python.flow_models import Inference
 from clary.doors.python.flow_readers import Readers
 from clary.doors.python.flow_rows import Rows
 from clary.doors.python.tracing import current
+from clary.flow_programs import sandboxed
 from clary.flows import documents, files, local, transforms
 from clary.flows.exports import sql
 from clary.flows.exports.python import program
@@ -165,7 +166,9 @@ class Flow(Readers, Methods):
             Learn everything anew.
         """
         learned = NOTHING if refit else self.fitted
-        self.fitted = local.fitted(self._filled, self._node, learned, self._given(sources))
+        self.fitted = local.fitted(
+            self._filled, self._node, learned, self._given(sources), sandboxed
+        )
         return self
 
     def preview(self, rows: int = 20, sources: Tables | None = None) -> Rows:
@@ -192,7 +195,7 @@ class Flow(Readers, Methods):
         InvalidInput
             The flow has no destination: ``write`` adds one.
         """
-        written, self.fitted = local.run(self._filled, self.fitted, self._given(sources))
+        written, self.fitted = local.run(self._filled, self.fitted, self._given(sources), sandboxed)
         return written
 
     def analyse(self, name: str, sources: Tables | None = None, **parameters: Any) -> Finding:
@@ -201,7 +204,7 @@ class Flow(Readers, Methods):
         The finding has a ``document``, and ``to_html(title)`` draws it.
         """
         given = self._given(sources)
-        with local.opened(self._filled, self._node, self.fitted, given) as batch:
+        with local.opened(self._filled, self._node, self.fitted, given, sandboxed) as batch:
             insights = import_module("clary.flows.insights.analyses")  # they take a second
             found: Finding = insights.analyse(
                 f"analysis.{name}", batch.rows(self._node), parameters
@@ -220,7 +223,7 @@ class Flow(Readers, Methods):
         The report has ``warnings``, ``to_html()`` and ``to_json()``.
         """
         given = self._given(sources)
-        with local.opened(self._filled, self._node, self.fitted, given) as batch:
+        with local.opened(self._filled, self._node, self.fitted, given, sandboxed) as batch:
             insights = import_module("clary.flows.insights.report")
             found: Report = insights.report(batch.rows(self._node), target=target, problem=problem)
         return found
@@ -369,7 +372,7 @@ class Flow(Readers, Methods):
 
     def _table(self, sources: Tables | None, limit: int | None) -> pa.Table:
         given = self._given(sources)
-        found = local.table(self._filled, self._node, self.fitted, given, limit=limit)
+        found = local.table(self._filled, self._node, self.fitted, given, sandboxed, limit=limit)
         self.fitted = found[1]
         return found[0]
 
