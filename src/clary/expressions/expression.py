@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from clary.expressions.render import render
-from clary.expressions.row import compile_mapping, compile_rows
+from clary.expressions.row import compile_chain, compile_mapping, compile_rows
 from clary.expressions.tree import Node, columns
 from clary.kernel.errors import NotSupported
 
@@ -117,6 +117,28 @@ def compile_all(
 ) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     """Compile expressions to one function from a row, in the order of ``columns``, to a tuple."""
     return _all(tuple(expressions), tuple(columns))
+
+
+def compile_steps(
+    columns: Sequence[str], steps: Sequence[Expression | Mapping[str, Expression]]
+) -> Callable[[Sequence[Any]], tuple[Any, ...] | None]:
+    """Compile steps one after another to one function from a row, in the order of ``columns``.
+
+    Parameters
+    ----------
+    steps
+        Each a condition, without which being true the function gives None; or all columns that
+        there are afterwards, each computed from those before.
+    """
+    return compile_chain(
+        columns,
+        [
+            one.tree
+            if isinstance(one, Expression)
+            else {name: made.tree for name, made in one.items()}
+            for one in steps
+        ],
+    )
 
 
 @lru_cache(_CACHED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from clary.expressions import type_named
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from clary.flows.plans import Planned
     from clary.flows.sandboxed import Programs
     from clary.flows.steps import Schema, Step
+
+_WORD = re.compile(
+    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|/\*.*?\*/|--[^\n]*|\binput(?P<place>\d{1,4})\b", re.DOTALL
+)
+"""A quoted text, a quoted name, a comment; or an input, which alone has a place."""
 
 
 class Batch:
@@ -100,9 +106,13 @@ class Batch:
         return self._connection.execute(_with_inputs(node.inputs, sql)).fetchall()
 
     def _view(self, made: Planned) -> None:
-        sql = _with_inputs(made.node.inputs, "SELECT * FROM input0")
-        for step in made.steps:
-            sql = self._step(made.node, step, sql)
+        node = made.node
+        sql = f"SELECT * FROM {quoted(node.inputs[0])}"  # noqa: S608 a quoted name
+        for place, step in enumerate(made.steps):
+            if place and isinstance(step, Query):
+                sql = self._query(node, step, self._between(node, place, sql))
+            else:
+                sql = self._step(node, step, sql)
         self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(made.node.id)} AS {sql}")
 
     def _step(self, node: Node, step: Step, sql: str) -> str:
@@ -115,10 +125,20 @@ class Batch:
         if isinstance(step, Filter):
             return f"SELECT * FROM ({sql}) WHERE {step.condition.sql()}"  # noqa: S608 a checked tree
         if isinstance(step, Query):
-            if step.is_ordered:
-                self._keep(node.inputs[0])
-            return _with_inputs(node.inputs, step.sql)
+            return self._query(node, step, node.inputs[0])
         return self._program(node, step)
+
+    def _query(self, node: Node, step: Query, first: str) -> str:
+        if step.is_ordered:
+            for one in (first, *node.inputs[1:]):
+                self._keep(one)
+        return _with_inputs((first, *node.inputs[1:]), step.sql)
+
+    def _between(self, node: Node, place: int, sql: str) -> str:
+        """Give the rows between two steps of a node a name."""
+        name = f"{node.id} before {place}"
+        self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {sql}")
+        return name
 
     def _program(self, node: Node, step: Program) -> str:
         """Ask for what code gave, as the columns that it gave when the flow was fitted."""
@@ -174,6 +194,10 @@ def _ran(node: Node) -> str:
 
 
 def _with_inputs(inputs: tuple[str, ...], sql: str) -> str:
-    for place, one in enumerate(inputs):
-        sql = sql.replace(f"input{place}", quoted(one))
-    return sql
+    """Call the tables ``input0``, … by the names of their nodes; texts stay as they are."""
+
+    def put(found: re.Match[str]) -> str:
+        place = found["place"]
+        return quoted(inputs[int(place)]) if place and int(place) < len(inputs) else found[0]
+
+    return _WORD.sub(put, sql)
