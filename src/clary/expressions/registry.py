@@ -17,6 +17,7 @@ from clary.expressions.functions import (
     patterns,
     tables,
     text,
+    words,
     zones,
 )
 from clary.expressions.tree import Constant, Node, call
@@ -41,6 +42,7 @@ FAMILIES = (
     casts,
     hashing,
     tables,
+    words,
 )
 _BY_NAME: dict[str, list[Function]] = {}
 for _family in FAMILIES:
