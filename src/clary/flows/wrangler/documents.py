@@ -147,7 +147,7 @@ def _node(written: Written, places: dict[str, str]) -> tuple[Node, str]:
         if place and operator == "source":
             given = {**given, "path": place}
         elif place:
-            operator, given, problem = "source", {"path": place}, ""
+            operator, given, problem = "source", {"path": place, "texts": True}, ""
     return Node(written.node_id, operator, given, inputs, written.name or ""), problem
 
 

@@ -147,7 +147,7 @@ class Rule:
 
     def write(self, given: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any] | None:
         """Write our parameters as theirs, over what a file had; None where they do not fit."""
-        if any(given.get(name, value) != value for name, value in self.constant.items()):
+        if any(given.get(name) != value for name, value in self.constant.items()):
             return None
         known = {one.ours: one for one in self.fields}
         if set(given) - set(known) - set(self.constant):

@@ -7,6 +7,7 @@ from clary.flows.wrangler.rules import Field, Rule, words
 _S3 = "dataset_definition.s3ExecutionContext"
 _WORDS = ("csv", "json", "jsonl", "parquet", "orc")
 _FORMATS = {written: one for one in _WORDS for written in (one.upper(), one)}
+_COMPRESSIONS = {one: one for one in ("none", "gzip", "snappy", "zstd")}
 _PICTURE = frozenset({"name", "insights_report_parameters", "full_data"})
 
 
@@ -33,6 +34,7 @@ RULES = (
             Field("header", f"{_S3}.s3HasHeader"),
             Field("delimiter", f"{_S3}.s3FieldDelimiter"),
         ),
+        constant={"texts": True},  # types are inferred by a node of their own
         ignored=frozenset({"dataset_definition"}),
     ),
     Rule(
@@ -42,6 +44,7 @@ RULES = (
             Field("path", "output_config.output_path"),
             words("format", "output_config.output_content_type", _FORMATS),
             Field("delimiter", "output_config.delimiter"),
+            words("compression", "output_config.compression", _COMPRESSIONS),
         ),
         ignored=frozenset({"output_config"}),
     ),
