@@ -1,5 +1,7 @@
 """The same flow over a table in DuckDB and over each record alone: the same cells."""
 
+import math
+
 import duckdb
 import pyarrow as pa
 
@@ -46,7 +48,10 @@ def apply(operator, with_, schema, rows, *, fit=None):
     ]
     learned = fitted.NOTHING
     if fit is not None:
-        learned = _batch(documents.read({"nodes": nodes}), {"rows": (schema, fit)}, "made")[1]
+        flow = documents.read({"nodes": nodes})
+        _, learned, failure = _batch(flow, {"rows": (schema, fit)}, "made")
+        if learned is None:
+            raise failure
     return run({"nodes": nodes}, {"rows": (schema, rows)}, learned=learned)
 
 
@@ -76,7 +81,8 @@ def _compare(plans, columns, rows, found, failure):
     try:
         ours = [made for row in rows if (made := function(row)) is not None]
     except InvalidInput as error:
-        assert failure is not None, f"a record fails, the table does not: {error}"
+        if failure is None:
+            raise AssertionError(f"a record fails, the table does not: {error}") from error
         raise
     assert failure is None, f"the table fails, no record does: {failure}"
     steps = [step for one in plans for step in one.steps]
@@ -130,5 +136,5 @@ def same(left, right):
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, float) and isinstance(right, float):
-        return left == right or (left != left and right != right)
+        return left == right or (math.isnan(left) and math.isnan(right))
     return type(left) is type(right) and left == right

@@ -49,10 +49,10 @@ def test_a_flow_gives_the_same_cells_over_a_table_and_over_records():
         connection.executemany("INSERT INTO people VALUES (?, ?, ?)", PEOPLE)
         batch = Batch(connection, flow)
         rows = batch.rows("ready").fetchall()
-        assert rows == [(0.0, 0.0, 1.0), (-1.0, 1.0, 0.0), (1.0, 1.0, 0.0)]
+        assert rows == [(0.0, 0.0, 1.0, 0.0), (-1.0, 1.0, 0.0, 0.0), (1.0, 1.0, 0.0, 0.0)]
         again = fitted.read(fitted.write(batch.fitted))
         source = {"people": batch._described("people")}
     plans = plan(flow, "ready", again, source)
-    assert list(plans[-1].columns) == ["age", "city_Rome", "city_Oslo"]
+    assert list(plans[-1].columns) == ["age", "city_Rome", "city_Oslo", "city_unknown"]
     run = compiled(plans)
     assert [run(one) for one in sorted(PEOPLE)] == [rows[0], rows[1], None, rows[2]]

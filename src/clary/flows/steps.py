@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from clary.expressions import Expression, Type, parse
+from clary.kernel.errors import InvalidInput
 
 Schema = Mapping[str, Type]
 """Names and types of columns, in order."""
@@ -105,17 +106,22 @@ def edit(schema: Schema, made: Mapping[str, str | Expression | None]) -> Edit:
     schema
         The columns before.
     made
-        Expressions, or their text, by the name of the column; None drops one.
+        Expressions, or their text, by the name of the column, whatever its case; None drops one.
 
     Raises
     ------
     InvalidInput
-        A text is no expression over these columns.
+        A text is no expression over these columns, or no column is left.
     """
+    known = {name.lower(): name for name in schema}
+    made = {known.get(name.lower(), name): one for name, one in made.items()}
     read = {
         name: one if isinstance(one, Expression) else parse(one, schema)
         for name, one in made.items()
         if one is not None
     }
     kept = [name for name in schema if made.get(name, "") is not None]
-    return Edit((*kept, *(name for name in read if name not in schema)), read)
+    columns = (*kept, *(name for name in read if name not in schema))
+    if not columns:
+        raise InvalidInput("columns", "no column is left", legal="one or more")
+    return Edit(columns, read)
