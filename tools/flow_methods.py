@@ -149,7 +149,9 @@ def _written(hint: Any) -> str:
         return f"Literal[{', '.join(map(repr, parts))}]"
     inside = [_written(one) for one in parts if one is not ...]
     if origin in (typing.Union, types.UnionType):
-        return " | ".join(dict.fromkeys(inside))
+        return " | ".join(
+            one for one in dict.fromkeys(inside) if one != "int" or "float" not in inside
+        )
     if origin in (tuple, list):
         return f"Sequence[{' | '.join(dict.fromkeys(inside))}]"
     if origin is dict:

@@ -33,7 +33,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Flow, Fitted]:
     if not place.is_file():
         raise InvalidInput("path", f"there is no flow at {place}")
     try:
-        flow, learned = _read(place, place.read_text("utf-8"))
+        flow, learned = _read(place)
         later = beside(place)
         return flow, fitted.read(later.read_bytes()) if later.is_file() else learned
     except UnicodeDecodeError as error:
@@ -67,7 +67,10 @@ def write_fitted(path: Path, learned: Fitted) -> Path:
     return place
 
 
-def _read(place: Path, text: str) -> tuple[Flow, Fitted]:
+def _read(place: Path) -> tuple[Flow, Fitted]:
+    if place.stat().st_size > documents.LARGEST:
+        raise InvalidInput("flow", f"is larger than {documents.LARGEST} bytes")
+    text = place.read_text("utf-8")
     if place.suffix != _WRANGLER:
         return documents.read(text), NOTHING
     found = wrangler.read(text)

@@ -27,6 +27,7 @@ _CALLED = {
     "encode.target": "target_encode",
     "missing.drop": "drop_missing",
     "missing.drop_columns": "drop_missing_columns",
+    "nested.flatten": "flatten",
     "numeric.max_abs": "max_abs_scale",
     "numeric.min_max": "min_max_scale",
     "numeric.robust": "robust_scale",
@@ -41,8 +42,12 @@ _CALLED = {
     "sampling.split": "split",
     "search.find": "find_text",
     "search.split": "split_text",
+    "series.extract_features": "series_features",
     "series.fill": "fill_series",
     "series.range": "time_range",
+    "text.statistics": "text_statistics",
+    "validate.string": "is_string",
+    "vectors.flatten": "flatten_vector",
 }
 """Methods whose name is not the verb alone: other groups have it, or it says too little."""
 

@@ -36,7 +36,10 @@ _END = "written"
 def run(  # noqa: PLR0917 - each is a named option on the command line
     path: File,
     to: Annotated[
-        Path | None, typer.Option(help="Write the rows of a node here, too: .csv, .parquet, .jsonl")
+        Path | None,
+        typer.Option(
+            help="Write the rows of a node here, and nothing else: .csv, .parquet, .jsonl"
+        ),
     ] = None,
     node: At = "",
     values: Set = None,
@@ -50,8 +53,9 @@ def run(  # noqa: PLR0917 - each is a named option on the command line
     """
     flow, learned, at = _opened(path, node, values)
     if to is not None:
+        nodes = (one for one in flow.nodes if one.operator != "destination")
         end = Node(_END, "destination", {"path": str(to)}, (at,))
-        flow = Flow((*flow.nodes, end), flow.parameters)
+        flow = Flow((*nodes, end), flow.parameters)
     before = NOTHING if refit else learned
     written, after = local.run(flow, before, _pairs(source, "--source"), sandboxed)
     if after != learned:

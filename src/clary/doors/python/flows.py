@@ -358,7 +358,7 @@ class Flow(Readers, Methods):
         return self._of(flow, Fitted(fitted), name, tables)
 
     @classmethod
-    def _source(cls, given: dict[str, Any], name: str) -> Self:
+    def _begun(cls, given: dict[str, Any], name: str) -> Self:
         made = cls(name or PurePath(given["path"]).stem or "source")
         [node] = made.document.nodes
         made.document = msgspec.structs.replace(

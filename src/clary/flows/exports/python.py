@@ -27,6 +27,8 @@ _INDENT = "    "
 _MOST_IN_A_LINE = 2
 _EACH_ITS_OWN = frozenset({"columns.drop", "parse.cast"})
 """Transforms of several columns, each of which stands for itself."""
+_USUAL = {"header": True, "delimiter": ",", "encoding": "utf-8", "ragged": "error"}
+"""What a source of CSV need not say."""
 
 
 def program(flow: Flow, *, title: str = "") -> str:
@@ -110,7 +112,7 @@ def _statement(
     calls = [call for one in _gathered(chain) for call in (_call(one, names), *_naming(one))]
     calls[1:1] = first
     head = "" if not chain[0].inputs else names[chain[0].inputs[0]]
-    start = f"{head}.{calls[0]}" if head else f"clary.Flow.{calls[0]}"
+    start = f"{head}.{calls[0]}" if head else calls[0]
     flat = f"{name} = {'.'.join([start, *calls[1:]])}"
     if len(flat) <= _WIDTH and "\n" not in flat and len(calls) <= _MOST_IN_A_LINE:
         yield flat
@@ -123,11 +125,7 @@ def _statement(
 
 def _call(node: Node, names: Mapping[str, str]) -> str:
     if node.operator == "source":
-        given = dict(node.with_)
-        form, path = given.pop("format", ""), given.pop("path", given.pop("uri", node.id))
-        own = {"name": node.id} if _is_own(node) and node.id != _stem(node) else {}
-        named = {**own, **given}
-        return _written(f"read_{form}" if form else "read", [_value(path)], named)
+        return _source(node)
     if node.operator == "destination":
         given = dict(node.with_)
         place = given.pop("path", given.pop("uri", ""))
@@ -140,6 +138,16 @@ def _call(node: Node, names: Mapping[str, str]) -> str:
     if kind is None or (set_ := _given(kind, node)) is None:
         return _written("then", [_value(node.operator), _value(node.with_), *others], {})
     return _method(kind, node.operator, set_, others)
+
+
+def _source(node: Node) -> str:
+    given = {name: one for name, one in node.with_.items() if _USUAL.get(name) != one}
+    form, path = given.pop("format", ""), given.pop("path", given.pop("uri", ""))
+    if not path:
+        return _written("clary.Flow", [_value(node.id)], given)
+    own = {"name": node.id} if _is_own(node) and node.id != _stem(node) else {}
+    reader = f"clary.Flow.read_{form}" if form else "clary.Flow.read"
+    return _written(reader, [_value(path)], {**own, **given})
 
 
 def _given(kind: type[Transform], node: Node) -> dict[str, Any] | None:

@@ -10,11 +10,19 @@ from clary.doors.python.flow_methods.custom import Custom
 from clary.doors.python.flow_methods.dates import Dates
 from clary.doors.python.flow_methods.encode import Encode
 from clary.doors.python.flow_methods.group import Group
+from clary.doors.python.flow_methods.missing import Missing
+from clary.doors.python.flow_methods.nested import Nested
 from clary.doors.python.flow_methods.numeric import Numeric
+from clary.doors.python.flow_methods.outliers import Outliers
+from clary.doors.python.flow_methods.parse import Parse
 from clary.doors.python.flow_methods.rows import Rows
 from clary.doors.python.flow_methods.sampling import Sampling
 from clary.doors.python.flow_methods.search import Search
+from clary.doors.python.flow_methods.series import Series
 from clary.doors.python.flow_methods.strings import Strings
+from clary.doors.python.flow_methods.text import Text
+from clary.doors.python.flow_methods.validate import Validate
+from clary.doors.python.flow_methods.vectors import Vectors
 
 
 class Methods(
@@ -25,10 +33,18 @@ class Methods(
     Dates,
     Encode,
     Group,
+    Missing,
+    Nested,
     Numeric,
+    Outliers,
+    Parse,
     Rows,
     Sampling,
     Search,
+    Series,
     Strings,
+    Text,
+    Validate,
+    Vectors,
 ):
     """Every transform as a method."""
