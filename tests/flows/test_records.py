@@ -61,10 +61,4 @@ def test_what_fails_names_its_node():
 
 def test_what_needs_many_rows_is_named():
     with pytest.raises(NotSupported, match="the node n0 "):
-        function(
-            {"a": "bigint"},
-            (
-                "group.aggregate",
-                {"keys": ["a"], "aggregates": [{"column": "a", "function": "max"}]},
-            ),
-        )
+        function({"a": "bigint"}, ("group.aggregate", {"by": ["a"], "aggregates": {"a": ["max"]}}))

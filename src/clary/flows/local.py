@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import msgspec
-import pyarrow as pa
 
-from clary.analysis.frames import arrow
-from clary.expressions.types import quoted
+from clary.flows import destinations, sources
 from clary.flows.batch import Batch
 from clary.flows.origins import told
-from clary.kernel.errors import InvalidInput
+from clary.flows.sessions import lock, session
+from clary.kernel.errors import InvalidInput, NotSupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
     from clary.flows.fitted import Fitted
@@ -32,16 +29,6 @@ if TYPE_CHECKING:
 
 ORIGINS = "clary.origins"
 """The key of a table's metadata under which its columns' origins stand as JSON."""
-_READERS = {
-    **dict.fromkeys(("csv", "tsv"), "read_csv"),
-    **dict.fromkeys(("json", "jsonl", "ndjson"), "read_json"),
-    "parquet": "read_parquet",
-}
-_WRITERS = {
-    **dict.fromkeys(("csv", "tsv"), "FORMAT csv, HEADER"),
-    **dict.fromkeys(("json", "jsonl", "ndjson"), "FORMAT json"),
-    "parquet": "FORMAT parquet",
-}
 _HOLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 Sandboxes = Callable[[Path], "Programs"]
@@ -98,6 +85,7 @@ def opened(
         A source has no rows, or its file cannot be read; names it.
     """
     with _loaded(flow, node, tables) as (connection, folder):
+        lock(connection)
         yield Batch(connection, flow, learned, programs=_programs(flow, node, folder, sandboxes))
 
 
@@ -113,12 +101,11 @@ def _programs(flow: Flow, node: str, folder: Path, sandboxes: Sandboxes | None) 
 def _loaded(
     flow: Flow, node: str, tables: Mapping[str, Any]
 ) -> Iterator[tuple[DuckDBPyConnection, Path]]:
-    with TemporaryDirectory(prefix="clary-flow-") as folder, duckdb.connect() as connection:
-        connection.execute(f"SET temp_directory = {_text(folder)}")
+    with session() as (connection, folder):
         for one in flow.until(node):
             if one.operator == "source":
-                _load(connection, one, _given(one, tables))
-        yield connection, Path(folder)
+                sources.load(connection, one, _given(one, tables), folder)
+        yield connection, folder
 
 
 def fitted(
@@ -171,28 +158,18 @@ def run(
         raise InvalidInput("flow", "has no destination: there is nothing to write", hint=hint)
     found = []
     for one in ends:
+        if "path" not in one.with_:
+            problem = f"the node {one.id} writes to {one.with_.get('uri', 'nowhere')}"
+            raise NotSupported(problem, hint="give it a path, or write one node: --to out.parquet")
         [rows], place = one.inputs, Path(one.with_["path"])
         with _loaded(flow, rows, tables) as (connection, folder):
+            lock(connection, place.parent.absolute())
             batch = Batch(
                 connection, flow, learned, programs=_programs(flow, rows, folder, sandboxes)
             )
             learned = batch.fit(rows)
-            found.append(Written(one.id, str(place), _write(connection, rows, place)))
+            found.append(Written(one.id, str(place), destinations.write(connection, rows, one)))
     return found, learned
-
-
-def _write(connection: DuckDBPyConnection, rows: str, place: Path) -> int:
-    """Write the rows of a node to a file, whole or not at all; returns how many."""
-    how = _by_suffix(_WRITERS, place)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(f".{place.name}.part")
-    try:
-        sql = f"COPY (FROM {quoted(rows)}) TO {_text(part)} ({how})"
-        [[count]] = connection.execute(sql).fetchall()
-        part.replace(place)
-    finally:
-        part.unlink(missing_ok=True)
-    return int(count)
 
 
 def _given(node: Node, tables: Mapping[str, Any]) -> Any:
@@ -202,34 +179,6 @@ def _given(node: Node, tables: Mapping[str, Any]) -> Any:
     if found is None:
         raise InvalidInput("sources", f"the rows of {node.id} are given by nobody")
     return found
-
-
-def _load(connection: DuckDBPyConnection, node: Node, given: Any) -> None:
-    if not isinstance(given, str | os.PathLike):
-        frame = pa.Table.from_pylist(given) if isinstance(given, list) else arrow(given)
-        connection.register(node.id, frame)
-        return
-    path = Path(given)
-    if not path.exists():
-        raise InvalidInput(f"source {node.id}", f"there is nothing at {path}")
-    form = node.with_.get("format", "")
-    reader = _READERS.get(form) or _by_suffix(_READERS, path)
-    files = (
-        sorted(str(one) for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-    )
-    listed = ", ".join(map(_text, files))
-    try:
-        connection.execute(f"CREATE TABLE {quoted(node.id)} AS FROM {reader}([{listed}])")
-    except duckdb.Error as error:
-        raise InvalidInput(f"source {node.id}", f"{path}: {error}") from None
-
-
-def _by_suffix(known: Mapping[str, str], path: Path) -> str:
-    files = [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else [path]
-    for one in files:
-        if found := known.get(one.suffix.removeprefix(".").lower()):
-            return found
-    raise InvalidInput("path", f"{path} has no suffix of a table", legal=", ".join(known))
 
 
 def _filled(value: Any, known: Mapping[str, Any]) -> Any:
@@ -246,7 +195,3 @@ def _value(name: str, known: Mapping[str, Any]) -> str:
     if known.get(name) is None:
         raise InvalidInput("parameter", f"{name!r} has no value", hint=f"--set {name}=…")
     return str(known[name])
-
-
-def _text(value: str | os.PathLike[str]) -> str:
-    return "'" + os.fspath(value).replace("'", "''") + "'"
