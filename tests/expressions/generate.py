@@ -200,6 +200,7 @@ CONSTANTS = {
     "regexp_replace": lambda random: [quoted(r"([a-c])(\d)?"), quoted(random.choice(("X", r"<\1\2>", r"\0\0", ""))), quoted("g")],
     "regexp_extract_all": lambda random: [quoted(random.choice((r"[a-c]+", r"(\w)(\d)?", "é", ".")))],
     "count_words": lambda random: [quoted('["a", "ab", "é", "it\'s", ""]'), quoted("[1, 0.1, 2, -1e-3, 3]")],
+    **dict.fromkeys(("json_text", "json_bigint", "json_double", "json_boolean"), lambda random: [quoted(random.choice(("/a", "/b/a~1b", "/b/0", "/a/1")))]),
     "long_words": lambda random: [str(random.randrange(4))],
     "distinct_words": lambda random: [str(random.randrange(4))],
     "hash_words": lambda random: [quoted("[1, 0.1, 2]")],

@@ -10,6 +10,7 @@ from clary.expressions.functions import (
     casts,
     comparison,
     dates,
+    documents,
     hashing,
     logic,
     maths,
@@ -43,6 +44,7 @@ FAMILIES = (
     hashing,
     tables,
     words,
+    documents,
 )
 _BY_NAME: dict[str, list[Function]] = {}
 for _family in FAMILIES:

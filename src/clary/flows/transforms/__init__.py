@@ -13,7 +13,29 @@ from clary.kernel.errors import InvalidInput
 if TYPE_CHECKING:
     from clary.flows.model import Node
 
-_MODULES = ("balance", "columns", "combine", "custom", "dates", "encode", "grouping", "missing", "nested", "numeric", "outliers", "parse", "rows", "sampling", "search", "series", "strings", "text", "timeseries", "validate", "vectors")
+_MODULES = (
+    "balance",
+    "columns",
+    "combine",
+    "custom",
+    "dates",
+    "encode",
+    "grouping",
+    "missing",
+    "nested",
+    "numeric",
+    "outliers",
+    "parse",
+    "rows",
+    "sampling",
+    "search",
+    "series",
+    "strings",
+    "text",
+    "timeseries",
+    "validate",
+    "vectors",
+)
 
 
 @cache
