@@ -97,7 +97,8 @@ def test_claims(programs, keep):
     kinds = dict.fromkeys(expected, "int64") | {"vehicle_claim": "double", "injury_claim": "double"}
     assert {name: types[name] for name in kinds} == kinds
     assert all(one["event_time"] > 1.6e9 for one in made)
-    assert not {"driver_relationship", "collision_type"} & set(types)
+    given = {*rows[0], "event_time"} - {"driver_relationship", "incident_type", "collision_type"}
+    assert set(types) == {*given, *expected} - {"authorities_contacted"}
 
 
 def test_customers(programs):

@@ -115,7 +115,7 @@ class OneHot(Indexed, frozen=True):
     Parameters
     ----------
     column
-        The column, which they replace.
+        The column, which they replace unless there is an ``output``.
     unseen
         What missing and new categories become: ``keep``: one category more, ``unknown``, the last;
         ``skip``: their rows are dropped; ``error``.
@@ -141,7 +141,7 @@ class OneHot(Indexed, frozen=True):
         after = {**schema, number: BIGINT}
         labels = [*state["categories"], *(["unknown"] if self.unseen == "keep" else [])]
         labels = labels[: -1 if self.drop_last else None]
-        made: dict[str, str | None] = {number: None, name: None}
+        made: dict[str, str | None] = dict.fromkeys((number,) if self.output else (number, name))
         if self.style == "vector":
             vector = self.output or name
             made[vector] = str(fn("one_hot", col(number), len(labels)))

@@ -20,11 +20,26 @@ def _scale(kind: str, ours: str, block: str, *fields: Field) -> Rule:
     )
 
 
+_HOT = "one_hot_encode_parameters"
+
 RULES = (
+    Rule(  # columns are made of the labels alone: the category that is kept for others has none
+        "spark.encode_categorical",
+        "encode.one_hot",
+        (column(), _OUTPUT),
+        {
+            "operator": "One-hot encode",
+            f"{_HOT}.output_style": "Columns",
+            f"{_HOT}.invalid_handling_strategy": "Keep",
+        },
+        _HOT,
+        {"style": "columns", "unseen": "keep", "drop_last": True},
+        frozenset({"drop_last"}),
+    ),
     _encode(
         "One-hot encode",
         "one_hot",
-        "one_hot_encode_parameters",
+        _HOT,
         column(),
         words("unseen", "invalid_handling_strategy", _UNSEEN),
         Field("drop_last", "drop_last"),

@@ -137,8 +137,7 @@ class Rule:
     def _complete(self, block: Mapping[str, Any]) -> None:
         """Refuse parameters that would be lost. Raises InvalidInput."""
         known = {path for one in self.fields for path in one.theirs.split("+")} | self.ignored
-        if not self.block:
-            known |= set(self.chosen)
+        known |= {path.removeprefix(f"{self.block}.") for path in self.chosen}
         for path, value in leaves(block):
             is_known = any(path == one or path.startswith(f"{one}.") for one in known)
             is_stale = not self.block and path.partition(".")[0].endswith("_parameters")
