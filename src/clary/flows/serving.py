@@ -16,7 +16,7 @@ from clary.flows.records import compiled
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from clary.flows.plans import Planned
 
@@ -125,7 +125,7 @@ class Server:
     def _of_rows(self, text: str) -> list[dict[str, Any]]:
         names = tuple(self._kinds)
         found = []
-        for place, row in enumerate(csv.reader(io.StringIO(text))):
+        for place, row in enumerate(_lines(text)):
             if len(row) != len(names):
                 legal = f"{len(names)}: {', '.join(names)}"
                 raise InvalidInput(f"record {place}", f"has {len(row)} values", legal=legal)
@@ -163,6 +163,13 @@ class Served:
         """
         flow, learned = documents.read(self.document), fitted.read(self.state)
         return Server(ready(flow, self.node, learned), self.absent)
+
+
+def _lines(text: str) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(io.StringIO(text, newline=""))
+    except csv.Error as error:
+        raise InvalidInput("body", f"is no CSV: {error}") from None
 
 
 def _records(found: Any) -> Iterable[Mapping[str, Any]]:

@@ -338,7 +338,7 @@ class Flow(Readers, Methods):
         kind = transforms.catalogue()[operator]
         hints = {one.encode_name: one.type for one in msgspec.structs.fields(kind)}
         listed = {
-            name: (one,) if isinstance(one, str) and hints[name] == "tuple[str, ...]" else one
+            name: (one,) if isinstance(one, str) and hints[name] == tuple[str, ...] else one
             for name, one in given.items()
         }
         made = build(kind, listed, field=operator)
