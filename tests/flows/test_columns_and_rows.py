@@ -133,7 +133,7 @@ def test_missing_values_are_filled_marked_and_imputed(rows):
     assert filled["x"] == [7.0 if _missing(x) else x for _, x, _ in rows]
     marked = parity.apply("missing.indicator", {"columns": ["x", "t"]}, SCHEMA, rows)
     assert marked["x_missing"] == [_missing(x) for _, x, _ in rows]
-    with_ = {"columns": ["t"], "strategy": "most_frequent"}
+    with_ = {"columns": ["t"], "strategy": "mode"}
     texts = [t for _, _, t in rows if t is not None]
     usual = min(texts, key=lambda t: (-texts.count(t), t), default=None)
     made = parity.apply("missing.impute", with_, SCHEMA, rows)

@@ -71,17 +71,17 @@ class Impute(Transform, frozen=True):
     operator: ClassVar[str] = "missing.impute"
     learns: ClassVar[bool] = True
     columns: tuple[str, ...]
-    strategy: Literal["mean", "median", "most_frequent"] = "mean"
+    strategy: Literal["mean", "median", "mode"] = "mean"
     output: str = ""
 
     def fit(self, schemas: Sequence[Schema], ask: Ask) -> State:
         """Learn the value for each column: of several that are as frequent, the least."""
         [schema] = schemas
-        kinds = () if self.strategy == "most_frequent" else (BIGINT, DOUBLE)
+        kinds = () if self.strategy == "mode" else (BIGINT, DOUBLE)
         learned = {}
         for one in columns(schema, self.columns, *kinds):
             where = f"FROM input0 WHERE NOT {parse(absent(one, schema[one]), schema).sql()}"
-            if self.strategy == "most_frequent":
+            if self.strategy == "mode":
                 told = _kept_as_json(one, schema[one])
                 rows = ask(f"SELECT {told} {where} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
             else:

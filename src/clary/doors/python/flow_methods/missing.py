@@ -27,10 +27,7 @@ class Missing(Chain):
         return self._then("missing.fill", {"columns": columns, "value": value, "output": output})
 
     def impute(
-        self,
-        *columns: str,
-        strategy: Literal["mean", "median", "most_frequent"] = "mean",
-        output: str = "",
+        self, *columns: str, strategy: Literal["mean", "median", "mode"] = "mean", output: str = ""
     ) -> Self:
         """Put what is usual in a column where a value is missing.
 
