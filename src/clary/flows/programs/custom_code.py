@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+import tempfile
 import traceback
 import warnings
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 NAME = "<code>"
 
@@ -96,9 +98,11 @@ def _pyspark(code: str, table: pa.Table) -> pa.Table:
         importlib.import_module("sqlframe").activate("duckdb")  # it is called pyspark from here on
     session = importlib.import_module("pyspark.sql").SparkSession
     spark = session.builder.master("local[*]").getOrCreate()
-    known = _run(code, spark=spark, df=spark.createDataFrame(table.to_pandas()))
-    made = known["df"].toPandas()
-    return _table(made, made.iloc[:, :0], table)
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(table, f"{folder}/input.parquet")
+        known = _run(code, spark=spark, df=spark.read.parquet(f"{folder}/input.parquet"))
+        known["df"].write.parquet(f"{folder}/output.parquet")
+        return pq.read_table(f"{folder}/output.parquet")
 
 
 def _python(code: str, table: pa.Table) -> pa.Table:
