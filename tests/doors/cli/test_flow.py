@@ -68,6 +68,7 @@ def test_a_flow_is_exported(clary, flow, tmp_path):
         "age": ["people.age"],
     }
     assert 'FROM "people"' in clary("flow", "export", flow, "--to", "sql").out
+    assert "`age`" in clary("flow", "export", flow, "--to", "spark").out
     made = clary("flow", "export", flow, "--output", tmp_path / "people.py")
     assert made.code == 0, made.err
     argv = [sys.executable, "people.py"]
@@ -78,7 +79,8 @@ def test_a_flow_is_exported(clary, flow, tmp_path):
 
 def test_what_is_wrong_is_one_sentence(clary, flow, tmp_path):
     wrong = clary("flow", "export", flow, "--to", "perl")
-    assert (wrong.code, wrong.err) == (1, "clary: --to: 'perl'; legal: python, sql, columns\n")
+    legal = "python, sql, spark, columns"
+    assert (wrong.code, wrong.err) == (1, f"clary: --to: 'perl'; legal: {legal}\n")
     wrong = clary("flow", "preview", flow, "--set", "youngest=3")
     assert wrong.err == "clary: parameter: 'youngest' is none of the flow; legal: oldest\n"
     wrong = clary("flow", "preview", flow, "--node", "there")

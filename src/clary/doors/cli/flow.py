@@ -11,7 +11,7 @@ import typer
 from clary.doors.cli.options import Json, new_app
 from clary.doors.cli.output import note, show_rows
 from clary.flow_programs import sandboxed
-from clary.flows import files, local
+from clary.flows import files, local, spark
 from clary.flows.exports import python, sql
 from clary.flows.fitted import NOTHING, Fitted
 from clary.flows.model import Flow, Node
@@ -110,7 +110,7 @@ def report(
 @app.command()
 def export(
     path: File,
-    to: Annotated[str, typer.Option(help="python, sql or columns.")] = "python",
+    to: Annotated[str, typer.Option(help="python, sql, spark or columns.")] = "python",
     node: At = "",
     values: Set = None,
     output: Annotated[
@@ -123,10 +123,12 @@ def export(
         text = python.program(files.read(path)[0], title=path.name)
     elif to == "sql":
         text = sql.query(ready(flow, at, learned))
+    elif to == "spark":
+        text = spark.query(ready(flow, at, learned))
     elif to == "columns":
         text = json.dumps(told(flow, at, learned), indent=1) + "\n"
     else:
-        raise InvalidInput("--to", repr(to), legal="python, sql, columns")
+        raise InvalidInput("--to", repr(to), legal="python, sql, spark, columns")
     if output is None:
         sys.stdout.write(text)
     else:

@@ -18,7 +18,7 @@ from clary.doors.python.flow_readers import Readers
 from clary.doors.python.flow_rows import Rows
 from clary.doors.python.tracing import current
 from clary.flow_programs import sandboxed
-from clary.flows import documents, files, local, transforms
+from clary.flows import documents, files, local, spark, transforms
 from clary.flows.exports import sql
 from clary.flows.exports.python import program
 from clary.flows.fitted import NOTHING, Fitted, write
@@ -296,17 +296,18 @@ class Flow(Readers, Methods):
         """
         return told(self._filled, self._node, self.fitted)
 
-    def to_sql(self) -> str:
+    def to_sql(self, dialect: Literal["duckdb", "spark"] = "duckdb") -> str:
         """Write what was fitted as one query over tables that are called as the sources.
 
         Raises
         ------
         NotSupported
-            A node has code of its own; names it.
+            A node has code of its own, or a function that Spark has not; names it.
         InvalidInput
             The flow has not been fitted.
         """
-        return sql.query(ready(self._filled, self._node, self.fitted))
+        write_query = spark.query if dialect == "spark" else sql.query
+        return write_query(ready(self._filled, self._node, self.fitted))
 
     def to_python(self, title: str = "") -> str:
         """Write a program that makes this flow."""
