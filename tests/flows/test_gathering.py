@@ -254,3 +254,20 @@ def alone(operator, with_):
     flow = parity.documents.read({"nodes": nodes})
     schema = {name: parity.type_named(kind) for name, kind in CLASSED.items()}
     return parity.compiled(parity.plan(flow, "made", parity.fitted.NOTHING, {"rows": schema}))
+
+
+def test_a_table_is_joined_with_itself_and_may_be_called_as_inputs_are():
+    nodes = [
+        {"id": "rows", "operator": "source"},
+        {
+            "id": "made",
+            "operator": "combine.join",
+            "with": {"on": ["input1"]},
+            "inputs": ["rows", "rows"],
+        },
+    ]
+    found = parity.run(
+        {"nodes": nodes}, {"rows": ({"input1": "bigint", "x{0}": "varchar"}, [(1, "a"), (2, "b")])}
+    )
+    assert sorted(found.rows) == [(1, "a", 1, "a"), (2, "b", 2, "b")]
+    assert list(found.columns) == ["input1_0", "x{0}_0", "input1_1", "x{0}_1"]

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 _UPPER = "A-ZÀ-ÖØ-ÞΑ-ΫЀ-Я"
 _LOWER = "a-zß-öø-ÿα-ώа-џ"
 _CLASSES = {
-    "uppercase_ratio": f"[^{_UPPER}]",
-    "lowercase_ratio": f"[^{_LOWER}]",
-    "digit_ratio": r"\D",
-    "special_ratio": rf"[\d\s{_UPPER}{_LOWER}]",
+    "uppercase_ratio": f"[^{_UPPER}]+",
+    "lowercase_ratio": f"[^{_LOWER}]+",
+    "digit_ratio": r"\D+",
+    "special_ratio": rf"[\d\s{_UPPER}{_LOWER}]+",
 }
 _MOST_COLUMNS = 1000
 
