@@ -53,6 +53,20 @@ def test_code_that_fails_says_where(runner):
         Sandbox(runner).run(Program("pandas", "import os\nos._exit(0)", {}), TABLE)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("output.arrow", "b'ARROW1 and no table'", "gave no table"),
+        ("failure.json", "b'[1]'", "code"),
+        ("failure.json", "b'{' + b'9' * 100000", "not valid JSON"),
+    ],
+)
+def test_code_that_writes_the_answer_itself_is_not_trusted(runner, name, content, message):
+    code = f"import os\nopen('/opt/ml/{name}', 'wb').write({content})\nos._exit(0)"
+    with pytest.raises(InvalidInput, match=message):
+        Sandbox(runner).run(Program("pandas", code, {}), TABLE)
+
+
 def test_code_ends_at_its_limits(runner):
     with pytest.raises(LimitExceeded, match="more than 2 s"):
         Sandbox(runner, timeout_s=2).run(Program("pandas", "while True: pass", {}), TABLE)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pyarrow as pa
+from msgspec import Struct
 
 from clary.flows.steps import Program
 from clary.jobs.ports import ProcessSpec
-from clary.kernel.codec import from_json, to_json
+from clary.kernel.codec import build, from_json, to_json
 from clary.kernel.errors import InvalidInput, LimitExceeded
 
 if TYPE_CHECKING:
@@ -25,8 +26,16 @@ Programs = Callable[[Program, pa.Table], pa.Table]
 _MEMORY_BYTES = 4 << 30
 _TIMEOUT_S = 600.0
 _LARGEST = 2 << 30
+_LONGEST = 32 << 10
 _PROGRAM = Path(__file__).parent / "programs" / "custom_code.py"
 _INSIDE = "/opt/ml"
+
+
+class Failure(Struct, frozen=True):
+    """How code failed, and at which of its lines; 0: at none."""
+
+    error: str
+    line: int = 0
 
 
 class Sandbox:
@@ -124,12 +133,18 @@ def _put(folder: Path, program: Program, table: pa.Table) -> None:
 def _result(folder: Path) -> pa.Table:
     failure, output = folder / "failure.json", folder / "output.arrow"
     if failure.is_file() and not failure.is_symlink():
-        told = from_json(failure.read_bytes()[:8192], field="code")
-        line = f"line {told['line']}: " if told["line"] else ""
-        raise InvalidInput("code", f"{line}{told['error']}")
+        with failure.open("rb") as reading:
+            told = build(Failure, from_json(reading.read(_LONGEST), field="code"), field="code")
+        line = f"line {told.line}: " if told.line else ""
+        raise InvalidInput("code", f"{line}{told.error}")
     if not output.is_file() or output.is_symlink():
         raise InvalidInput("code", "ended without a result")
     if output.stat().st_size > _LARGEST:
         raise LimitExceeded(f"the code gave more than {_LARGEST} bytes")
-    with pa.OSFile(str(output)) as file:
-        return pa.ipc.open_file(file).read_all()
+    try:
+        with pa.OSFile(str(output)) as file:
+            made = pa.ipc.open_file(file).read_all()
+        made.validate(full=True)  # the code may have written it itself
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidInput("code", f"gave no table: {error}") from None
+    return made
