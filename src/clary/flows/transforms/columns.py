@@ -118,7 +118,7 @@ class Formula(Transform, frozen=True):
 
     def steps(self, schemas: Sequence[Schema], state: State) -> tuple[Step, ...]:  # noqa: ARG002
         """Compute it."""
-        formula = translated(self.formula) if self.dialect == "spark" else self.formula
+        formula = translated(self.formula, schemas[0]) if self.dialect == "spark" else self.formula
         return (edit(schemas[0], {self.output: formula}),)
 
 
