@@ -8,6 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clary.expressions import VARCHAR
+from clary.flows import documents, fitted
+from clary.flows.fitted import Fitted
+from clary.flows.plans import plan
 from clary.kernel.errors import InvalidInput
 
 FEW = settings(max_examples=25, deadline=None)
@@ -93,6 +97,18 @@ def test_targets_are_smoothed_means(rows):
         same = [y for c, y in rows if c == category]
         expected = mean if category is None else (sum(same) + 2 * mean) / (len(same) + 2)
         assert math.isclose(value, expected)
+
+
+@pytest.mark.parametrize("state", [{}, {"categories": 5}, {"categories": [1]}])
+def test_a_state_that_was_tampered_with_is_refused_by_its_node(state):
+    nodes = [
+        {"id": "rows", "operator": "source"},
+        {"id": "n", "operator": "encode.ordinal", "with": {"column": "c"}, "inputs": ["rows"]},
+    ]
+    flow = documents.read({"nodes": nodes})
+    learned = Fitted({"n": fitted.learned(flow.node("n"), {}, state)})
+    with pytest.raises(InvalidInput, match="node n"):
+        plan(flow, "n", learned, {"rows": {"c": VARCHAR}})
 
 
 def test_similar_texts_are_near():

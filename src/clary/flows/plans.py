@@ -82,6 +82,11 @@ def planned(node: Node, schemas: list[Schema], fitted: Fitted) -> Planned:
         steps = transform.steps(schemas, learned.state if learned else {})
     except InvalidInput as error:
         raise named(node, error) from None
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        if not transform.learns:
+            raise
+        problem = f"what it has learned does not fit it ({error!r})"
+        raise named(node, InvalidInput("", problem, hint="fit the flow again")) from error
     columns = schemas[0] if schemas else {}
     for step in steps:
         columns = step.schema(columns)
