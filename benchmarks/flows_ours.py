@@ -27,7 +27,8 @@ scales AS (SELECT avg(income) AS mi, stddev_samp(income) AS di, avg(ratio) AS mr
   stddev_samp(ratio) AS dr FROM clipped),
 plans AS (SELECT plan, row_number() OVER (ORDER BY count(*) DESC, plan) - 1 AS plan_number
   FROM clipped GROUP BY plan)
-SELECT id, age, (income - mi) / di AS income, (ratio - mr) / dr AS ratio, plan_number::DOUBLE,
+SELECT id, age, (income - mi) / di AS income, (ratio - mr) / dr AS ratio,
+  plan_number::DOUBLE AS plan_number,
   {cities}, year(seen) AS year FROM clipped JOIN plans USING (plan), scales
 """
 
@@ -37,7 +38,7 @@ def main(path: str, folder: Path) -> list[float]:
     last = flow.nodes[-1].id
     with session() as (connection, _):
         connection.execute(f"CREATE TABLE rows AS FROM read_parquet('{path}')")
-        cities = ", ".join(f"if(city = 'city{n}', 1.0, 0.0) AS city_{n}" for n in range(12))
+        cities = ", ".join(f"if(city = 'city{n}', 1, 0)::DOUBLE AS city_{n}" for n in range(12))
         connection.execute("CREATE TABLE few AS FROM rows LIMIT 5000")
         warm = document()
         warm["nodes"][0]["id"] = "few"
