@@ -82,9 +82,9 @@ def _query(node: Node, step: Query, sql: str) -> str:
     if step.is_ordered:
         raise NotSupported("it asks for the order of rows, which Spark's have not")
     tree = sqlglot.parse_one(step.sql, dialect="duckdb")
-    for one in tree.find_all(exp.Func):
-        if not isinstance(one, _SAME):
-            raise NotSupported(f"{one.sql(dialect='duckdb')[:80]} means something else there")
+    for call in tree.find_all(exp.Func):
+        if not isinstance(call, _SAME):
+            raise NotSupported(f"{call.sql(dialect='duckdb')[:80]} means something else there")
     for one in list(tree.find_all(exp.Table)):
         found = _INPUT.fullmatch(one.name)
         if found is None:
@@ -92,7 +92,7 @@ def _query(node: Node, step: Query, sql: str) -> str:
         name = one.alias or one.name
         place = int(found[1])
         rows = sql if place == 0 else f"SELECT * FROM {ticked(node.inputs[place])}"  # noqa: S608 a quoted name
-        inner = sqlglot.parse_one(rows, dialect="spark").subquery(name)
+        inner = sqlglot.parse_one(rows, dialect="spark", into=exp.Select).subquery(name)
         for word in ("joins", "pivots"):
             inner.set(word, one.args.get(word))
         one.replace(inner)
