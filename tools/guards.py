@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import documented
+import flow_methods
 import reference
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def pages() -> Iterator[str]:
     """Complain of generated pages that are not what the code says."""
     for name in reference.stale():
         yield f"docs/reference/{name} is stale: run `make docs`"
+    for name in flow_methods.stale():
+        yield f"{flow_methods.FOLDER.name}/{name} is stale: run `make docs`"
 
 
 def anchors(page: Path) -> set[str]:

@@ -63,6 +63,10 @@ Operators as below; `NOT`, `IS [NOT] NULL`, `IS [NOT] TRUE`, `IN (…)`, `BETWEE
 `extract(part FROM x)`, `date_part('part', x)`, `x AT TIME ZONE '…'`, `x ± INTERVAL n unit`,
 `list[1]`, `[a, b]`, `struct.field`, `struct['field']`.
 
+`lookup(key, [keys], [values][, default])` finds a text or whole number in lists of constants; other
+keys are the default. `min_hash(text, n)` gives the least of *n* hashes, in 0 to 1, of the text's
+3-grams: similar texts agree in many.
+
 ## Functions
 *Fails* tells that some values have no answer; *Spark* that there is a text of the same meaning.
 Spark's text is for Spark 4 in its ANSI mode, which is its default; the last digit of functions such

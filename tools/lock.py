@@ -27,6 +27,7 @@ def main() -> None:
             "pyproject.toml",
             *("--extra", "demo", "--extra", "tuning", "--extra", "environments"),
             *("--extra", "serving", "--extra", "features", "--extra", "monitoring"),
+            *("--extra", "flows"),
             "--group",
             "dev",
             "--no-emit-package",

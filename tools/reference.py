@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import documented
+import flow_methods
 import language
+import transforms_page
 
 from clary.doors.wire import model, operations
 
@@ -53,6 +55,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": documented.error_page,
     "expressions.md": language.page,
     "settings.md": documented.settings,
+    "transforms.md": transforms_page.page,
     "wire-coverage.md": wire_coverage,
 }
 
@@ -71,6 +74,7 @@ def write() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, page in PAGES.items():
         (FOLDER / name).write_text(NOTE + page(), "utf-8")
+    flow_methods.write()
 
 
 if __name__ == "__main__":

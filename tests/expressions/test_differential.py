@@ -79,6 +79,7 @@ def test_every_letter_has_the_same_upper_and_lower_case():
     for text in (
         "upper(s)",
         "lower(s)",
+        "swapcase(s)",
         "trim('x' || s || 'x', 'x')",
         "trim(s)",
         "length(s)",

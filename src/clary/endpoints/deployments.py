@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clary.models.service import Models
 
     Containers = Mapping[str, JsonObject]
-    """What each variant consists of."""
+    """What each variant consists of: a container, or ``Containers``, called in a row."""
 
 TAG = "clary:endpoint"
 """Marks the models and configurations that belong to an endpoint made here."""
@@ -123,11 +123,8 @@ class Deployments:
         for variant, container in containers.items():
             name = f"{stem}-{len(listed)}"
             listed.append(options.variant(variant or options.ALONE, name, wanted))
-            model = {
-                "ModelName": name,
-                "PrimaryContainer": container,
-                "ExecutionRoleArn": role,
-            }
+            parts = container if "Containers" in container else {"PrimaryContainer": container}
+            model = {"ModelName": name, **parts, "ExecutionRoleArn": role}
             made = ref.sibling("model", name)
             self.models.create_model(
                 made, model, actor=actor, tags={TAG: ref.name}, transaction=change

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clary.expressions.builder import Term, col, fn, lit, when
-from clary.expressions.expression import Expression, compile_all, parse
+from clary.expressions.expression import Expression, compile_all, compile_steps, lookup, parse
 from clary.expressions.types import (
     BIGINT,
     BOOLEAN,
@@ -29,8 +29,10 @@ __all__ = [
     "Type",
     "col",
     "compile_all",
+    "compile_steps",
     "fn",
     "lit",
+    "lookup",
     "parse",
     "type_named",
     "when",

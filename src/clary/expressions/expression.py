@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from clary.expressions.render import render
-from clary.expressions.row import compile_mapping, compile_rows
+from clary.expressions.row import compile_chain, compile_mapping, compile_rows
 from clary.expressions.tree import Node, columns
 from clary.kernel.errors import NotSupported
 
@@ -84,11 +84,61 @@ def parse(text: str | Term, schema: Mapping[str, Type]) -> Expression:
     return _parse(str(text), tuple(schema.items()))
 
 
+def lookup(
+    value: Expression, table: Mapping[Any, Any], default: Any = None, *, gives: Type | None = None
+) -> Expression:
+    """Make the expression that finds a key's value in a table of up to 100,000.
+
+    Parameters
+    ----------
+    value
+        The key: a text or a whole number.
+    table
+        Values by key, of one type, none of them None.
+    default
+        The value of other keys; ``Ellipsis`` (``...``) makes them fail. NULL stays NULL.
+    gives
+        The type of the values, where there may be none.
+
+    Raises
+    ------
+    InvalidInput
+        Keys or values are of other types.
+    LimitExceeded
+        It is too large.
+    """
+    forms = importlib.import_module("clary.expressions.forms")
+    tree = forms.lookup(value.tree, table, default, gives=gives)
+    return Expression(f"lookup({value.text}, {len(table)} keys)", tree)
+
+
 def compile_all(
     expressions: Sequence[Expression], columns: Sequence[str]
 ) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     """Compile expressions to one function from a row, in the order of ``columns``, to a tuple."""
     return _all(tuple(expressions), tuple(columns))
+
+
+def compile_steps(
+    columns: Sequence[str], steps: Sequence[Expression | Mapping[str, Expression]]
+) -> Callable[[Sequence[Any]], tuple[Any, ...] | None]:
+    """Compile steps one after another to one function from a row, in the order of ``columns``.
+
+    Parameters
+    ----------
+    steps
+        Each a condition, without which being true the function gives None; or all columns that
+        there are afterwards, each computed from those before.
+    """
+    return compile_chain(
+        columns,
+        [
+            one.tree
+            if isinstance(one, Expression)
+            else {name: made.tree for name, made in one.items()}
+            for one in steps
+        ],
+    )
 
 
 @lru_cache(_CACHED)

@@ -6,13 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 from clary.expressions.functions.logic import case as case_of
 from clary.expressions.functions.nested import field_of
+from clary.expressions.functions.tables import min_hash_of, table_of
 from clary.expressions.registry import apply, call_of, converted, nearest
-from clary.expressions.tree import Constant, Node
-from clary.expressions.types import BIGINT, BOOLEAN, LARGEST, VARCHAR, Type, shared, type_named
+from clary.expressions.tree import Call, Constant, Node
+from clary.expressions.types import (
+    BIGINT,
+    BOOLEAN,
+    DOUBLE,
+    LARGEST,
+    NULL,
+    VARCHAR,
+    Type,
+    shared,
+    type_named,
+    type_of,
+)
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _PARTS = (
     "year", "month", "day", "hour", "minute", "second", "millisecond", "microsecond", "quarter",
@@ -67,7 +79,54 @@ def called(name: str, arguments: Sequence[Node]) -> Node:
         return part(_word(arguments[0], name).lower(), arguments[1])
     if name == "timezone" and len(arguments) == 2:
         return at_zone(arguments[0], arguments[1])
+    if name == "min_hash" and len(arguments) == 2:
+        return apply(min_hash_of(_constant(arguments[1])), arguments[:1])
+    if name == "lookup" and len(arguments) in {3, 4}:
+        keys, values = map(_constants, arguments[1:3])
+        default = _constant(arguments[3]) if len(arguments) == 4 else None
+        return lookup(arguments[0], dict(zip(keys, values, strict=False)), default)
     return call_of(name, arguments)
+
+
+def lookup(
+    value: Node, table: Mapping[Any, Any], default: Any = None, *, gives: Type | None = None
+) -> Node:
+    """Find a key's value in a table of constants; ``Ellipsis`` as default fails for other keys.
+
+    Raises
+    ------
+    InvalidInput
+        Keys are not of the type of the value, or values of several types, or NULL.
+    LimitExceeded
+        It has more than 100,000 keys.
+    """
+    if value.type not in (VARCHAR, BIGINT):
+        raise InvalidInput(
+            "expression", f"lookup of a {value.type}", legal="varchar, bigint", hint="use CAST"
+        )
+    told = [*table.values(), *([] if default in (None, ...) else [default])]
+    kind = gives or shared({type_of(one) for one in told})
+    if kind is None or kind == NULL or None in table.values():
+        raise InvalidInput("expression", "the values of a lookup have no type in common")
+    if any(type_of(one) != value.type for one in table):
+        raise InvalidInput("expression", f"the keys of a lookup are not all {value.type}")
+    if kind == DOUBLE:
+        table = {key: float(one) for key, one in table.items()}
+        default = default if default in (None, ...) else float(default)
+    return apply(table_of((value.type, kind), table, default), [value])
+
+
+def _constant(node: Node) -> Any:
+    if isinstance(node, Constant):
+        return node.value
+    raise InvalidInput("expression", "this argument must be a constant")
+
+
+def _constants(node: Node) -> list[Any]:
+    """Read a list of constants, as it is written."""
+    if not isinstance(node, Call) or node.function.name != "list_value":
+        raise InvalidInput("expression", "the keys and values of lookup must be lists of constants")
+    return [_constant(one) for one in node.arguments]
 
 
 def at_zone(zone: Node, value: Node) -> Node:

@@ -10,12 +10,15 @@ from clary.expressions.functions import (
     casts,
     comparison,
     dates,
+    documents,
     hashing,
     logic,
     maths,
     nested,
     patterns,
+    tables,
     text,
+    words,
     zones,
 )
 from clary.expressions.tree import Constant, Node, call
@@ -39,13 +42,16 @@ FAMILIES = (
     nested,
     casts,
     hashing,
+    tables,
+    words,
+    documents,
 )
 _BY_NAME: dict[str, list[Function]] = {}
 for _family in FAMILIES:
     for _function in _family.FUNCTIONS:
         _BY_NAME.setdefault(_function.name, []).append(_function)
 _BY_NAME["try_cast"] = list(casts.TRIED)
-NAMES = tuple(name for name in _BY_NAME if name.isidentifier())
+NAMES = (*(name for name in _BY_NAME if name.isidentifier()), "lookup", "min_hash")
 
 
 def overloads(name: str) -> Sequence[Function]:

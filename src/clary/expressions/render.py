@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Dialect = Literal["duckdb", "spark"]
-LONGEST_TEXT = 200_000
+LONGEST_TEXT = 8_000_000
 """Characters of the SQL of one expression."""
 _PLACE = re.compile(r"\{(\d|\d?\*|T)\}")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clary.expressions.render import fill
 from clary.expressions.tree import Call, Column, Constant, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
 _NESTED = 12
 """Levels of a tree in one Python expression; deeper ones become functions of their own."""
@@ -28,6 +29,10 @@ class _Source(NamedTuple):
         if not self.nulls:
             return self.value
         return f"(None if {' or '.join(self.nulls)} else {self.value})"
+
+
+Stage = Node | Mapping[str, Node]
+"""A condition that keeps a row, or the trees of all columns that there are afterwards."""
 
 
 def compile_rows(
@@ -57,6 +62,35 @@ def compile_mapping(
     return made
 
 
+def compile_chain(
+    columns: Sequence[str], stages: Sequence[Stage]
+) -> Callable[[Sequence[Any]], tuple[Any, ...] | None]:
+    """Compile stages, each over the columns that the one before gives, to one function.
+
+    It gives the values of the last stage's columns; None where a condition is not true.
+    """
+    known = {name: f"c{place}" for place, name in enumerate(columns)}
+    unpacking = f"    ({''.join(f'{one}, ' for one in known.values())}) = row\n" if known else ""
+    writer, lines = _Writer(known), [f"def compiled(row):\n{unpacking}"]
+    for stage in stages:
+        if isinstance(stage, Node):
+            lines.append(f"    if not {writer.source(stage).whole}: return None\n")
+            continue
+        after = {}
+        for name, tree in stage.items():
+            if isinstance(tree, Column):
+                after[name] = known[tree.name]
+                continue
+            source, after[name] = writer.source(tree).whole, writer.variable()
+            lines.append(f"    {after[name]} = {source}\n")
+        known = after
+        writer.over(known)
+    values = "".join(f"{one}, " for one in known.values())
+    lines.append(f"    return ({values})\n")
+    made: Callable[[Sequence[Any]], tuple[Any, ...] | None] = writer.function("".join(lines))
+    return made
+
+
 class _Writer:
     """Writes source; collects the functions and constants that it names."""
 
@@ -65,6 +99,14 @@ class _Writer:
         self._names: dict[str, Any] = {}
         self._inner: list[str] = []
         self._count = 0
+
+    def over(self, columns: Mapping[str, str]) -> None:
+        """Read columns from other variables from here on."""
+        self._columns = columns
+
+    def variable(self) -> str:
+        """Give a variable that stands for no value yet."""
+        return self._name()
 
     def function(self, source: str) -> Any:
         """Run the source of a function called ``compiled``."""
@@ -89,7 +131,7 @@ class _Writer:
         return _Source((), f"({value!r})", is_name=True)
 
     def _outlined(self, node: Call) -> str:
-        name, columns = self._name(), ", ".join(self._columns.values())
+        name, columns = self._name(), ", ".join(dict.fromkeys(self._columns.values()))
         self._inner.append(f"def {name}({columns}):\n    return {self._call(node).whole}\n")
         return f"{name}({columns})"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Type:
         if self.item is not None:
             return f"list({self.item})"
         if self.fields:
-            return f"struct({', '.join(f'{name} {kind}' for name, kind in self.fields)})"
+            return f"struct({', '.join(f'{_told(name)} {kind}' for name, kind in self.fields)})"
         return self.name
 
     @property
@@ -101,7 +101,7 @@ _CLASSES: dict[type, Type] = {
 
 
 def type_named(text: str) -> Type:
-    """Read a type: ``bigint``, ``double[]``, ``list(varchar)`` and so on.
+    """Read a type: ``bigint``, ``double[]``, ``list(varchar)``, ``struct(a bigint)`` and so on.
 
     Examples
     --------
@@ -113,13 +113,35 @@ def type_named(text: str) -> Type:
     InvalidInput
         It is none of ours.
     """
-    word = " ".join(text.lower().split())
-    inner = re.fullmatch(r"(.+)\[\]|list\((.+)\)", word)
+    inner = re.fullmatch(r"(.+)\[\]|list\((.+)\)", text.strip(), re.IGNORECASE | re.DOTALL)
     if inner:
         return Type("list", type_named(inner[1] or inner[2]))
+    fields = re.fullmatch(r"struct\((.+)\)", text.strip(), re.IGNORECASE | re.DOTALL)
+    if fields:
+        return Type("struct", fields=tuple(_fields(fields[1])))
+    word = " ".join(text.lower().split())
     if word not in _WORDS:
         raise InvalidInput("type", f"{text!r} is not a type", legal=f"{', '.join(_WORDS)}, list(…)")
     return _WORDS[word]
+
+
+def _fields(text: str) -> Iterator[tuple[str, Type]]:
+    """Read ``a bigint, "b c" varchar``. Raises InvalidInput."""
+    start, depth = 0, 0
+    for part in re.finditer(r'"(?:[^"]|"")*"|.|$', text, re.DOTALL):
+        depth += {"(": 1, ")": -1}.get(part[0], 0)
+        if part[0] not in ("", ",") or depth:
+            continue
+        one = re.fullmatch(r'\s*("(?:[^"]|"")*"|\w+)\s+(.+)', text[start : part.start()], re.DOTALL)
+        if not one:
+            raise InvalidInput("type", f"{text[start:]!r} is no field", legal="name type")
+        name = one[1][1:-1].replace('""', '"') if one[1].startswith('"') else one[1]
+        yield name, type_named(one[2])
+        start = part.end()
+
+
+def _told(name: str) -> str:
+    return name if re.fullmatch(r"\w+", name) else quoted(name)
 
 
 def type_of(value: Any) -> Type:

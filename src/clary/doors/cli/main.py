@@ -34,6 +34,7 @@ COMMANDS = {
     "metrics": ("metrics", "List metrics, and show how one went."),
     "endpoints": ("endpoints", "Deploy models, ask them, replace them, look at them."),
     "monitor": ("monitor", "Take baselines, check data, look at schedules and who is told."),
+    "flow": ("flow", "Run, preview, fit and export a data flow; report on its rows."),
     "features": ("features", "Find, show and fill feature groups; what they hold and who uses it."),
     "views": ("views", "List and show feature views, and write them down."),
     "facts": ("facts", "List and audit what was known and served."),
@@ -49,6 +50,7 @@ _EXTRAS = {
     "sklego": "demo",
     **dict.fromkeys(("pandas", "pyarrow", "sklearn", "xgboost"), "ml"),
     **dict.fromkeys(("duckdb", "numpy", "scipy"), "monitoring"),
+    "sqlglot": "flows",
 }
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PYTHON = INTERFACE_VARIABLE
 """Variable of a container that serves a Python object which this door has packed."""
+FLOW = "CLARY_FLOW"
+"""Variable of a container that is a flow: it takes frames and records by the names of columns."""
 _PROGRAM = Path(__file__).with_name("serving_program.py")
 _BOOSTER = "xgboost.core.Booster"
 
@@ -55,6 +57,8 @@ def container(
     near = session.ref("model", "")
     if isinstance(model, str | Path):
         made = session.platform.sources.named(str(model), near)
+    elif callable(getattr(model, "container", None)):  # a flow makes its own
+        made = model.container(session)
     else:
         made = _packed(model, session, near, files)
     if requirements:

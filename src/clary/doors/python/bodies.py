@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any
 
-from clary.doors.python.serving_program import BYTES, CSV, JSON, NPY, PARQUET, TEXT, read
+from clary.doors.python.serving_program import BYTES, CSV, FRAME, JSON, NPY, PARQUET, TEXT, read
 from clary.kernel.errors import InvalidInput
 
 NATIVE = BYTES
@@ -46,6 +46,13 @@ def encode(value: Any, *, any_python: bool, rows_only: bool) -> tuple[bytes, str
         return json.dumps(_bare(value)).encode(), JSON
     except (TypeError, ValueError) as error:
         raise InvalidInput("data", f"cannot be sent: {error}", legal=_LEGAL) from None
+
+
+def by_name(frame: Any) -> tuple[bytes, str]:
+    """Write a pandas frame as JSON with the names of its columns."""
+    found = json.loads(frame.to_json(orient="split", index=False, date_format="iso"))
+    body = {FRAME: {"columns": found["columns"], "data": found["data"]}}
+    return json.dumps(body).encode(), JSON
 
 
 def decode(body: bytes, content_type: str) -> Any:

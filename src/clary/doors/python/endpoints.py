@@ -28,8 +28,9 @@ def deploy(model: Any, name: str, **options: Unpack[Options]) -> Endpoint:
         name of a model; a file, a folder or ``s3://…``; an XGBoost booster, any fitted estimator,
         or any object or class with ``predict``. What is pickled is loaded in a sandbox only. A
         class is made there, with the folder of its ``files`` if it must be given something, and
-        its ``load(folder)`` is called if it has one. A dictionary of these is an endpoint with
-        several variants.
+        its ``load(folder)`` is called if it has one. A list of these is called in a row, as a
+        fitted ``clary.Flow`` before the model that takes what it gives. A dictionary of these is
+        an endpoint with several variants.
     name
         What the endpoint is called.
     instances

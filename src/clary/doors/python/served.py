@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from clary.doors.python import artifacts, bodies
+from clary.doors.python.artifacts import FLOW
 from clary.doors.python.views import FeatureView
 from clary.endpoints import body
 from clary.endpoints.invocations import Invocation
@@ -276,6 +277,8 @@ class Endpoint:
         is_xgboost = stage is not None and not any_python and "xgboost" in stage.image
         rows_only = is_xgboost and not by_keys
         wanted = bodies.NATIVE if any_python else ""
+        if FLOW in variables and hasattr(data, "to_parquet"):
+            return *bodies.by_name(data), wanted
         if content_type and isinstance(data, str | bytes):
             return (data.encode() if isinstance(data, str) else data), content_type, wanted
         payload, kind = bodies.encode(data, any_python=any_python, rows_only=rows_only)
@@ -309,6 +312,10 @@ def _each(model: Any, alone: str, options: Any, session: Session) -> dict[str, J
 
 
 def _container(model: Any, options: Any, session: Session) -> JsonObject:
+    if isinstance(model, list | tuple):
+        if options.get("view"):
+            raise InvalidInput("view", "a list of models has none", legal="a single model")
+        return {"Containers": [_container(one, options, session) for one in model]}
     made = artifacts.container(
         model,
         session,

@@ -77,6 +77,12 @@ _SPARK_DIVISION = (
     "WHEN ({0} > 0D) = (CAST({1} AS STRING) = '0.0') THEN CAST('Infinity' AS DOUBLE) "
     "ELSE CAST('-Infinity' AS DOUBLE) END"
 )
+SPARK_POWER = (
+    "CASE WHEN {1} IS NOT NULL AND "
+    "({0} = 1D OR ({0} = -1D AND abs({1}) = CAST('Infinity' AS DOUBLE))) THEN 1D "
+    "ELSE power({0}, {1}) END"
+)
+"""C's power of one is one, whatever the exponent; Java's need not be."""
 _INTEGERS, _FLOATS = (BIGINT, BIGINT), (DOUBLE, DOUBLE)
 FUNCTIONS = (
     Function("+", _INTEGERS, BIGINT, _add, "{0} + {1}", "{0} + {1}", fails=True),
@@ -89,7 +95,7 @@ FUNCTIONS = (
     Function("//", _INTEGERS, BIGINT, _quotient, "{0} // {1}", "{0} DIV {1}", fails=True),
     Function("%", _INTEGERS, BIGINT, _remainder, "{0} % {1}", None, fails=True),
     Function("%", _FLOATS, DOUBLE, _modulo, "{0} % {1}", None),
-    Function("**", _FLOATS, DOUBLE, power, "{0} ** {1}", "power({0}, {1})"),
+    Function("**", _FLOATS, DOUBLE, power, "{0} ** {1}", SPARK_POWER),
     Function("negative", (BIGINT,), BIGINT, _negate, "-{0}", "-{0}", fails=True),
     Function("negative", (DOUBLE,), DOUBLE, "-{0}", "-{0}", "-{0}"),
     Function("&", _INTEGERS, BIGINT, "{0} & {1}", "{0} & {1}", "{0} & {1}"),

@@ -96,6 +96,8 @@ FUNCTIONS = (
         is_variadic=True,
         nulls="seen",
     ),
-    Function("greatest", (ANY,), ANY, _greatest, is_variadic=True, nulls="seen"),
-    Function("least", (ANY,), ANY, _least, is_variadic=True, nulls="seen"),
+    Function(
+        "greatest", (ANY,), ANY, _greatest, "", "greatest({0}, {*})", is_variadic=True, nulls="seen"
+    ),
+    Function("least", (ANY,), ANY, _least, "", "least({0}, {*})", is_variadic=True, nulls="seen"),
 )

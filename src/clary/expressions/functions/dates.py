@@ -230,7 +230,15 @@ FUNCTIONS = (
     *_epochs(),
     *_shifts(),
     Function("last_day", (DATE,), DATE, _last_day),
-    Function("date_trunc", (VARCHAR, TIMESTAMP), TIMESTAMP, _truncate, constants=(0,), check=_unit),
+    Function(
+        "date_trunc",
+        (VARCHAR, TIMESTAMP),
+        TIMESTAMP,
+        _truncate,
+        spark="CAST(date_trunc({*}) AS TIMESTAMP_NTZ)",
+        constants=(0,),
+        check=_unit,
+    ),
     *(
         Function(
             name,

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from clary.expressions.function import Function
-from clary.expressions.functions.arithmetic import power, whole
+from clary.expressions.functions.arithmetic import SPARK_POWER, power, whole
 from clary.expressions.types import BIGINT, BOOLEAN, DOUBLE
 from clary.kernel.errors import InvalidInput
 
@@ -153,19 +153,19 @@ FUNCTIONS = (
     _real("log10", _logarithm(math.log10), spark=None),
     _real("log", _logarithm(math.log10), spark=None),
     _real("log2", _logarithm(math.log2), spark=None),
-    Function("pow", (DOUBLE, DOUBLE), DOUBLE, power),
-    Function("power", (DOUBLE, DOUBLE), DOUBLE, power),
+    Function("pow", (DOUBLE, DOUBLE), DOUBLE, power, spark=SPARK_POWER),
+    Function("power", (DOUBLE, DOUBLE), DOUBLE, power, spark=SPARK_POWER),
     _real("sin", _within(math.sin)),
     _real("cos", _within(math.cos)),
     _real("tan", _within(math.tan)),
     _real("asin", _within(math.asin)),
     _real("acos", _within(math.acos)),
     _real("atan", math.atan),
-    Function("atan2", (DOUBLE, DOUBLE), DOUBLE, math.atan2),
+    Function("atan2", (DOUBLE, DOUBLE), DOUBLE, math.atan2, spark=None),
     Function("pi", (), DOUBLE, lambda: math.pi),
-    Function("isnan", (DOUBLE,), BOOLEAN, "{0} != {0}"),
+    Function("isnan", (DOUBLE,), BOOLEAN, "{0} != {0}", spark="({0} = CAST('NaN' AS DOUBLE))"),
     Function(
-        "isinf", (DOUBLE,), BOOLEAN, math.isinf, spark="abs({0}) = CAST('Infinity' AS DOUBLE)"
+        "isinf", (DOUBLE,), BOOLEAN, math.isinf, spark="(abs({0}) = CAST('Infinity' AS DOUBLE))"
     ),
-    Function("isfinite", (DOUBLE,), BOOLEAN, math.isfinite, spark=f"NOT {_TEST}"),
+    Function("isfinite", (DOUBLE,), BOOLEAN, math.isfinite, spark=f"(NOT {_TEST})"),
 )

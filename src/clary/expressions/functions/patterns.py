@@ -47,22 +47,23 @@ def _check_like(pattern: str, escape: str = "") -> None:
     _like_source(pattern, escape)
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern of the language."""
     return re.compile(read_pattern(pattern).source, re.ASCII)
 
 
 def _matches(pattern: str) -> Callable[[str], bool]:
-    search = _compiled(pattern).search
+    search = compiled(pattern).search
     return lambda text: search(text) is not None
 
 
 def _full_match(pattern: str) -> Callable[[str], bool]:
-    match = _compiled(pattern).fullmatch
+    match = compiled(pattern).fullmatch
     return lambda text: match(text) is not None
 
 
 def _extract(pattern: str, group: int = 0) -> Callable[[str], str]:
-    search = _compiled(pattern).search
+    search = compiled(pattern).search
 
     def extract(text: str) -> str:
         found = search(text)
@@ -78,7 +79,7 @@ def _check_extract(pattern: str, group: int = 0) -> None:
 
 
 def _replace(pattern: str, replacement: str, options: str = "") -> Callable[[str], str]:
-    substitute = _compiled(pattern).sub
+    substitute = compiled(pattern).sub
     template = replacement.replace(r"\0", r"\g<0>")
     count = 0 if options else 1
     return lambda text: substitute(template, text, count=count)

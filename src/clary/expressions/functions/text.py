@@ -46,6 +46,16 @@ def lower(text: str) -> str:
     return text.lower() if text.isascii() else text.translate(_mapping(str.lower))
 
 
+def _swap(text: str) -> str:
+    return "".join([lower(one) if one == upper(one) else upper(one) for one in text])
+
+
+_SWAP = (
+    "array_to_string(list_transform(regexp_extract_all({0}, '(?s).'), lambda one: "
+    "CASE WHEN one = upper(one) THEN lower(one) ELSE upper(one) END), '')"
+)
+
+
 def _substring(text: str, start: int, length: int = _FARTHEST) -> str:
     if max(abs(start), abs(length)) > _FARTHEST:
         raise InvalidInput("", f"substring from {start}, {length} long", legal="less than 2 ** 32")
@@ -157,6 +167,7 @@ FUNCTIONS = (
     Function("len", _ONE, BIGINT, len, spark="CAST(length({0}) AS BIGINT)"),
     Function("upper", _ONE, VARCHAR, upper, spark=None),
     Function("lower", _ONE, VARCHAR, lower, spark=None),
+    Function("swapcase", _ONE, VARCHAR, _swap, _SWAP, None),
     Function("substring", (VARCHAR, BIGINT), VARCHAR, _substring, spark=None, fails=True),
     Function("substring", (VARCHAR, BIGINT, BIGINT), VARCHAR, _substring, spark=None, fails=True),
     Function("substr", (VARCHAR, BIGINT), VARCHAR, _substring, spark=None, fails=True),

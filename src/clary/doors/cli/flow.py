@@ -1,0 +1,153 @@
+"""clary flow."""
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from clary.doors.cli.options import Json, new_app
+from clary.doors.cli.output import note, show_rows
+from clary.flow_programs import sandboxed
+from clary.flows import files, local, spark
+from clary.flows.exports import python, sql
+from clary.flows.fitted import NOTHING, Fitted
+from clary.flows.model import Flow, Node
+from clary.flows.origins import told
+from clary.flows.plans import ready
+from clary.kernel.codec import plain
+from clary.kernel.errors import InvalidInput
+
+app = new_app(several=True)
+File = Annotated[Path, typer.Argument(metavar="FLOW", help="Its file: .flow.json or .flow.")]
+At = Annotated[str, typer.Option("--node", help="Whose rows are wanted. [default: the last]")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="A parameter: NAME=VALUE.")]
+Source = Annotated[
+    list[str] | None,
+    typer.Option(help="Other rows for a source, named by its node or file: NAME=PATH."),
+]
+Refit = Annotated[bool, typer.Option("--refit", help="Learn anew what was learned before.")]
+_END = "written"
+
+
+@app.command()
+def run(  # noqa: PLR0917 - each is a named option on the command line
+    path: File,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the rows of a node here, and nothing else: .csv, .parquet, .jsonl"
+        ),
+    ] = None,
+    node: At = "",
+    values: Set = None,
+    source: Source = None,
+    refit: Refit = False,
+    as_json: Json = False,
+) -> None:
+    """Run a flow on all rows: write what its destinations get.
+
+    What was learned before is kept; what was not is learned, and written beside the flow.
+    """
+    flow, learned, at = _opened(path, node, values)
+    if to is not None:
+        nodes = (one for one in flow.nodes if one.operator != "destination")
+        end = Node(_END, "destination", {"path": str(to)}, (at,))
+        flow = Flow((*nodes, end), flow.parameters)
+    before = NOTHING if refit else learned
+    written, after = local.run(flow, before, _pairs(source, "--source"), sandboxed)
+    if after != learned:
+        note(f"what it has learned is in {files.write_fitted(path, after)}")
+    show_rows([plain(one) for one in written], as_json=as_json, empty="")
+
+
+@app.command()
+def preview(
+    path: File,
+    node: At = "",
+    rows: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
+    values: Set = None,
+    source: Source = None,
+    as_json: Json = False,
+) -> None:
+    """Show the first rows of a flow."""
+    flow, learned, at = _opened(path, node, values)
+    given = _pairs(source, "--source")
+    found, _ = local.table(flow, at, learned, given, sandboxed, limit=rows)
+    show_rows(found.to_pylist(), as_json=as_json, empty="no rows")
+
+
+@app.command()
+def fit(path: File, node: At = "", values: Set = None, source: Source = None) -> None:
+    """Learn anew from all rows, and write what was learned beside the flow."""
+    flow, _, at = _opened(path, node, values)
+    learned = local.fitted(flow, at, NOTHING, _pairs(source, "--source"), sandboxed)
+    typer.echo(files.write_fitted(path, learned))
+
+
+@app.command()
+def report(
+    path: File,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file: .html or .json.")],
+    target: Annotated[str, typer.Option(help="The column that is to be predicted.")] = "",
+    node: At = "",
+    values: Set = None,
+    source: Source = None,
+) -> None:
+    """Write a report on the quality of a flow's rows; the HTML opens offline."""
+    flow, learned, at = _opened(path, node, values)
+    given = _pairs(source, "--source")
+    with local.opened(flow, at, learned, given, sandboxed) as batch:
+        insights = import_module("clary.flows.insights.report")  # it takes a second
+        found = insights.report(batch.rows(at), target=target)
+    text = found.to_json() if output.suffix == ".json" else found.to_html(f"{path.name}: {at}")
+    output.write_text(text, encoding="utf-8")
+    typer.echo(output)
+
+
+@app.command()
+def export(
+    path: File,
+    to: Annotated[str, typer.Option(help="python, sql, spark or columns.")] = "python",
+    node: At = "",
+    values: Set = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file. [default: the terminal]")
+    ] = None,
+) -> None:
+    """Write a flow as a program of Python, what it has learned as SQL, or its columns' origins."""
+    flow, learned, at = _opened(path, node, values)
+    if to == "python":
+        text = python.program(files.read(path)[0], title=path.name)
+    elif to == "sql":
+        text = sql.query(ready(flow, at, learned))
+    elif to == "spark":
+        text = spark.query(ready(flow, at, learned))
+    elif to == "columns":
+        text = json.dumps(told(flow, at, learned), indent=1) + "\n"
+    else:
+        raise InvalidInput("--to", repr(to), legal="python, sql, spark, columns")
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.write_text(text, encoding="utf-8")
+        typer.echo(output)
+
+
+def _opened(path: Path, node: str, values: list[str] | None) -> tuple[Flow, Fitted, str]:
+    flow, learned = files.read(path)
+    if values is not None or flow.parameters:
+        flow = local.set_values(flow, _pairs(values, "--set"))
+    return flow, learned, flow.node(node).id if node else files.last(flow)
+
+
+def _pairs(given: list[str] | None, option: str) -> dict[str, Any]:
+    found = {}
+    for one in given or ():
+        name, equals, value = one.partition("=")
+        if not name or not equals:
+            raise InvalidInput(option, repr(one), legal="NAME=VALUE")
+        found[name] = value
+    return found

@@ -1,0 +1,97 @@
+"""Flows as steps of pipelines."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa  # noqa: TC002 - a step's annotations are read when it is defined
+
+from clary.doors.python.options import Options
+from clary.doors.python.steps import Step
+from clary.flows import documents, fitted, local
+from clary.flows.fitted import NOTHING
+from clary.flows.sandboxed import beside
+from clary.kernel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from clary.flows.fitted import Fitted
+    from clary.flows.model import Flow
+    from clary.flows.sandboxed import Programs
+
+
+@dataclass(frozen=True, slots=True)
+class Place(os.PathLike[str]):
+    """A file that a step reads: of this machine, or at ``s3://…``."""
+
+    path: str
+
+    def __fspath__(self) -> str:
+        return self.path
+
+
+def rows(flow: Flow, learned: Fitted, node: str, options: Mapping[str, Any]) -> Step[..., Any]:
+    """Make a step that gives the rows of a node as a table."""
+    document, state, names = documents.write(flow), fitted.write(learned), sources(flow, node)
+
+    def run(*tables: Any, learned: Any = None) -> pa.Table:
+        text = state if learned is None else json.dumps(learned)
+        given = dict(zip(names, tables, strict=True))
+        return local.table(documents.read(document), node, fitted.read(text), given, _code)[0]
+
+    return _step(run, node, options)
+
+
+def learning(flow: Flow, node: str, options: Mapping[str, Any]) -> Step[..., Any]:
+    """Make a step that gives what the nodes learn, as JSON."""
+    document, names = documents.write(flow), sources(flow, node)
+
+    def run(*tables: Any) -> dict[str, Any]:
+        given = dict(zip(names, tables, strict=True))
+        found = local.fitted(documents.read(document), node, NOTHING, given, _code)
+        made: dict[str, Any] = json.loads(fitted.write(found))
+        return made
+
+    return _step(run, f"fit-{node}", options)
+
+
+def sources(flow: Flow, node: str) -> tuple[str, ...]:
+    """Name the sources that a node needs, in order."""
+    return tuple(one.id for one in flow.until(node) if one.operator == "source")
+
+
+def arguments(flow: Flow, node: str, tables: Sequence[Any]) -> list[Any]:
+    """Give the rows of each source: those of the call, else the files of the flow.
+
+    Raises
+    ------
+    InvalidInput
+        There are more than sources, or a source has no file of its own.
+    """
+    names = sources(flow, node)
+    if len(tables) > len(names):
+        legal = ", ".join(names)
+        raise InvalidInput("sources", f"{len(tables)} are given, of {len(names)}", legal=legal)
+    found = [Place(one) if isinstance(one, str) else one for one in tables]
+    for name in names[len(tables) :]:
+        path = flow.node(name).with_.get("path") or flow.node(name).with_.get("uri")
+        if path is None:
+            raise InvalidInput("sources", f"the rows of {name} are given by nobody")
+        found.append(Place(path))
+    return found
+
+
+def _code(_: Path) -> Programs:
+    """Run the flow's own code beside the step: it is in a sandbox of its own."""
+    return beside
+
+
+def _step(function: Any, node: str, options: Mapping[str, Any]) -> Step[..., Any]:
+    function.__name__ = re.sub(r"[^A-Za-z0-9]+", "-", node).strip("-") or "flow"
+    return Step(function, Options()).options(**options)

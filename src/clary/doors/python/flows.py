@@ -1,0 +1,393 @@
+"""``clary.Flow``: data wrangled by steps that are made once and run anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import msgspec
+
+from clary.doors.python import flow_steps
+from clary.doors.python.flow_methods import Methods
+from clary.doors.python.flow_models import Inference
+from clary.doors.python.flow_readers import Readers
+from clary.doors.python.flow_rows import Rows
+from clary.doors.python.tracing import current
+from clary.flow_programs import sandboxed
+from clary.flows import documents, files, local, spark, transforms
+from clary.flows.exports import sql
+from clary.flows.exports.python import program
+from clary.flows.fitted import NOTHING, Fitted, write
+from clary.flows.graphs import EMPTY, grown, merged, renamed
+from clary.flows.model import Node, Parameter
+from clary.flows.origins import told
+from clary.flows.plans import ready
+from clary.flows.serving import Served, Server
+from clary.kernel.codec import build, from_json, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from clary.doors.python.features import FeatureGroup
+    from clary.doors.python.session import Session
+    from clary.doors.python.steps import Step
+    from clary.flows import model
+    from clary.flows.insights.analyses import Finding
+    from clary.flows.insights.report import Report
+    from clary.kernel.errors import InvalidInput
+    from clary.kernel.ports import JsonObject
+
+Tables = Mapping[str, Any]
+"""Rows by the name of their source: frames, lists of records, paths."""
+
+
+class Flow(Readers, Methods):
+    """Rows of a source, and what becomes of them.
+
+    Every method that transforms gives a new flow; the one it is called on stays as it is, so
+    that flows branch and join. Nothing is read before ``fit``, ``preview`` or ``run``.
+
+    Parameters
+    ----------
+    table
+        A pandas or Polars frame, an Arrow table, a list of records; or the name of a source whose
+        rows are given when the flow runs.
+    name
+        What the source is called.
+
+    Attributes
+    ----------
+    document
+        The nodes, as they are saved.
+    fitted
+        What they have learned.
+    tables
+        Rows of sources that are in this process, by name.
+
+    Examples
+    --------
+    >>> flow = Flow([{"age": 20, "city": "Rome"}, {"age": 40, "city": None}])
+    >>> flow.formula("age / 10.0", "decades").drop("age").operators
+    ['source', 'columns.formula', 'columns.drop']
+    """
+
+    def __init__(self, table: Any, *, name: str = "source") -> None:
+        is_named = isinstance(table, str)
+        self.document, self._node = grown(EMPTY, Node(table if is_named else name, "source"))
+        self.fitted = NOTHING
+        self.tables: Tables = {} if is_named else {self._node: table}
+        self._server: tuple[Fitted, Server] | None = None
+        self._step: tuple[Fitted, Step[..., Any]] | None = None
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, node: str = "") -> Self:
+        """Open a flow: one of ours, with what it has learned, or a ``.flow`` of Data Wrangler.
+
+        Parameters
+        ----------
+        node
+            The node whose rows are wanted; the last by default.
+
+        Raises
+        ------
+        InvalidInput
+            It is no flow; names the node, and what is wrong with it.
+        """
+        flow, fitted = files.read(path)
+        return cls._of(flow, fitted, node or files.last(flow), {})
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the flow, as ``.flow`` where the path ends so; what it has learned goes beside it.
+
+        Raises
+        ------
+        InvalidInput
+            A source is a table of this process; save it as a file, or name the source.
+        """
+        return files.write(path, self.document, self.fitted)
+
+    @property
+    def name(self) -> str:
+        """The node whose rows these are."""
+        return self._node
+
+    @property
+    def operators(self) -> list[str]:
+        """What happens on the way to these rows, in order."""
+        return [one.operator for one in self.document.until(self._node)]
+
+    def node(self, name: str) -> Self:
+        """Give the flow at another of its nodes. Raises InvalidInput."""
+        self.document.node(name)
+        return self._of(self.document, self.fitted, name, self.tables)
+
+    def called(self, name: str) -> Self:
+        """Call the last node otherwise.
+
+        Raises
+        ------
+        InvalidInput
+            There is such a node.
+        """
+        flow, fitted = renamed(self.document, self.fitted, {self._node: name})
+        tables = {name if one == self._node else one: x for one, x in self.tables.items()}
+        return self._of(flow, fitted, name, tables)
+
+    def parameter(self, name: str, value: str | float | None = None) -> Self:
+        """Give a parameter a value; texts of nodes hold it as ``{{name}}``."""
+        made = {**self.document.parameters, name: Parameter(value)}
+        flow = msgspec.structs.replace(self.document, parameters=made)
+        return self._of(flow, self.fitted, self._node, self.tables)
+
+    def then(self, operator: str, parameters: Mapping[str, Any], *others: Flow) -> Self:
+        """Add a node of any operator, with its parameters as a flow's document has them."""
+        name = operator.rpartition(".")[2]
+        return self._add(Node(name, operator, dict(parameters)), others)
+
+    def write(self, path: str | os.PathLike[str], **options: Any) -> Self:
+        """Write these rows to a file when the flow runs."""
+        return self.then("destination", {"path": os.fspath(path), **options})
+
+    def fit(self, sources: Tables | None = None, *, refit: bool = False) -> Self:
+        """Learn of all rows what the transforms need; what was learned before is kept.
+
+        Parameters
+        ----------
+        sources
+            Rows of sources, by the name of the source or of its file: frames, or paths.
+        refit
+            Learn everything anew.
+        """
+        learned = NOTHING if refit else self.fitted
+        self.fitted = local.fitted(
+            self._filled, self._node, learned, self._given(sources), sandboxed
+        )
+        return self
+
+    def preview(self, rows: int = 20, sources: Tables | None = None) -> Rows:
+        """Compute some rows."""
+        return Rows(self._table(sources, rows))
+
+    def to_arrow(self, sources: Tables | None = None) -> pa.Table:
+        """Compute all rows, as an Arrow table."""
+        return self._table(sources, None)
+
+    def to_pandas(self, sources: Tables | None = None) -> Any:
+        """Compute all rows, as a pandas frame."""
+        return Rows(self.to_arrow(sources)).to_pandas()
+
+    def to_polars(self, sources: Tables | None = None) -> Any:
+        """Compute all rows, as a Polars frame."""
+        return Rows(self.to_arrow(sources)).to_polars()
+
+    def run(self, sources: Tables | None = None) -> list[local.Written]:
+        """Write what every destination gets.
+
+        Raises
+        ------
+        InvalidInput
+            The flow has no destination: ``write`` adds one.
+        """
+        written, self.fitted = local.run(self._filled, self.fitted, self._given(sources), sandboxed)
+        return written
+
+    def analyse(self, name: str, sources: Tables | None = None, **parameters: Any) -> Finding:
+        """Analyse these rows: ``histogram``, ``scatter``, ``correlation``, ``quick_model``, ….
+
+        The finding has a ``document``, and ``to_html(title)`` draws it.
+        """
+        given = self._given(sources)
+        with local.opened(self._filled, self._node, self.fitted, given, sandboxed) as batch:
+            insights = import_module("clary.flows.insights.analyses")  # they take a second
+            found: Finding = insights.analyse(
+                f"analysis.{name}", batch.rows(self._node), parameters
+            )
+        return found
+
+    def report(
+        self,
+        target: str = "",
+        *,
+        problem: Literal["", "classification", "regression"] = "",
+        sources: Tables | None = None,
+    ) -> Report:
+        """Report on the quality of these rows and what they tell of a target.
+
+        The report has ``warnings``, ``to_html()`` and ``to_json()``.
+        """
+        given = self._given(sources)
+        with local.opened(self._filled, self._node, self.fitted, given, sandboxed) as batch:
+            insights = import_module("clary.flows.insights.report")
+            found: Report = insights.report(batch.rows(self._node), target=target, problem=problem)
+        return found
+
+    def ingest(
+        self, group: FeatureGroup, sources: Tables | None = None
+    ) -> Mapping[int, InvalidInput]:
+        """Write these rows to a feature group, which then knows the flow it came from.
+
+        What was wrong comes back by row, as from ``FeatureGroup.ingest``.
+        """
+        wrong = group.ingest(self.to_arrow(sources))
+        files = {
+            "flow.json": documents.write(self.document),
+            "fitted.json": write(self.fitted),
+            "columns.json": json.dumps(self.origins(), indent=1),
+        }
+        group.came_from("flow", {name: text.encode() for name, text in files.items()})
+        return wrong
+
+    def record(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Transform one record by what was learned; None where the flow drops it.
+
+        Raises
+        ------
+        NotSupported
+            A node needs more than one record; names it.
+        InvalidInput
+            The flow has not been fitted, or a value does not fit; names the column.
+        """
+        if self._server is None or self._server[0] is not self.fitted:
+            self._server = (self.fitted, self._served().open())
+        return self._server[1].record(values)
+
+    def inference(
+        self,
+        *,
+        absent: Sequence[str] = (),
+        accept: Literal["text/csv", "application/json"] = "text/csv",
+    ) -> Inference:
+        """Give what comes before a model: ``deploy([flow.inference(absent=["age"]), model], …)``.
+
+        Parameters
+        ----------
+        absent
+            Columns that requests do not have, such as the label.
+        accept
+            What the model takes: CSV without a header, or a frame as JSON.
+
+        Raises
+        ------
+        NotSupported
+            A node needs more than one record; names it.
+        InvalidInput
+            The flow has not been fitted.
+        """
+        return Inference(self._served(absent), accept)
+
+    def container(self, session: Session) -> JsonObject:
+        """Pack what was learned as a container of a model; see ``inference``."""
+        return self.inference().container(session)
+
+    def origins(self) -> dict[str, list[str]]:
+        """Tell of each column which columns of the sources it is computed from.
+
+        Raises
+        ------
+        InvalidInput
+            The flow has not been fitted.
+        """
+        return told(self._filled, self._node, self.fitted)
+
+    def to_sql(self, dialect: Literal["duckdb", "spark"] = "duckdb") -> str:
+        """Write what was fitted as one query over tables that are called as the sources.
+
+        Raises
+        ------
+        NotSupported
+            A node has code of its own, or a function that Spark has not; names it.
+        InvalidInput
+            The flow has not been fitted.
+        """
+        write_query = spark.query if dialect == "spark" else sql.query
+        return write_query(ready(self._filled, self._node, self.fitted))
+
+    def to_python(self, title: str = "") -> str:
+        """Write a program that makes this flow."""
+        return program(self.document, title=title)
+
+    def step(self, **options: Any) -> Step[..., Any]:
+        """Make a step of a pipeline, which takes the rows of the sources and gives these rows.
+
+        What the flow has learned is kept, the rest is learned in the step; with ``learned``, what
+        a ``fit_step`` gave, nothing is. Options are those of ``clary.step``.
+        """
+        return flow_steps.rows(self._filled, self.fitted, self._node, options)
+
+    def fit_step(self, **options: Any) -> Step[..., Any]:
+        """Make a step of a pipeline that gives what the flow learns of rows, as JSON."""
+        return flow_steps.learning(self._filled, self._node, options)
+
+    def __call__(self, *tables: Any, learned: Any = None) -> Any:
+        """Compute these rows for other rows of the sources, in order; in a pipeline, as a step."""
+        if current() is None:
+            names = flow_steps.sources(self.document, self._node)
+            return self.to_arrow(dict(zip(names, tables, strict=False)))
+        given = flow_steps.arguments(self.document, self._node, tables)
+        if self._step is None or self._step[0] is not self.fitted:
+            self._step = (self.fitted, self.step())
+        return self._step[1](*given, **({} if learned is None else {"learned": learned}))
+
+    def _then(self, operator: str, given: Mapping[str, Any], others: Sequence[Flow] = ()) -> Self:
+        kind = transforms.catalogue()[operator]
+        hints = {one.encode_name: one.type for one in msgspec.structs.fields(kind)}
+        listed = {
+            name: (one,) if isinstance(one, str) and hints[name] == tuple[str, ...] else one
+            for name, one in given.items()
+        }
+        made = build(kind, listed, field=operator)
+        node = Node(operator.partition(".")[2], operator, from_json(to_json(made)))
+        return self._add(node, others)
+
+    def _add(self, node: Node, others: Sequence[Flow] = ()) -> Self:
+        flow, fitted, tables = self.document, self.fitted.nodes, dict(self.tables)
+        inputs = [self._node]
+        for other in others:
+            apart = [one for one, x in other.tables.items() if tables.get(one) is not x]
+            flow, learned, names = merged(flow, other.document, other.fitted, apart=apart)
+            fitted = {**learned.nodes, **fitted}
+            tables |= {names[one]: x for one, x in other.tables.items()}
+            inputs.append(names[other.name])
+        flow, name = grown(flow, msgspec.structs.replace(node, inputs=tuple(inputs)))
+        return self._of(flow, Fitted(fitted), name, tables)
+
+    @classmethod
+    def _begun(cls, given: dict[str, Any], name: str) -> Self:
+        made = cls(name or PurePath(given["path"]).stem or "source")
+        [node] = made.document.nodes
+        made.document = msgspec.structs.replace(
+            made.document, nodes=(msgspec.structs.replace(node, with_=given),)
+        )
+        return made
+
+    @property
+    def _filled(self) -> model.Flow:
+        return local.set_values(self.document, {})
+
+    def _table(self, sources: Tables | None, limit: int | None) -> pa.Table:
+        given = self._given(sources)
+        found = local.table(self._filled, self._node, self.fitted, given, sandboxed, limit=limit)
+        self.fitted = found[1]
+        return found[0]
+
+    def _served(self, absent: Sequence[str] = ()) -> Served:
+        return Served(documents.write(self._filled), write(self.fitted), self._node, tuple(absent))
+
+    def _given(self, sources: Tables | None) -> Tables:
+        return {**self.tables, **(sources or {})}
+
+    @classmethod
+    def _of(cls, flow: model.Flow, fitted: Fitted, node: str, tables: Tables) -> Self:
+        made = cls(node)
+        vars(made).update(document=flow, fitted=fitted, tables=dict(tables))
+        return made
+
+    def __repr__(self) -> str:
+        return f"<Flow {' → '.join(self.operators)}>"

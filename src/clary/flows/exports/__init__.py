@@ -1,0 +1,1 @@
+"""Flows as what runs elsewhere: Python, SQL, definitions of jobs and pipelines."""

@@ -1,0 +1,87 @@
+"""Flows as files: ours, with what was learned beside them, and those of Data Wrangler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clary.flows import documents, fitted
+from clary.flows.fitted import NOTHING
+from clary.flows.wrangler import documents as wrangler
+from clary.kernel.codec import from_json
+from clary.kernel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import os
+
+    from clary.flows.fitted import Fitted
+    from clary.flows.model import Flow
+
+_WRANGLER = ".flow"
+_FITTED = ".fitted.json"
+
+
+def beside(path: Path) -> Path:
+    """Say where what a flow has learned lies: ``x.fitted.json`` beside ``x.flow.json``."""
+    name = path.name.removesuffix(".json").removesuffix(_WRANGLER)
+    return path.with_name(f"{name}{_FITTED}")
+
+
+def read(path: str | os.PathLike[str]) -> tuple[Flow, Fitted]:
+    """Read a flow and what it has learned. Raises InvalidInput, which names the file."""
+    place = Path(path)
+    if not place.is_file():
+        raise InvalidInput("path", f"there is no flow at {place}")
+    try:
+        flow, learned = _read(place)
+        later = beside(place)
+        return flow, fitted.read(later.read_bytes()) if later.is_file() else learned
+    except UnicodeDecodeError as error:
+        raise InvalidInput(str(place), f"is no UTF-8: {error}") from None
+    except InvalidInput as error:
+        raise InvalidInput(str(place), error.message, hint=error.hint) from None
+
+
+def write(path: str | os.PathLike[str], flow: Flow, learned: Fitted) -> Path:
+    """Write a flow and, where it has learned anything, that beside it; returns where it is.
+
+    A ``.flow`` that is there keeps what only Data Wrangler knows of it.
+    """
+    place = Path(path)
+    text = documents.write(flow)
+    if place.suffix == _WRANGLER:
+        before = from_json(place.read_bytes(), field=str(place)) if place.is_file() else None
+        text = wrangler.write(flow, learned, document=before)
+    place.write_text(text, "utf-8")
+    if learned.nodes:
+        write_fitted(place, learned)
+    else:
+        beside(place).unlink(missing_ok=True)
+    return place
+
+
+def write_fitted(path: Path, learned: Fitted) -> Path:
+    """Write what a flow has learned beside it; returns where."""
+    place = beside(path)
+    place.write_text(fitted.write(learned), "utf-8")
+    return place
+
+
+def _read(place: Path) -> tuple[Flow, Fitted]:
+    if place.stat().st_size > documents.LARGEST:
+        raise InvalidInput("flow", f"is larger than {documents.LARGEST} bytes")
+    text = place.read_text("utf-8")
+    if place.suffix != _WRANGLER:
+        return documents.read(text), NOTHING
+    found = wrangler.read(text)
+    return found.flow, found.fitted
+
+
+def last(flow: Flow) -> str:
+    """Give the last node that transforms rows, or the last of all."""
+    if not flow.nodes:
+        raise InvalidInput("flow", "has no node")
+    names = [
+        one.id for one in flow.nodes if not one.operator.startswith(("analysis.", "destination"))
+    ]
+    return names[-1] if names else flow.nodes[-1].id

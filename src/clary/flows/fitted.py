@@ -1,0 +1,76 @@
+"""What a flow has learned: plain JSON, beside the flow, readable and comparable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from clary.expressions import type_named
+from clary.kernel.codec import build
+
+if TYPE_CHECKING:
+    from clary.flows.model import Node
+    from clary.flows.steps import Schema
+
+
+class Learned(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one node has learned.
+
+    Parameters
+    ----------
+    of
+        The digest of its operator, parameters and inputs; another node's state does not fit it.
+    columns
+        Names and types of the columns it gives, in order.
+    state
+        What its transform learned.
+    """
+
+    of: str
+    columns: tuple[tuple[str, str], ...]
+    state: dict[str, Any] = {}
+
+    @property
+    def schema(self) -> Schema:
+        """Names and types of its columns."""
+        return {name: type_named(kind) for name, kind in self.columns}
+
+
+class Fitted(Struct, frozen=True, forbid_unknown_fields=True):
+    """What every node of a flow has learned, by node."""
+
+    nodes: dict[str, Learned]
+
+    def learned(self, node: Node) -> Learned | None:
+        """Give what a node has learned; None where it has not, or has changed since."""
+        found = self.nodes.get(node.id)
+        return found if found is not None and found.of == digest(node) else None
+
+
+NOTHING = Fitted({})
+
+
+def digest(node: Node) -> str:
+    """Digest what a node's state depends on: operator, parameters, inputs."""
+    told = json.dumps([node.operator, node.with_, node.inputs], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def learned(node: Node, schema: Schema, state: dict[str, Any]) -> Learned:
+    """Note what a node has learned."""
+    columns = tuple((name, str(kind)) for name, kind in schema.items())
+    return Learned(digest(node), columns, state)
+
+
+def read(text: str | bytes) -> Fitted:
+    """Read a state from JSON. Raises InvalidInput."""
+    return build(Fitted, msgspec.json.decode(text), field="fitted")
+
+
+def write(fitted: Fitted) -> str:
+    """Write a state as JSON, one value a line."""
+    return json.dumps(msgspec.to_builtins(fitted), indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,1 @@
+"""What data looks like before and while it is wrangled: analyses, a report."""

@@ -1,0 +1,1 @@
+"""What runs inside the sandbox of a flow's own code; it imports nothing of clary."""

@@ -1,0 +1,83 @@
+"""The operators of ``.flow`` files, as ours and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clary.flows.wrangler import encoding, shaping, texts, whole
+from clary.flows.wrangler.rules import copied
+from clary.kernel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clary.flows.model import Node
+    from clary.flows.wrangler.rules import Rule
+
+RULES: tuple[Rule, ...] = (*whole.RULES, *shaping.RULES, *encoding.RULES, *texts.RULES)
+_THEIRS = "sagemaker."
+_OURS = "clary."
+_VERSION = "_0.1"
+
+
+def read(operator: str, parameters: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Read an operator of a file and its parameters as ours.
+
+    Raises
+    ------
+    InvalidInput
+        It, or one of its parameters, is not known.
+    """
+    name = operator.removesuffix(_VERSION)
+    if name.startswith(_OURS):
+        return name.removeprefix(_OURS), parameters
+    known = [one for one in RULES if f"{_THEIRS}{one.theirs}" == name]
+    for one in known:
+        if one.matches(parameters):
+            return one.ours, one.read(parameters)
+    told = parameters.get("operator")
+    problem = f"{operator} ({told})" if told else operator
+    raise InvalidInput("operator", f"{problem} is not known here")
+
+
+def write(node: Node, over: Mapping[str, Any] | None) -> tuple[str, str, dict[str, Any]]:
+    """Write a node's operator and parameters: theirs, else ours under ``clary.``.
+
+    Parameters
+    ----------
+    over
+        The parameters of the same operator in the file that the flow was read from.
+
+    Returns
+    -------
+    tuple
+        Its type, operator and parameters.
+    """
+    if node.operator.startswith(_THEIRS):
+        kind = "VISUALIZATION" if ".visualizations." in node.operator else "TRANSFORM"
+        return kind, node.operator, copied(node.with_)
+    kind = _kind(node.operator)
+    rule, made = _told(node, over)
+    if rule is None:
+        return kind, f"{_OURS}{node.operator}{_VERSION}", copied(node.with_)
+    return kind, f"{_THEIRS}{rule.theirs}{_VERSION}", made
+
+
+def called(node: Node) -> str:
+    """Name the operator that a node is in a file."""
+    return write(node, None)[1]
+
+
+def _told(node: Node, over: Mapping[str, Any] | None) -> tuple[Rule | None, dict[str, Any]]:
+    known = [one for one in RULES if one.ours == node.operator]
+    known.sort(key=lambda one: not one.matches(over or {}))
+    for one in known:
+        made = one.write(node.with_, over or {})
+        if made is not None:
+            return one, made
+    return None, {}
+
+
+def _kind(operator: str) -> str:
+    kinds = {"source": "SOURCE", "destination": "DESTINATION"}
+    return kinds.get(operator, "VISUALIZATION" if operator.startswith("analysis.") else "TRANSFORM")

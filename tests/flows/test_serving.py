@@ -1,0 +1,106 @@
+"""A fitted flow answers requests, record by record."""
+
+from __future__ import annotations
+
+import json
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import clary
+from clary.flows.exports import sql
+from clary.flows.plans import ready
+from clary.flows.serving import CSV, FRAME, JSON, LINES, Served
+from clary.kernel.errors import InvalidInput, NotSupported
+
+PEOPLE = [
+    {"age": 20.5, "city": "Rome", "born": "2001-02-03", "label": True},
+    {"age": None, "city": None, "born": "1999-12-31", "label": False},
+]
+
+
+def flow():
+    people = clary.Flow(PEOPLE, name="people").cast("born", to="date")
+    return people.filter("city IS DISTINCT FROM 'Atlantis'").formula("year(born)", "year")
+
+
+def server(absent=("label",)):
+    made = flow().fit()
+    return made._served(absent).open()
+
+
+ROWS = [[20.5, "Rome", "2001-02-03", 2001], [None, None, "1999-12-31", 1999]]
+
+
+def test_every_kind_of_payload_is_the_same_records():
+    made = server()
+    records = [{name: one for name, one in row.items() if name != "label"} for row in PEOPLE]
+    frame = {FRAME: {"columns": list(records[0]), "data": [list(x.values()) for x in records]}}
+    payloads = [
+        ("20.5,Rome,2001-02-03\n,,1999-12-31\n", CSV),
+        (json.dumps(records), JSON),
+        (json.dumps(frame), JSON),
+        ("\n".join(map(json.dumps, records)), LINES),
+    ]
+    for body, kind in payloads:
+        said, written = made.answer(body, kind, JSON)
+        assert json.loads(said)[FRAME] == {
+            "columns": ["age", "city", "born", "year"],
+            "data": ROWS,
+        }
+        assert written == JSON
+    assert made.answer(payloads[1][0], JSON, CSV) == (
+        "20.5,Rome,2001-02-03,2001\n,,1999-12-31,1999\n",
+        CSV,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "told"),
+    [
+        ("1,2\n", CSV, "record 0: has 2 values; legal: 3: age, city, born"),
+        ("x,Rome,2001-02-03\n", CSV, "x"),
+        ("{", JSON, "body: is no JSON"),
+        ("3", JSON, "body: holds no records"),
+        ('[{"aeg": 3}]', JSON, "record 0: record: there is no column 'aeg'; legal: age"),
+        ('[{"age": "old"}]', JSON, "record 0: age: 'old' is a str; legal: double"),
+        ('[{"age": 1}, {"city": "Atlantis"}]', JSON, "record 1: the flow drops it"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(body, kind, told):
+    with pytest.raises(InvalidInput, match=told):
+        server().answer(body, kind, JSON)
+
+
+@given(st.text(max_size=40), st.sampled_from([CSV, JSON, LINES]))
+def test_no_payload_but_a_right_one_is_answered(body, kind):
+    try:
+        said, _ = SERVER.answer(body, kind, CSV)
+    except InvalidInput:
+        return
+    assert said.count("\n") >= 0
+
+
+SERVER = server()
+
+
+def test_what_needs_many_rows_and_what_is_not_fitted_is_refused():
+    made = flow()
+    with pytest.raises(InvalidInput, match="the source people has not been read yet"):
+        made._served().open()
+    many = made.aggregate("city", aggregates={"*": ["count"]}).fit()
+    with pytest.raises(NotSupported, match="needs more than one record"):
+        many._served().open()
+    assert isinstance(made.fit()._served(), Served)
+
+
+def test_the_query_of_a_flow_gives_its_rows():
+    made = flow().sort("age", descending=True).drop_duplicates("city").head(1)
+    rows = made.to_arrow()
+    query = sql.query(ready(made.document, made.name, made.fitted))
+    source = clary.Flow(PEOPLE, name="people").to_arrow()
+    with duckdb.connect() as connection:
+        connection.register("people", source)
+        assert connection.sql(query).to_arrow_table().to_pylist() == rows.to_pylist()

@@ -1,0 +1,151 @@
+"""Sources and destinations: real files in, real files out, and clear words for bad ones."""
+
+import duckdb
+import pyarrow as pa
+import pytest
+from pyarrow import orc, parquet
+
+from clary.flows.destinations import write
+from clary.flows.model import Node
+from clary.flows.sessions import lock, session
+from clary.flows.sources import load
+from clary.kernel.errors import InvalidInput, LimitExceeded
+
+
+@pytest.fixture
+def opened():
+    with session(memory="256MiB") as found:
+        yield found
+
+
+def read(opened, given, **with_):
+    connection, folder = opened
+    skipped = load(connection, Node("rows", "source", with_), given, folder)
+    found = connection.table("rows")
+    return found.columns, found.fetchall(), skipped
+
+
+def test_csv_keeps_quotes_and_newlines(opened, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text('id,said\n1,"a ""b"",\nc"\n2,\n')
+    assert read(opened, file) == (["id", "said"], [(1, 'a "b",\nc'), (2, None)], 0)
+
+
+def test_csv_without_a_header_and_with_another_delimiter(opened, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("1;x\n2;y\n")
+    found = read(opened, file, header=False, delimiter=";")
+    assert found == (["_c0", "_c1"], [(1, "x"), (2, "y")], 0)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "shift_jis"])
+def test_other_encodings_are_read_and_left_as_they_are(opened, tmp_path, encoding):
+    file = tmp_path / "a.csv"
+    text = "id,city\n1,東京\n" if encoding == "shift_jis" else "id,city\n1,Köln\n"
+    before = text.encode(encoding)
+    file.write_bytes(before)
+    assert read(opened, file, encoding=encoding)[1] == [(1, text.rsplit(",", 1)[1].strip())]
+    assert file.read_bytes() == before
+
+
+def test_an_encoding_that_is_not_said_is_named(opened, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_bytes("id,city\n1,Köln\n".encode("latin-1"))
+    with pytest.raises(InvalidInput, match=r"source rows.*a\.csv"):
+        read(opened, file)
+
+
+def test_ragged_lines_name_their_line_or_are_counted(opened, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("a,b\n" + "1,2\n" * 10 + "1,2,3\n" + "4,5\n")
+    with pytest.raises(InvalidInput, match=r"a.csv, line 12"):
+        read(opened, file)
+    columns, rows, skipped = read(opened, file, ragged="skip")
+    assert (columns, len(rows), skipped) == (["a", "b"], 11, 1)
+
+
+def test_types_are_those_of_all_rows(opened, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("a\n" + "1\n" * 30_000 + "x\n")
+    assert read(opened, file)[1][-1] == ("x",)
+
+
+def test_too_many_columns(opened, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text(",".join(f"c{at}" for at in range(10_000)) + "\n")
+    with pytest.raises(LimitExceeded, match="10000 columns are more than 5000"):
+        read(opened, file)
+
+
+def test_every_other_format(opened, tmp_path):
+    table = pa.table({"a": pa.array([1, 2], pa.int32()), "b": ["x", None]})
+    rows = [(1, "x"), (2, None)]
+    parquet.write_table(table, tmp_path / "a.parquet")
+    orc.write_table(table, tmp_path / "a.orc")
+    (tmp_path / "a.jsonl").write_text('{"a": 1, "b": "x"}\n{"a": 2}\n')
+    for name in ("a.parquet", "a.orc", "a.jsonl"):
+        assert read(opened, tmp_path / name)[1] == rows
+    assert read(opened, table)[1] == rows
+    assert read(opened, table.to_pylist())[1] == rows
+    deltalake = pytest.importorskip("deltalake")
+    deltalake.write_deltalake(tmp_path / "delta", table)
+    assert sorted(read(opened, tmp_path / "delta")[1]) == rows
+
+
+@pytest.mark.parametrize(
+    ("sampling", "count"),
+    [
+        ({"rows": 10}, 10),
+        ({"method": "random", "rows": 25, "seed": 1}, 25),
+        ({"method": "stratified", "fraction": 0.1, "columns": ["kind"]}, 10),
+    ],
+)
+def test_samples_are_the_same_each_time(opened, sampling, count):
+    table = pa.table({"id": range(100), "kind": [at % 2 for at in range(100)]})
+    first = read(opened, table, sampling=sampling)[1]
+    assert len(first) == count
+    assert read(opened, table, sampling=sampling)[1] == first
+
+
+@pytest.mark.parametrize(
+    ("given", "with_", "said"),
+    [
+        ("nowhere.csv", {}, "there is nothing at nowhere.csv"),
+        ("", {"encoding": "klingon"}, "none called 'klingon'"),
+        ("", {"format": "xls"}, "'xls' is none that is read"),
+        ("", {"header": "perhaps"}, "header"),
+    ],
+)
+def test_what_cannot_be_a_source(opened, tmp_path, given, with_, said):
+    file = tmp_path / "a.csv"
+    file.write_text("a\n1\n")
+    with pytest.raises(InvalidInput, match=said):
+        read(opened, given or file, **with_)
+
+
+def test_destinations_replace_what_is_there_at_once(opened, tmp_path):
+    connection, _ = opened
+    connection.execute("CREATE TABLE made AS SELECT range AS id, range % 2 AS half FROM range(10)")
+    for name in ("a.csv", "a.csv.gz", "a.jsonl", "a.parquet"):
+        compression = {"compression": "gzip"} if name.endswith("gz") else {}
+        for _ in range(2):
+            node = Node("to", "destination", {"path": str(tmp_path / name), **compression})
+            assert write(connection, "made", node) == 10
+        assert len(read(opened, tmp_path / name)[1]) == 10
+    parts = {"path": str(tmp_path / "parts"), "format": "parquet", "partitions": ["half"]}
+    for _ in range(2):
+        write(connection, "made", Node("to", "destination", parts))
+    assert sorted(one.name for one in (tmp_path / "parts").iterdir()) == ["half=0", "half=1"]
+    assert not [one for one in tmp_path.iterdir() if ".part" in one.name or "before" in one.name]
+    with pytest.raises(InvalidInput, match="has no ending of a table"):
+        write(connection, "made", Node("to", "destination", {"path": str(tmp_path / "a.xyz")}))
+
+
+def test_the_flows_own_sql_reaches_no_file(opened, tmp_path):
+    connection, _ = opened
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    lock(connection)
+    with pytest.raises(duckdb.PermissionException):
+        connection.execute(f"FROM read_csv('{tmp_path}/secret.csv')")
+    with pytest.raises(duckdb.Error):
+        connection.execute("SET enable_external_access = true")
