@@ -13,6 +13,7 @@ import msgspec
 
 from clary.flows import destinations, sources
 from clary.flows.batch import Batch
+from clary.flows.failures import explained
 from clary.flows.origins import told
 from clary.flows.sessions import lock, session
 from clary.kernel.errors import InvalidInput, NotSupported
@@ -86,7 +87,10 @@ def opened(
     """
     with _loaded(flow, node, tables) as (connection, folder):
         lock(connection)
-        yield Batch(connection, flow, learned, programs=_programs(flow, node, folder, sandboxes))
+        with explained(connection, flow.until(node)):
+            yield Batch(
+                connection, flow, learned, programs=_programs(flow, node, folder, sandboxes)
+            )
 
 
 def _programs(flow: Flow, node: str, folder: Path, sandboxes: Sandboxes | None) -> Programs | None:
@@ -167,8 +171,10 @@ def run(
             batch = Batch(
                 connection, flow, learned, programs=_programs(flow, rows, folder, sandboxes)
             )
-            learned = batch.fit(rows)
-            found.append(Written(one.id, str(place), destinations.write(connection, rows, one)))
+            with explained(connection, flow.until(rows)):
+                learned = batch.fit(rows)
+                count = destinations.write(connection, rows, one)
+            found.append(Written(one.id, str(place), count))
     return found, learned
 
 

@@ -62,7 +62,7 @@ def of(node: Node) -> Transform:
     if kind is None:
         problem = f"the node {node.id} has the operator {node.operator!r}, which is none"
         raise InvalidInput("operator", problem, legal=", ".join(catalogue()))
-    if kind.takes and len(node.inputs) != kind.takes:
+    if not node.inputs or len(node.inputs) != (kind.takes or len(node.inputs)):
         problem = f"the node {node.id} has {len(node.inputs)} inputs"
-        raise InvalidInput("inputs", problem, legal=f"{kind.takes} for {node.operator}")
+        raise InvalidInput("inputs", problem, legal=f"{kind.takes or 'some'} for {node.operator}")
     return build(kind, node.with_, field=f"{node.id}.with")
