@@ -15,7 +15,7 @@ from msgspec import Struct
 from pyarrow import orc
 
 from clary.analysis import columnar, delimited
-from clary.analysis.frames import arrow
+from clary.analysis.arrow_tables import arrow
 from clary.analysis.json_rows import opened
 from clary.analysis.spool import MOST_COLUMNS
 from clary.expressions.types import quoted
