@@ -101,15 +101,13 @@ class Flow(Readers, Methods):
             It is no flow; names the node, and what is wrong with it.
         """
         flow, fitted = files.read(path)
-        return cls._of(flow, fitted, node or files.last(flow), {})
+        return cls._of(flow, fitted, flow.node(node).id if node else files.last(flow), {})
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the flow, as ``.flow`` where the path ends so; what it has learned goes beside it.
 
-        Raises
-        ------
-        InvalidInput
-            A source is a table of this process; save it as a file, or name the source.
+        Rows of this process are not written: give them by the name of their source when the flow
+        is loaded.
         """
         return files.write(path, self.document, self.fitted)
 
