@@ -107,6 +107,31 @@ def test_samples_are_the_same_each_time(opened, sampling, count):
     assert read(opened, table, sampling=sampling)[1] == first
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_the_first_rows_of_files_are_read_in_their_order(opened, tmp_path, ending):
+    connection, _ = opened
+    kind = {"jsonl": "json"}.get(ending, ending)
+    for at in range(2):
+        rows = f"SELECT range + {at} * 300000 AS id FROM range(300000)"
+        connection.execute(f"COPY ({rows}) TO '{tmp_path}/{at}.{ending}' (FORMAT {kind})")
+    found = read(opened, tmp_path, sampling={"rows": 300_010})[1]
+    assert found == [(at,) for at in range(300_010)]
+
+
+def test_all_skipped_lines_are_counted_beside_a_sample_of_the_first(opened, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("a,b\n" + "1,2\n" * 10 + "1,2,3\n" + "4,5\n")
+    columns, rows, skipped = read(opened, file, ragged="skip", sampling={"rows": 3})
+    assert (columns, rows, skipped) == (["a", "b"], [(1, 2)] * 3, 1)
+
+
+def test_a_sample_has_no_negative_number_of_rows(opened, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("a\n1\n")
+    with pytest.raises(InvalidInput, match="source rows"):
+        read(opened, file, sampling={"rows": -1})
+
+
 @pytest.mark.parametrize(
     ("given", "with_", "said"),
     [

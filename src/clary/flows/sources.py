@@ -175,7 +175,7 @@ def _files(
 
 def _first(rows: str, sampling: Sampling | None) -> str:
     """Take no more rows of files than a sample of the first has."""
-    if sampling is None or sampling.method != "first":
+    if sampling is None or sampling.method != "first" or sampling.rows < 1:
         return rows
     return f"(FROM {rows} LIMIT {sampling.rows})"
 
@@ -203,10 +203,11 @@ def _csv(connection: DuckDBPyConnection, name: str, files: list[Path], reading: 
         connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
         options += ", ignore_errors = true, store_rejects = true"
     text = f"read_csv([{_texts(files)}], {options}"
+    sampling = reading.sampling if reading.ragged == "error" else None  # all skips are counted
     try:
-        _table(connection, name, f"{text})")
+        _table(connection, name, _first(f"{text})", sampling))
     except duckdb.ConversionException:  # a later row is of another type than the first
-        _table(connection, name, f"{text}, sample_size = -1)")
+        _table(connection, name, _first(f"{text}, sample_size = -1)", sampling))
     except duckdb.InvalidInputException:
         _find_line(connection, files, comma, names)
         raise
