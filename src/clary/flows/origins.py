@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Origins = dict[str, frozenset[tuple[str, str]]]
 """By column, the sources' columns that its values are computed from: node and name."""
 
+KEPT = "columns.json"
+"""The file that is kept beside a feature group, and tells which column came from which."""
+
 
 def origins(plans: Sequence[Planned]) -> dict[str, Origins]:
     """Trace the columns of every node.
