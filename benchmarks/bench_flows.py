@@ -64,8 +64,18 @@ def _beside(peer: Peer, whole: float, record: float) -> list[Figure]:
     named, us = peer.name, 1e6
     return [
         Figure(f"fit and apply, times faster than {named}", times, "x", 3, named, 1, ">="),
-        Figure("one record, 11 steps", record * us, "us", 50, named, peer.record * us),
-        Figure("one record, times faster", peer.record / record, "x", 1000, named, 1, ">="),
+        Figure(
+            f"one record, 11 steps, beside {named}", record * us, "us", 50, named, peer.record * us
+        ),
+        Figure(
+            f"one record, times faster than {named}",
+            peer.record / record,
+            "x",
+            1000,
+            named,
+            1,
+            ">=",
+        ),
     ]
 
 
