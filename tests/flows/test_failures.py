@@ -70,7 +70,17 @@ def test_json_that_is_too_deep_is_no_flow():
 
 def test_a_transform_without_inputs_is_named():
     node = {"id": "both", "operator": "combine.concatenate"}
-    flow = clary.Flow(KNOWN)
+    flow = clary.Flow("none")
     flow.document = documents.read({"nodes": [node]})
     with pytest.raises(InvalidInput, match="the node both has 0 inputs"):
         flow.node("both").to_arrow()
+
+
+def test_rows_of_no_source_are_refused():
+    flow = clary.Flow(KNOWN).head(1)
+    with pytest.raises(InvalidInput, match="no source 'sauce'; legal: source"):
+        flow.to_arrow({"sauce": KNOWN})
+    with pytest.raises(InvalidInput, match="2 tables are given"):
+        flow(KNOWN, KNOWN)
+    with pytest.raises(InvalidInput, match="the source later has no file"):
+        clary.Flow("later").to_arrow()
