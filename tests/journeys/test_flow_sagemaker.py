@@ -43,3 +43,34 @@ def test_a_flow_prepares_what_xgboost_learns_from(sdk, home, tmp_path, monkeypat
     bucket, _, key = made["learned"].removeprefix("s3://").partition("/")
     learned = (home.path / "buckets" / bucket / key / "rides.fitted.json").read_bytes()
     assert read(learned).nodes.items() >= whole.fitted.nodes.items()
+
+
+def test_a_pipeline_fills_a_feature_group_with_what_a_flow_gives(home, tmp_path):
+    at = "2026-01-02T03:04:05Z"
+    rides = tmp_path / "rides.csv"
+    rides.write_text("id,at,km\n" + "".join(f"{n},{at},{n}.5\n" for n in range(5)))
+    flow = clary.Flow.read_csv(rides).formula("km * 2", "far").drop("km").called("ready")
+
+    @clary.step
+    def ingest(rows: pd.DataFrame) -> int:
+        import boto3  # noqa: PLC0415 - where the step runs
+
+        store = boto3.client("sagemaker-featurestore-runtime")
+        rows["at"] = rows["at"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+        for row in rows.astype(str).to_dict("records"):
+            record = [{"FeatureName": name, "ValueAsString": x} for name, x in row.items()]
+            store.put_record(FeatureGroupName="rides", Record=record)
+        return len(rows)
+
+    @clary.pipeline
+    def fill(data: clary.File = rides) -> None:
+        ingest(flow(data))
+
+    with clary.connect(home.path):
+        features = {"id": int, "far": float}
+        group = clary.FeatureGroup("rides", identifier="id", event_time="at", features=features)
+        assert group.get(3) is None
+        assert fill.start().wait()["ingest"].result() == 5
+        assert group.get(3)["far"] == 7.0
+        fill.schedule("cron(0 6 ? * MON-FRI *)")
+        fill.unschedule()
