@@ -84,3 +84,11 @@ def test_rows_of_no_source_are_refused():
         flow(KNOWN, KNOWN)
     with pytest.raises(InvalidInput, match="the source later has no file"):
         clary.Flow("later").to_arrow()
+
+
+def test_an_operator_that_is_none_is_told_with_those_like_it():
+    node = {"id": "n", "operator": "columns.dorp", "inputs": ["source"]}
+    flow = clary.Flow(KNOWN)
+    flow.document = documents.read({"nodes": [{"id": "source", "operator": "source"}, node]})
+    with pytest.raises(InvalidInput, match=r"node n .*'columns\.dorp'.*columns\.drop"):
+        flow.node("n").to_arrow()
