@@ -155,15 +155,16 @@ def test_destinations_replace_what_is_there_at_once(opened, tmp_path):
         compression = {"compression": "gzip"} if name.endswith("gz") else {}
         for _ in range(2):
             node = Node("to", "destination", {"path": str(tmp_path / name), **compression})
-            assert write(connection, "made", node) == 10
+            assert write(connection, "made", node, tmp_path / name) == 10
         assert len(read(opened, tmp_path / name)[1]) == 10
     parts = {"path": str(tmp_path / "parts"), "format": "parquet", "partitions": ["half"]}
     for _ in range(2):
-        write(connection, "made", Node("to", "destination", parts))
+        write(connection, "made", Node("to", "destination", parts), tmp_path / "parts")
     assert sorted(one.name for one in (tmp_path / "parts").iterdir()) == ["half=0", "half=1"]
     assert not [one for one in tmp_path.iterdir() if ".part" in one.name or "before" in one.name]
     with pytest.raises(InvalidInput, match="has no ending of a table"):
-        write(connection, "made", Node("to", "destination", {"path": str(tmp_path / "a.xyz")}))
+        node = Node("to", "destination", {"path": str(tmp_path / "a.xyz")})
+        write(connection, "made", node, tmp_path / "a.xyz")
 
 
 def test_the_flows_own_sql_reaches_no_file(opened, tmp_path):

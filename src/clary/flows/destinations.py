@@ -11,8 +11,9 @@ from uuid import uuid4
 from msgspec import Struct
 
 from clary.expressions.types import quoted
+from clary.flows.reach import is_remote
 from clary.kernel.codec import build
-from clary.kernel.errors import InvalidInput
+from clary.kernel.errors import InvalidInput, NotSupported
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -31,8 +32,8 @@ class Writing(Struct, frozen=True, forbid_unknown_fields=True):
 
     Parameters
     ----------
-    path
-        A file; a folder where there are ``partitions``.
+    path, uri
+        A file, of this machine or at ``s3://…``; a folder where there are ``partitions``.
     format
         Told by the ending of the path by default.
     delimiter
@@ -43,7 +44,8 @@ class Writing(Struct, frozen=True, forbid_unknown_fields=True):
         Columns whose values become folders, ``name=value``.
     """
 
-    path: str
+    path: str = ""
+    uri: str = ""
     format: str = ""
     delimiter: str = ""
     header: bool = True
@@ -51,19 +53,45 @@ class Writing(Struct, frozen=True, forbid_unknown_fields=True):
     partitions: tuple[str, ...] = ()
 
 
-def write(connection: DuckDBPyConnection, rows: str, node: Node) -> int:
-    """Write the rows of a table where a destination says; returns how many.
-
-    What is there is replaced at once, when all rows are written.
+def asked_of(node: Node) -> Writing:
+    """Read what a destination says.
 
     Raises
     ------
     InvalidInput
-        The destination has no such format, or compression.
+        A parameter does not fit, or there is no place; names the node.
+    NotSupported
+        Partitions are asked for at ``s3://…``.
     """
     asked = build(Writing, node.with_, field=f"destination {node.id}")
-    place = Path(asked.path)
+    place = asked.path or asked.uri
+    if not place:
+        raise InvalidInput(f"destination {node.id}", "has no path", legal="a file, s3://…")
+    if asked.partitions and is_remote(place):
+        raise NotSupported(f"the node {node.id} has partitions: they are written to folders alone")
+    return asked
+
+
+def write(connection: DuckDBPyConnection, rows: str, node: Node, place: Path) -> int:
+    """Write the rows of a table to a file, as a destination says; returns how many.
+
+    What is there is replaced at once, when all rows are written.
+
+    Parameters
+    ----------
+    place
+        Where its path leads.
+
+    Raises
+    ------
+    InvalidInput
+        The destination has no such format, or compression; or partitions would replace a folder
+        of other things.
+    """
+    asked = asked_of(node)
     place.parent.mkdir(parents=True, exist_ok=True)
+    if asked.partitions and place.is_dir() and not all("=" in x.name for x in place.iterdir()):
+        raise InvalidInput("path", f"{place} is a folder with other things than partitions")
     part = place.with_name(f".{place.name}.{uuid4().hex}.part")
     try:
         sql = f"COPY (FROM {quoted(rows)}) TO {_text(str(part))} ({_options(asked, place)})"
@@ -81,7 +109,7 @@ def _options(asked: Writing, place: Path) -> str:
     endings = [one.removeprefix(".").lower() for one in words]
     form = asked.format.lower() or next((one for one in endings if one in _FORMATS), "")
     if form not in _FORMATS:
-        problem = f"{asked.path} has no ending of a table"
+        problem = f"{asked.path or asked.uri} has no ending of a table"
         raise InvalidInput("path", problem, legal=", ".join(_FORMATS))
     if asked.compression == "snappy" and form != "parquet":
         raise InvalidInput("compression", "snappy is for Parquet", legal="none, gzip, zstd")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,25 +16,24 @@ from clary.flows import destinations, sources
 from clary.flows.batch import Batch
 from clary.flows.failures import explained
 from clary.flows.origins import told
+from clary.flows.reach import NOWHERE, is_remote
 from clary.flows.sessions import lock, session
-from clary.kernel.errors import InvalidInput, NotSupported
+from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
     from clary.flows.fitted import Fitted
     from clary.flows.model import Flow, Node
+    from clary.flows.reach import Reach
     from clary.flows.sandboxed import Programs
 
 ORIGINS = "clary.origins"
 """The key of a table's metadata under which its columns' origins stand as JSON."""
 _HOLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
-
-Sandboxes = Callable[[Path], "Programs"]
-"""Makes what runs an author's code, below a folder of its own."""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -50,7 +50,8 @@ def set_values(flow: Flow, values: Mapping[str, Any]) -> Flow:
     Raises
     ------
     InvalidInput
-        A value is for no parameter, or a parameter has none.
+        A value is for no parameter, or a parameter has none; or a value leads out of the folder
+        that a path names before it.
     """
     for name in values.keys() - flow.parameters.keys():
         legal = ", ".join(flow.parameters) or "none: the flow has no parameters"
@@ -59,6 +60,9 @@ def set_values(flow: Flow, values: Mapping[str, Any]) -> Flow:
     nodes = tuple(
         msgspec.structs.replace(one, with_=_filled(one.with_, known)) for one in flow.nodes
     )
+    for before, after in zip(flow.nodes, nodes, strict=True):
+        if before.operator in {"source", "destination"}:
+            _stays(before, after)
     return msgspec.structs.replace(flow, nodes=nodes)
 
 
@@ -68,7 +72,7 @@ def opened(
     node: str,
     learned: Fitted,
     tables: Mapping[str, Any],
-    sandboxes: Sandboxes | None = None,
+    reach: Reach = NOWHERE,
 ) -> Iterator[Batch]:
     """Open a flow on what the sources of a node hold.
 
@@ -77,39 +81,41 @@ def opened(
     tables
         Rows by source, which is named by its node, its title or its file: frames, lists of
         records, paths. Others are read from where their node says.
-    sandboxes
-        Makes what the flow's own code runs in; without it, such code is refused.
+    reach
+        What the flow may use: by default files alone.
 
     Raises
     ------
     InvalidInput
         A source has no rows, or its file cannot be read; names it.
     """
-    with _loaded(flow, node, tables) as (connection, folder):
+    nodes = flow.until(node)
+    with _loaded(flow, nodes, tables, reach) as (connection, folder):
         lock(connection)
-        with explained(connection, flow.until(node)):
-            yield Batch(
-                connection, flow, learned, programs=_programs(flow, node, folder, sandboxes)
-            )
+        with explained(connection, nodes):
+            yield Batch(connection, flow, learned, programs=_programs(nodes, folder, reach))
 
 
-def _programs(flow: Flow, node: str, folder: Path, sandboxes: Sandboxes | None) -> Programs | None:
+def _programs(nodes: Sequence[Node], folder: Path, reach: Reach) -> Programs | None:
     """Make what runs code, where a node needs it."""
     code = {"custom.pandas", "custom.pyspark", "custom.python"}
-    if sandboxes is None or code.isdisjoint(one.operator for one in flow.until(node)):
+    if reach.sandboxes is None or code.isdisjoint(one.operator for one in nodes):
         return None
-    return sandboxes(folder / "sandbox")
+    return reach.sandboxes(folder / "sandbox")
 
 
 @contextmanager
 def _loaded(
-    flow: Flow, node: str, tables: Mapping[str, Any]
+    flow: Flow, nodes: Sequence[Node], tables: Mapping[str, Any], reach: Reach
 ) -> Iterator[tuple[DuckDBPyConnection, Path]]:
     _all_wanted(flow, tables)
     with session() as (connection, folder):
-        for one in flow.until(node):
+        for one in nodes:
             if one.operator == "source":
-                sources.load(connection, one, _given(one, tables), folder)
+                given = next((tables[name] for name in _names(one) if name in tables), None)
+                bounds = reach.bounds.get(one.id) if given is None else None
+                rows = _own(one) if given is None else given
+                sources.load(connection, one, rows, folder, reach, bounds)
         yield connection, folder
 
 
@@ -118,10 +124,10 @@ def fitted(
     node: str,
     learned: Fitted,
     tables: Mapping[str, Any],
-    sandboxes: Sandboxes | None = None,
+    reach: Reach = NOWHERE,
 ) -> Fitted:
     """Learn what a node needs."""
-    with opened(flow, node, learned, tables, sandboxes) as batch:
+    with opened(flow, node, learned, tables, reach) as batch:
         return batch.fit(node)
 
 
@@ -130,7 +136,7 @@ def table(
     node: str,
     learned: Fitted,
     tables: Mapping[str, Any],
-    sandboxes: Sandboxes | None = None,
+    reach: Reach = NOWHERE,
     *,
     limit: int | None = None,
 ) -> tuple[pa.Table, Fitted]:
@@ -138,7 +144,7 @@ def table(
 
     The table's metadata tell where its columns come from, and so does a Parquet file of it.
     """
-    with opened(flow, node, learned, tables, sandboxes) as batch:
+    with opened(flow, node, learned, tables, reach) as batch:
         rows, after = batch.rows(node), batch.fitted
         found = (rows if limit is None else rows.limit(limit)).to_arrow_table()
     return found.replace_schema_metadata({ORIGINS: json.dumps(told(flow, node, after))}), after
@@ -148,7 +154,7 @@ def run(
     flow: Flow,
     learned: Fitted,
     tables: Mapping[str, Any],
-    sandboxes: Sandboxes | None = None,
+    reach: Reach = NOWHERE,
 ) -> tuple[list[Written], Fitted]:
     """Write what every destination gets; with what was learned for it.
 
@@ -161,22 +167,57 @@ def run(
     if not ends:
         hint = "add a destination, or write one node: --to out.parquet"
         raise InvalidInput("flow", "has no destination: there is nothing to write", hint=hint)
+    wanted = {one.id for end in ends for one in flow.until(end.inputs[0])}
+    nodes = [one for one in flow.nodes if one.id in wanted]
     found = []
-    for one in ends:
-        if "path" not in one.with_:
-            problem = f"the node {one.id} writes to {one.with_.get('uri', 'nowhere')}"
-            raise NotSupported(problem, hint="give it a path, or write one node: --to out.parquet")
-        [rows], place = one.inputs, Path(one.with_["path"])
-        with _loaded(flow, rows, tables) as (connection, folder):
-            lock(connection, place.parent.absolute())
-            batch = Batch(
-                connection, flow, learned, programs=_programs(flow, rows, folder, sandboxes)
-            )
+    with _loaded(flow, nodes, tables, reach) as (connection, folder):
+        places = [_place(one, reach, folder) for one in ends]
+        lock(connection, *dict.fromkeys(one.parent for one in places))
+        batch = Batch(connection, flow, learned, programs=_programs(nodes, folder, reach))
+        for one, place in zip(ends, places, strict=True):
+            [rows] = one.inputs
             with explained(connection, flow.until(rows)):
-                learned = batch.fit(rows)
-                count = destinations.write(connection, rows, one)
-            found.append(Written(one.id, str(place), count))
-    return found, learned
+                batch.fit(rows)
+                count = destinations.write(connection, rows, one, place)
+            found.append(Written(one.id, _sent(one, place, reach), count))
+    return found, batch.fitted
+
+
+def _place(node: Node, reach: Reach, folder: Path) -> Path:
+    """Say which file a destination writes: its own, or one that is sent afterwards."""
+    asked, bounds = destinations.asked_of(node), reach.bounds.get(node.id)
+    place = asked.path or asked.uri
+    if not is_remote(place):
+        is_folder = bool(asked.partitions)
+        return bounds.output(place, is_folder=is_folder) if bounds else Path(place).absolute()
+    if bounds is not None:
+        bounds.name(place)
+    reach.home(place)
+    if place.endswith("/") or place.count("/") < len("///"):
+        raise InvalidInput(f"destination {node.id}", f"{place} names no object")
+    return Path(mkdtemp(dir=folder)) / place.rpartition("/")[2]
+
+
+def _sent(node: Node, made: Path, reach: Reach) -> str:
+    """Send a file where it belongs; gives its place as the node has it."""
+    asked = destinations.asked_of(node)
+    place = asked.path or asked.uri
+    if is_remote(place):
+        reach.home(place).put(made, place)
+    return place
+
+
+def _stays(before: Node, after: Node) -> None:
+    """See to it that values in a path stay below the folder that it names before them."""
+    for key in ("path", "uri"):
+        place = str(before.with_.get(key, ""))
+        folder = place.partition("{{")[0].rpartition("/")[0]
+        if "{{" not in place or not folder:
+            continue
+        root = os.path.abspath(folder).rstrip("/")  # noqa: PTH100 - of s3:// too, and no links
+        if not os.path.abspath(after.with_[key]).startswith(f"{root}/"):  # noqa: PTH100 the same
+            problem = f"{after.with_[key]!r} leaves {folder!r}"
+            raise InvalidInput(f"{before.operator} {before.id}", problem)
 
 
 def _all_wanted(flow: Flow, tables: Mapping[str, Any]) -> None:
@@ -194,13 +235,13 @@ def _names(node: Node) -> tuple[str, ...]:
     return (node.id, node.title, str(place).rpartition("/")[2])
 
 
-def _given(node: Node, tables: Mapping[str, Any]) -> Any:
-    place = node.with_.get("path") or node.with_.get("uri")
-    found = next((tables[name] for name in _names(node) if name in tables), place)
-    if found is None:
+def _own(node: Node) -> str | None:
+    """Give the path of a source; None where it is a feature group."""
+    place: str | None = node.with_.get("path") or node.with_.get("uri")
+    if place is None and not node.with_.get("feature_group"):
         problem = f"the source {node.id} has no file of its own, and no rows are given for it"
         raise InvalidInput("sources", problem, hint=f"give them by its name, {node.id!r}")
-    return found
+    return place
 
 
 def _filled(value: Any, known: Mapping[str, Any]) -> Any:

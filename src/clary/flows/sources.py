@@ -1,12 +1,12 @@
-"""Where rows come from: files of every common format, frames, lists of records."""
+"""Where rows come from: files of every common format, SQLite, groups, frames, records."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import os
 import re
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,17 +20,21 @@ from clary.analysis.arrow_tables import arrow
 from clary.analysis.json_rows import opened
 from clary.analysis.spool import MOST_COLUMNS
 from clary.expressions.types import quoted
+from clary.flows.encodings import in_unicode
 from clary.flows.foreign import nearest
+from clary.flows.reach import NOWHERE, is_remote
 from clary.flows.transforms.sampling import Limit, Sample
 from clary.kernel.codec import build
-from clary.kernel.errors import InvalidInput, LimitExceeded
+from clary.kernel.errors import InvalidInput, LimitExceeded, NotSupported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from duckdb import DuckDBPyConnection
 
+    from clary.flows.bounds import Bounds
     from clary.flows.model import Node
+    from clary.flows.reach import Reach
     from clary.flows.steps import Query
 
 _FORMATS = {
@@ -40,8 +44,8 @@ _FORMATS = {
     "orc": "orc",
     "delta": "delta",
 }
+_DATABASES = ("sqlite", "sqlite3", "db")
 _ENDINGS = re.compile(r"\.(gz|zst)$", re.IGNORECASE)
-_BLOCK = 1 << 20
 _LONGEST_LINE = 4 << 20
 
 
@@ -69,7 +73,11 @@ class Reading(Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     path, uri
-        A file or a folder of files.
+        A file or a folder of files, of this machine or at ``s3://…``.
+    feature_group
+        Instead of a path: the features of all entities of a group, as they are now.
+    table, query
+        What is read of a SQLite file.
     format
         Of the files; told by their endings by default.
     header
@@ -84,6 +92,9 @@ class Reading(Struct, frozen=True, forbid_unknown_fields=True):
 
     path: str = ""
     uri: str = ""
+    feature_group: str = ""
+    table: str = ""
+    query: str = ""
     format: str = ""
     header: bool = True
     delimiter: str = ""
@@ -93,15 +104,24 @@ class Reading(Struct, frozen=True, forbid_unknown_fields=True):
     sampling: Sampling | None = None
 
 
-def load(connection: DuckDBPyConnection, node: Node, given: Any, folder: Path) -> int:
+def load(
+    connection: DuckDBPyConnection,
+    node: Node,
+    given: Any,
+    folder: Path,
+    reach: Reach = NOWHERE,
+    bounds: Bounds | None = None,
+) -> int:
     """Make a table of a source, called as its node is.
 
     Parameters
     ----------
     given
-        A path, a frame, or a list of records.
+        A path, ``s3://…``, a frame, or a list of records; None: its feature group.
     folder
         Where files may be written on the way; the source's own are only read.
+    bounds
+        Where paths may lead, unless they are the caller's own.
 
     Returns
     -------
@@ -113,28 +133,74 @@ def load(connection: DuckDBPyConnection, node: Node, given: Any, folder: Path) -
     InvalidInput
         The rows cannot be read: names the node, and where there is one the file and line.
     LimitExceeded
-        There are more than 5,000 columns.
+        There are more than 5,000 columns, or more rows than the disk holds.
+    NotSupported
+        It is at ``s3://…`` or a feature group, and there is no home; or in another database.
     """
     where = f"source {node.id}"
     reading = build(Reading, node.with_, field=where)
     try:
-        if isinstance(given, str | os.PathLike):
-            skipped = _files(connection, node.id, Path(given), reading, folder)
-        else:
-            frame = _records(given) if isinstance(given, list) else arrow(given)
-            skipped = _scanned(connection, node.id, frame)
+        with ExitStack() as stack:
+            found = _found(stack, given, reading, folder, reach, bounds)
+            if isinstance(found, Path):
+                skipped = _files(connection, node.id, found, reading, folder)
+            else:
+                skipped = _scanned(connection, node.id, found)
         if reading.sampling is not None:
             _sample(connection, node.id, reading.sampling)
     except InvalidInput as error:
         raise InvalidInput(where, error.message, hint=error.hint) from None
     except LimitExceeded as error:
         raise LimitExceeded(f"{where}: {error.message}", hint=error.hint) from None
+    except NotSupported as error:
+        raise NotSupported(f"{where}: {error.message}", hint=error.hint) from None
     except duckdb.Error as error:
         told = delimited.problem(str(error))
         said = told.message if told else str(error).partition("\n\n")[0]
         hint = "say the encoding, such as latin-1" if "utf-8" in said.lower() else ""
         raise InvalidInput(where, f"{given}: {said}" if not told else said, hint=hint) from None
     return skipped
+
+
+def _found(
+    stack: ExitStack,
+    given: Any,
+    reading: Reading,
+    folder: Path,
+    reach: Reach,
+    bounds: Bounds | None,
+) -> Any:
+    """Give files as a path; all else as what DuckDB scans, while the stack is open."""
+    if given is None:
+        return reach.group(reading.feature_group, bounds)
+    if not isinstance(given, str | os.PathLike):
+        return _records(given) if isinstance(given, list) else arrow(given)
+    place = os.fspath(given)
+    path = reach.file(place, folder, bounds)
+    if not path.exists():
+        raise InvalidInput("path", f"there is nothing at {path}")
+    if reading.format == "delta" or (path / "_delta_log").is_dir():
+        return _delta(path, None if is_remote(place) else bounds)
+    if not _is_database(path, reading):
+        return path
+    if reach.database is None:
+        raise NotSupported(f"{path}: databases are not read here", hint="give its rows by name")
+    return stack.enter_context(reach.database(path, table=reading.table, query=reading.query))
+
+
+def _delta(path: Path, bounds: Bounds | None) -> Any:
+    """Open a Delta table; its log may name files that lie elsewhere."""
+    found: Any = columnar.delta(path)
+    if bounds is not None:
+        for file in found.files:
+            bounds.file(path / file)
+    return found
+
+
+def _is_database(path: Path, reading: Reading) -> bool:
+    if reading.table or reading.query or reading.format == "sqlite":
+        return True
+    return not reading.format and path.suffix.lower().removeprefix(".") in _DATABASES
 
 
 def _records(given: list[Any]) -> pa.Table:
@@ -151,16 +217,12 @@ def _records(given: list[Any]) -> pa.Table:
 def _files(
     connection: DuckDBPyConnection, name: str, path: Path, reading: Reading, folder: Path
 ) -> int:
-    if not path.exists():
-        raise InvalidInput("path", f"there is nothing at {path}")
-    if reading.format == "delta" or (path / "_delta_log").is_dir():
-        return _scanned(connection, name, columnar.delta(path))
-    files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if _is_data(one))
+    files = [path] if path.is_file() else _below(path)
     if not files:
         raise InvalidInput("path", f"there is no file in {path}")
     form = _format(reading.format or _ENDINGS.sub("", files[0].name).rpartition(".")[2])
     if form == "csv":
-        return _csv(connection, name, _in_unicode(files, reading.encoding, folder), reading)
+        return _csv(connection, name, in_unicode(files, reading.encoding, folder), reading)
     if form == "orc":
         try:
             read = [orc.read_table(one) for one in files]
@@ -178,13 +240,6 @@ def _first(rows: str, sampling: Sampling | None) -> str:
     if sampling is None or sampling.method != "first" or sampling.rows < 1:
         return rows
     return f"(FROM {rows} LIMIT {sampling.rows})"
-
-
-def _in_unicode(files: list[Path], encoding: str, folder: Path) -> list[Path]:
-    """Give files in UTF-8: copies, where theirs is another encoding."""
-    if codecs.lookup(_encoding(encoding)).name == "utf-8":
-        return files
-    return [_copied(one, encoding, folder / f"{at}.csv") for at, one in enumerate(files)]
 
 
 def _csv(connection: DuckDBPyConnection, name: str, files: list[Path], reading: Reading) -> int:
@@ -248,32 +303,6 @@ def _header(file: Path, comma: str) -> list[str]:
     return next(csv.reader([first], delimiter=comma))
 
 
-def _copied(file: Path, encoding: str, made: Path) -> Path:
-    """Copy a text file as UTF-8."""
-    decode = codecs.getincrementaldecoder(encoding)("strict")
-    with opened(file) as reading, made.open("wb") as writing:
-        done = 0
-        try:
-            while block := reading.read(_BLOCK):
-                writing.write(decode.decode(block).encode())
-                done += len(block)
-            writing.write(decode.decode(b"", final=True).encode())
-        except UnicodeError as error:
-            problem = f"{file} is no {encoding}, near byte {done}: {error}"
-            raise InvalidInput("encoding", problem) from None
-    return made
-
-
-def _encoding(name: str) -> str:
-    try:
-        "".encode(name)  # codecs that are no encodings of texts are refused
-        codecs.getincrementaldecoder(name)
-    except (LookupError, TypeError, UnicodeError, ValueError):
-        legal = "utf-8, utf-16, latin-1, cp1252, shift_jis, …"
-        raise InvalidInput("encoding", f"there is none called {name!r}", legal=legal) from None
-    return name
-
-
 def _scanned(connection: DuckDBPyConnection, name: str, rows: Any) -> int:
     connection.register(f"{name} given", rows)
     _table(connection, name, quoted(f"{name} given"))
@@ -314,8 +343,15 @@ def _sample(connection: DuckDBPyConnection, name: str, sampling: Sampling) -> No
     connection.execute(f"DROP TABLE {whole}")
 
 
-def _is_data(file: Path) -> bool:
-    return file.is_file() and not file.name.startswith((".", "_"))
+def _below(folder: Path) -> list[Path]:
+    """Give the files of a folder and of those below; what begins with a dot or ``_`` is none."""
+    found = (one for one in folder.rglob("*") if one.is_file())
+    hidden = (".", "_")
+    return sorted(
+        one
+        for one in found
+        if not any(part.startswith(hidden) for part in one.relative_to(folder).parts)
+    )
 
 
 def _format(word: str) -> str:

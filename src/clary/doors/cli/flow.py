@@ -8,15 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from clary.doors.cli.options import Json, new_app
+from clary.doors.cli.options import Home, Json, new_app
 from clary.doors.cli.output import note, show_rows
-from clary.flow_programs import sandboxed
+from clary.flow_programs import reach
 from clary.flows import files, local, spark
+from clary.flows.bounds import Bounds
 from clary.flows.exports import python, sql
 from clary.flows.fitted import NOTHING, Fitted
 from clary.flows.model import Flow, Node
 from clary.flows.origins import told
 from clary.flows.plans import ready
+from clary.flows.reach import Reach
 from clary.kernel.codec import plain
 from clary.kernel.errors import InvalidInput
 
@@ -27,6 +29,13 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="A parameter: NAME=
 Source = Annotated[
     list[str] | None,
     typer.Option(help="Other rows for a source, named by its node or file: NAME=PATH."),
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What the flow may read and write besides its own folder and this one: a folder, "
+        "s3://…, feature-group:NAME."
+    ),
 ]
 Refit = Annotated[bool, typer.Option("--refit", help="Learn anew what was learned before.")]
 _END = "written"
@@ -45,6 +54,8 @@ def run(  # noqa: PLR0917 - each is a named option on the command line
     values: Set = None,
     source: Source = None,
     refit: Refit = False,
+    allow: Allow = None,
+    home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Run a flow on all rows: write what its destinations get.
@@ -52,54 +63,68 @@ def run(  # noqa: PLR0917 - each is a named option on the command line
     What was learned before is kept; what was not is learned, and written beside the flow.
     """
     flow, learned, at = _opened(path, node, values)
+    around = _reach(path, flow, allow, home)
     if to is not None:
         nodes = (one for one in flow.nodes if one.operator != "destination")
         end = Node(_END, "destination", {"path": str(to)}, (at,))
         flow = Flow((*nodes, end), flow.parameters)
     before = NOTHING if refit else learned
-    written, after = local.run(flow, before, _pairs(source, "--source"), sandboxed)
+    written, after = local.run(flow, before, _pairs(source, "--source"), around)
     if after != learned:
         note(f"what it has learned is in {files.write_fitted(path, after)}")
     show_rows([plain(one) for one in written], as_json=as_json, empty="")
 
 
 @app.command()
-def preview(
+def preview(  # noqa: PLR0917 - each is a named option on the command line
     path: File,
     node: At = "",
     rows: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
     values: Set = None,
     source: Source = None,
+    allow: Allow = None,
+    home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Show the first rows of a flow."""
     flow, learned, at = _opened(path, node, values)
     given = _pairs(source, "--source")
-    found, _ = local.table(flow, at, learned, given, sandboxed, limit=rows)
+    found, _ = local.table(flow, at, learned, given, _reach(path, flow, allow, home), limit=rows)
     show_rows(found.to_pylist(), as_json=as_json, empty="no rows")
 
 
 @app.command()
-def fit(path: File, node: At = "", values: Set = None, source: Source = None) -> None:
+def fit(
+    path: File,
+    node: At = "",
+    values: Set = None,
+    source: Source = None,
+    allow: Allow = None,
+    home: Home = None,
+) -> None:
     """Learn anew from all rows, and write what was learned beside the flow."""
     flow, _, at = _opened(path, node, values)
-    learned = local.fitted(flow, at, NOTHING, _pairs(source, "--source"), sandboxed)
+    around = _reach(path, flow, allow, home)
+    learned = local.fitted(flow, at, NOTHING, _pairs(source, "--source"), around)
     typer.echo(files.write_fitted(path, learned))
 
 
 @app.command()
-def report(
+def report(  # noqa: PLR0917 - each is a named option on the command line
     path: File,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file: .html or .json.")],
     target: Annotated[str, typer.Option(help="The column that is to be predicted.")] = "",
     node: At = "",
     values: Set = None,
     source: Source = None,
+    allow: Allow = None,
+    home: Home = None,
 ) -> None:
     """Write a report on the quality of a flow's rows; the HTML opens offline."""
     flow, learned, at = _opened(path, node, values)
     given = _pairs(source, "--source")
-    with local.opened(flow, at, learned, given, sandboxed) as batch:
+    around = _reach(path, flow, allow, home)
+    with local.opened(flow, at, learned, given, around) as batch:
         insights = import_module("clary.flows.insights.report")  # it takes a second
         found = insights.report(batch.rows(at), target=target)
     text = found.to_json() if output.suffix == ".json" else found.to_html(f"{path.name}: {at}")
@@ -141,6 +166,13 @@ def _opened(path: Path, node: str, values: list[str] | None) -> tuple[Flow, Fitt
     if values is not None or flow.parameters:
         flow = local.set_values(flow, _pairs(values, "--set"))
     return flow, learned, flow.node(node).id if node else files.last(flow)
+
+
+def _reach(path: Path, flow: Flow, allow: list[str] | None, home: Path | None) -> Reach:
+    """Say what the nodes of a flow's file may use; what is on the command line is the caller's."""
+    bounds = dict.fromkeys((one.id for one in flow.nodes), Bounds.of(path, allow or ()))
+    homes = "clary.doors.cli.flow_homes"  # few flows need a home, which takes a while
+    return reach(lambda: import_module(homes).stored(home), bounds)
 
 
 def _pairs(given: list[str] | None, option: str) -> dict[str, Any]:

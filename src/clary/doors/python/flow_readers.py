@@ -10,11 +10,13 @@ from clary.kernel.codec import plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from clary.doors.python.features import FeatureGroup
+
     Place = str | os.PathLike[str]
 
 
 class Readers:
-    """Flows that begin with a file or folder; it is read when the flow runs.
+    """Flows that begin with a file or folder, also ``s3://…``; it is read when the flow runs.
 
     Every reader takes a ``name`` for the source, by default that of the file without its suffix,
     and a ``sampling``: which rows are taken, such as ``{"rows": 1000}``, ``{"method": "random",
@@ -23,10 +25,38 @@ class Readers:
 
     @classmethod
     def read(
-        cls, path: Place, *, name: str = "", sampling: Mapping[str, Any] | None = None
+        cls,
+        path: Place | FeatureGroup,
+        *,
+        name: str = "",
+        sampling: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Begin with CSV, JSON lines, Parquet, ORC or a Delta table, as its suffix says."""
-        return cls._source(path, name, "", sampling)
+        """Begin with CSV, JSON lines, Parquet, ORC or a Delta table, as its suffix says.
+
+        A feature group gives the features of all its entities, as they are when the flow runs.
+        """
+        if isinstance(path, str | os.PathLike):
+            return cls._source(path, name, "", sampling)
+        given: dict[str, Any] = {"feature_group": path.name}
+        given |= {"sampling": plain(sampling)} if sampling else {}
+        return cls._begun(given, name or path.name)
+
+    @classmethod
+    def read_sqlite(
+        cls,
+        path: Place,
+        *,
+        table: str = "",
+        query: str = "",
+        name: str = "",
+        sampling: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Begin with a table or view of a SQLite file, or what a SELECT over it gives.
+
+        The file is only read. Dates in it are texts: ``infer_types`` tells them afterwards.
+        """
+        told = {one: x for one, x in (("table", table), ("query", query)) if x}
+        return cls._source(path, name, "sqlite", sampling, **told)
 
     @classmethod
     def read_csv(  # noqa: PLR0913 - each is a named option of the format

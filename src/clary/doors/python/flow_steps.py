@@ -12,18 +12,18 @@ import pyarrow as pa  # noqa: TC002 - a step's annotations are read when it is d
 
 from clary.doors.python.options import Options
 from clary.doors.python.steps import Step
+from clary.flow_programs import IN_A_STEP
 from clary.flows import documents, fitted, local
 from clary.flows.fitted import NOTHING
-from clary.flows.sandboxed import beside
+from clary.flows.reach import is_remote
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
+    from clary.flows.bounds import Bounds
     from clary.flows.fitted import Fitted
     from clary.flows.model import Flow
-    from clary.flows.sandboxed import Programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def rows(flow: Flow, learned: Fitted, node: str, options: Mapping[str, Any]) -> 
     def run(*tables: Any, learned: Any = None) -> pa.Table:
         text = state if learned is None else json.dumps(learned)
         given = dict(zip(names, tables, strict=True))
-        return local.table(documents.read(document), node, fitted.read(text), given, _code)[0]
+        return local.table(documents.read(document), node, fitted.read(text), given, IN_A_STEP)[0]
 
     return _step(run, node, options)
 
@@ -54,7 +54,7 @@ def learning(flow: Flow, node: str, options: Mapping[str, Any]) -> Step[..., Any
 
     def run(*tables: Any) -> dict[str, Any]:
         given = dict(zip(names, tables, strict=True))
-        found = local.fitted(documents.read(document), node, NOTHING, given, _code)
+        found = local.fitted(documents.read(document), node, NOTHING, given, IN_A_STEP)
         made: dict[str, Any] = json.loads(fitted.write(found))
         return made
 
@@ -66,13 +66,15 @@ def sources(flow: Flow, node: str) -> tuple[str, ...]:
     return tuple(one.id for one in flow.until(node) if one.operator == "source")
 
 
-def arguments(flow: Flow, node: str, tables: Sequence[Any]) -> list[Any]:
+def arguments(
+    flow: Flow, node: str, tables: Sequence[Any], bounds: Mapping[str, Bounds]
+) -> list[Any]:
     """Give the rows of each source: those of the call, else the files of the flow.
 
     Raises
     ------
     InvalidInput
-        There are more than sources, or a source has no file of its own.
+        There are more than sources, or a source has no file of its own, or one out of bounds.
     """
     names = sources(flow, node)
     if len(tables) > len(names):
@@ -83,13 +85,10 @@ def arguments(flow: Flow, node: str, tables: Sequence[Any]) -> list[Any]:
         path = flow.node(name).with_.get("path") or flow.node(name).with_.get("uri")
         if path is None:
             raise InvalidInput("sources", f"no rows are given for {name}, and it has no file")
+        if name in bounds:
+            (bounds[name].name if is_remote(path) else bounds[name].file)(path)
         found.append(Place(path))
     return found
-
-
-def _code(_: Path) -> Programs:
-    """Run the flow's own code beside the step: it is in a sandbox of its own."""
-    return beside
 
 
 def _step(function: Any, node: str, options: Mapping[str, Any]) -> Step[..., Any]:

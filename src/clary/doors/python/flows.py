@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from importlib import import_module
+from os import fspath
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
 from clary.doors.python import flow_steps
+from clary.doors.python.flow_exports import Exports
+from clary.doors.python.flow_homes import stored
 from clary.doors.python.flow_methods import Methods
 from clary.doors.python.flow_models import Inference
 from clary.doors.python.flow_readers import Readers
 from clary.doors.python.flow_rows import Rows
 from clary.doors.python.tracing import current
-from clary.flow_programs import sandboxed
-from clary.flows import documents, files, local, spark, transforms
-from clary.flows.exports import sql
-from clary.flows.exports.python import program
+from clary.flow_programs import reach
+from clary.flows import documents, files, local, transforms
+from clary.flows.bounds import Bounds
 from clary.flows.fitted import NOTHING, Fitted, write
 from clary.flows.graphs import EMPTY, grown, merged, renamed
 from clary.flows.model import Node, Parameter
-from clary.flows.origins import KEPT, told
-from clary.flows.plans import ready
+from clary.flows.origins import KEPT
 from clary.flows.serving import Served, Server
 from clary.kernel.codec import build, from_json, to_json
 from clary.kernel.errors import InvalidInput
@@ -37,18 +37,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from clary.doors.python.features import FeatureGroup
+    from clary.doors.python.flow_readers import Place
     from clary.doors.python.session import Session
     from clary.doors.python.steps import Step
     from clary.flows import model
     from clary.flows.insights.analyses import Finding
     from clary.flows.insights.report import Report
+    from clary.flows.reach import Reach
     from clary.kernel.ports import JsonObject
 
 Tables = Mapping[str, Any]
 """Rows by the name of their source: frames, lists of records, paths."""
+Limits = Mapping[str, Bounds]
+"""Where nodes that were loaded from a file may read and write."""
 
 
-class Flow(Readers, Methods):
+class Flow(Readers, Methods, Exports):
     """Rows of a source, and what becomes of them.
 
     Every method that transforms gives a new flow; the one it is called on stays as it is, so
@@ -83,17 +87,23 @@ class Flow(Readers, Methods):
         self.document, self._node = grown(EMPTY, Node(table if is_named else name, "source"))
         self.fitted = NOTHING
         self.tables: Tables = {} if is_named else {self._node: table}
+        self._bounds: Limits = {}
         self._server: tuple[Fitted, Server] | None = None
         self._step: tuple[Fitted, Step[..., Any]] | None = None
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, node: str = "") -> Self:
+    def load(cls, path: Place, *, node: str = "", allow: Sequence[Place] = ()) -> Self:
         """Open a flow: one of ours, with what it has learned, or a ``.flow`` of Data Wrangler.
+
+        Its own nodes read and write below the folder of the file and the current one; rows that
+        you give, and what you add to it, may be anywhere.
 
         Parameters
         ----------
         node
             The node whose rows are wanted; the last by default.
+        allow
+            What its nodes may reach too: folders, ``s3://…``, ``feature-group:NAME``.
 
         Raises
         ------
@@ -101,9 +111,10 @@ class Flow(Readers, Methods):
             It is no flow; names the node, and what is wrong with it.
         """
         flow, fitted = files.read(path)
-        return cls._of(flow, fitted, flow.node(node).id if node else files.last(flow), {})
+        bounds = dict.fromkeys((one.id for one in flow.nodes), Bounds.of(path, allow))
+        return cls._of(flow, fitted, flow.node(node).id if node else files.last(flow), {}, bounds)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: Place) -> Path:
         """Write the flow, as ``.flow`` where the path ends so; what it has learned goes beside it.
 
         Rows of this process are not written: give them by the name of their source when the flow
@@ -124,7 +135,7 @@ class Flow(Readers, Methods):
     def node(self, name: str) -> Self:
         """Give the flow at another of its nodes. Raises InvalidInput."""
         self.document.node(name)
-        return self._of(self.document, self.fitted, name, self.tables)
+        return self._of(self.document, self.fitted, name, self.tables, self._bounds)
 
     def called(self, name: str) -> Self:
         """Call the last node otherwise.
@@ -135,23 +146,26 @@ class Flow(Readers, Methods):
             There is such a node.
         """
         flow, fitted = renamed(self.document, self.fitted, {self._node: name})
-        tables = {name if one == self._node else one: x for one, x in self.tables.items()}
-        return self._of(flow, fitted, name, tables)
+        tables, bounds = (
+            {name if one == self._node else one: x for one, x in held.items()}
+            for held in (self.tables, self._bounds)
+        )
+        return self._of(flow, fitted, name, tables, bounds)
 
     def parameter(self, name: str, value: str | float | None = None) -> Self:
         """Give a parameter a value; texts of nodes hold it as ``{{name}}``."""
         made = {**self.document.parameters, name: Parameter(value)}
         flow = msgspec.structs.replace(self.document, parameters=made)
-        return self._of(flow, self.fitted, self._node, self.tables)
+        return self._of(flow, self.fitted, self._node, self.tables, self._bounds)
 
     def then(self, operator: str, parameters: Mapping[str, Any], *others: Flow) -> Self:
         """Add a node of any operator, with its parameters as a flow's document has them."""
         name = operator.rpartition(".")[2]
         return self._add(Node(name, operator, dict(parameters)), others)
 
-    def write(self, path: str | os.PathLike[str], **options: Any) -> Self:
-        """Write these rows to a file when the flow runs."""
-        return self.then("destination", {"path": os.fspath(path), **options})
+    def write(self, path: Place, **options: Any) -> Self:
+        """Write these rows to a file, or an object at ``s3://…``, when the flow runs."""
+        return self.then("destination", {"path": fspath(path), **options})
 
     def fit(self, sources: Tables | None = None, *, refit: bool = False) -> Self:
         """Learn of all rows what the transforms need; what was learned before is kept.
@@ -165,7 +179,7 @@ class Flow(Readers, Methods):
         """
         learned = NOTHING if refit else self.fitted
         self.fitted = local.fitted(
-            self._filled, self._node, learned, self._given(sources), sandboxed
+            self._filled, self._node, learned, self._given(sources), self._reach
         )
         return self
 
@@ -193,7 +207,9 @@ class Flow(Readers, Methods):
         InvalidInput
             The flow has no destination: ``write`` adds one.
         """
-        written, self.fitted = local.run(self._filled, self.fitted, self._given(sources), sandboxed)
+        written, self.fitted = local.run(
+            self._filled, self.fitted, self._given(sources), self._reach
+        )
         return written
 
     def analyse(self, name: str, sources: Tables | None = None, **parameters: Any) -> Finding:
@@ -202,7 +218,7 @@ class Flow(Readers, Methods):
         The finding has a ``document``, and ``to_html(title)`` draws it.
         """
         given = self._given(sources)
-        with local.opened(self._filled, self._node, self.fitted, given, sandboxed) as batch:
+        with local.opened(self._filled, self._node, self.fitted, given, self._reach) as batch:
             insights = import_module("clary.flows.insights.analyses")  # they take a second
             found: Finding = insights.analyse(
                 f"analysis.{name}", batch.rows(self._node), parameters
@@ -221,7 +237,7 @@ class Flow(Readers, Methods):
         The report has ``warnings``, ``to_html()`` and ``to_json()``.
         """
         given = self._given(sources)
-        with local.opened(self._filled, self._node, self.fitted, given, sandboxed) as batch:
+        with local.opened(self._filled, self._node, self.fitted, given, self._reach) as batch:
             insights = import_module("clary.flows.insights.report")
             found: Report = insights.report(batch.rows(self._node), target=target, problem=problem)
         return found
@@ -284,33 +300,6 @@ class Flow(Readers, Methods):
         """Pack what was learned as a container of a model; see ``inference``."""
         return self.inference().container(session)
 
-    def origins(self) -> dict[str, list[str]]:
-        """Tell of each column which columns of the sources it is computed from.
-
-        Raises
-        ------
-        InvalidInput
-            The flow has not been fitted.
-        """
-        return told(self._filled, self._node, self.fitted)
-
-    def to_sql(self, dialect: Literal["duckdb", "spark"] = "duckdb") -> str:
-        """Write what was fitted as one query over tables that are called as the sources.
-
-        Raises
-        ------
-        NotSupported
-            A node has code of its own, or a function that Spark has not; names it.
-        InvalidInput
-            The flow has not been fitted.
-        """
-        write_query = spark.query if dialect == "spark" else sql.query
-        return write_query(ready(self._filled, self._node, self.fitted))
-
-    def to_python(self, title: str = "") -> str:
-        """Write a program that makes this flow."""
-        return program(self.document, title=title)
-
     def step(self, **options: Any) -> Step[..., Any]:
         """Make a step of a pipeline, which takes the rows of the sources and gives these rows.
 
@@ -331,7 +320,7 @@ class Flow(Readers, Methods):
                 problem = f"{len(tables)} tables are given"
                 raise InvalidInput("tables", problem, legal=f"at most {len(names)}: {names}")
             return self.to_arrow(dict(zip(names, tables, strict=False)))
-        given = flow_steps.arguments(self.document, self._node, tables)
+        given = flow_steps.arguments(self.document, self._node, tables, self._bounds)
         if self._step is None or self._step[0] is not self.fitted:
             self._step = (self.fitted, self.step())
         return self._step[1](*given, **({} if learned is None else {"learned": learned}))
@@ -349,19 +338,21 @@ class Flow(Readers, Methods):
 
     def _add(self, node: Node, others: Sequence[Flow] = ()) -> Self:
         flow, fitted, tables = self.document, self.fitted.nodes, dict(self.tables)
+        bounds = dict(self._bounds)
         inputs = [self._node]
         for other in others:
             apart = [one for one, x in other.tables.items() if tables.get(one) is not x]
             flow, learned, names = merged(flow, other.document, other.fitted, apart=apart)
             fitted = {**learned.nodes, **fitted}
             tables |= {names[one]: x for one, x in other.tables.items()}
+            bounds |= {names[one]: x for one, x in other._bounds.items()}  # noqa: SLF001 - of its own
             inputs.append(names[other.name])
         flow, name = grown(flow, msgspec.structs.replace(node, inputs=tuple(inputs)))
-        return self._of(flow, Fitted(fitted), name, tables)
+        return self._of(flow, Fitted(fitted), name, tables, bounds)
 
     @classmethod
     def _begun(cls, given: dict[str, Any], name: str) -> Self:
-        made = cls(name or PurePath(given["path"]).stem or "source")
+        made = cls(name or PurePath(given.get("path", "")).stem or "source")
         [node] = made.document.nodes
         made.document = msgspec.structs.replace(
             made.document, nodes=(msgspec.structs.replace(node, with_=given),)
@@ -369,12 +360,16 @@ class Flow(Readers, Methods):
         return made
 
     @property
+    def _reach(self) -> Reach:
+        return reach(stored, self._bounds)
+
+    @property
     def _filled(self) -> model.Flow:
         return local.set_values(self.document, {})
 
     def _table(self, sources: Tables | None, limit: int | None) -> pa.Table:
         given = self._given(sources)
-        found = local.table(self._filled, self._node, self.fitted, given, sandboxed, limit=limit)
+        found = local.table(self._filled, self._node, self.fitted, given, self._reach, limit=limit)
         self.fitted = found[1]
         return found[0]
 
@@ -385,9 +380,11 @@ class Flow(Readers, Methods):
         return {**self.tables, **(sources or {})}
 
     @classmethod
-    def _of(cls, flow: model.Flow, fitted: Fitted, node: str, tables: Tables) -> Self:
+    def _of(
+        cls, flow: model.Flow, fitted: Fitted, node: str, tables: Tables, bounds: Limits
+    ) -> Self:
         made = cls(node)
-        vars(made).update(document=flow, fitted=fitted, tables=dict(tables))
+        vars(made).update(document=flow, fitted=fitted, tables=dict(tables), _bounds=bounds)
         return made
 
     def __repr__(self) -> str:

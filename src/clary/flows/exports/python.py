@@ -143,6 +143,11 @@ def _call(node: Node, names: Mapping[str, str]) -> str:
 def _source(node: Node) -> str:
     given = {name: one for name, one in node.with_.items() if _USUAL.get(name) != one}
     form, path = given.pop("format", ""), given.pop("path", given.pop("uri", ""))
+    form = "sqlite" if {"table", "query"} & given.keys() else form
+    if group := given.pop("feature_group", ""):
+        opened = f"clary.FeatureGroup({_value(group)})"
+        own = {} if node.id == group else {"name": node.id}
+        return _written("clary.Flow.read", [opened], {**own, **given})
     if not path:
         return _written("clary.Flow", [_value(node.id)], given)
     own = {"name": node.id} if _is_own(node) and node.id != _stem(node) else {}

@@ -1,0 +1,114 @@
+"""SQLite files as Arrow: real files, types by their cells, and no way to anything else."""
+
+import sqlite3
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clary.adapters.sqlite_tables import rows
+from clary.kernel.errors import InvalidInput, LimitExceeded
+
+CELLS = st.one_of(
+    st.none(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
+)
+
+
+def made(path, *statements):
+    connection = sqlite3.connect(path)
+    for one in statements:
+        connection.execute(one)
+    connection.commit()
+    connection.close()
+    return path
+
+
+def read(path, **asked):
+    with rows(path, **asked) as found:
+        return found.read_all()
+
+
+def expected(cells):
+    kinds = {type(one) for one in cells if one is not None}
+    if str in kinds or not kinds:
+        return [None if one is None else str(one) for one in cells]
+    if float in kinds:
+        return [None if one is None else float(one) for one in cells]
+    return cells
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), max_size=30))
+def test_columns_have_the_type_of_their_cells(tmp_path_factory, cells):
+    path = tmp_path_factory.mktemp("db") / "a b?#.db"
+    connection = sqlite3.connect(path)
+    connection.execute('CREATE TABLE "my ""table" ("a""x", b)')
+    connection.executemany('INSERT INTO "my ""table" VALUES (?, ?)', cells)
+    connection.commit()
+    connection.close()
+    found = read(path, table='my "table')
+    assert found.column_names == ['a"x', "b"]
+    for at in range(2):
+        assert found.column(at).to_pylist() == expected([one[at] for one in cells])
+
+
+def test_a_query_reads_many_rows_and_the_file_stays_as_it_is(tmp_path):
+    path = made(
+        tmp_path / "a.db",
+        "CREATE TABLE t AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+        "LIMIT 5000) SELECT i, i / 2.0 AS half FROM n",
+        "CREATE VIEW late AS SELECT i FROM t WHERE i > 4990",
+    )
+    before = path.read_bytes()
+    found = read(path, query="SELECT i, half FROM t WHERE i > 1000 ORDER BY i DESC;")
+    assert found.num_rows == 4000
+    assert found.slice(0, 1).to_pylist() == [{"i": 5000, "half": 2500.0}]
+    assert read(path, table="late").num_rows == 10
+    assert found.schema.field("half").type == pa.float64()
+    assert path.read_bytes() == before
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    path = made(tmp_path / "a.db", "CREATE TABLE t (a, b)", "INSERT INTO t VALUES (1, x'00')")
+    for asked, problem in [
+        ({"table": "u"}, "there is no 'u'; legal: t"),
+        ({}, "a SQLite file needs a table or a query; legal: t"),
+        ({"table": "t"}, "'b' holds bytes"),
+        ({"query": "SELECT a, a AS A FROM t"}, "two columns have one name"),
+        ({"query": "SELECT nothing FROM t"}, "no such column"),
+    ]:
+        with pytest.raises(InvalidInput, match=problem):
+            read(path, **asked)
+    (tmp_path / "no.db").write_text("this is no database, but it is long enough to be one")
+    with pytest.raises(InvalidInput, match="not a database"):
+        read(tmp_path / "no.db", table="t")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM t",
+        "ATTACH 'other.db' AS o",
+        "PRAGMA user_version = 3",
+        "SELECT 1) ; DROP TABLE t; --",
+        "SELECT load_extension('evil')",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT i FROM n",
+        "SELECT * FROM pragma_table_info('t')",
+    ],
+)
+def test_a_query_does_nothing_but_read_this_file(tmp_path, monkeypatch, query):
+    monkeypatch.chdir(tmp_path)
+    made(tmp_path / "other.db", "CREATE TABLE secret (x)")
+    path = made(tmp_path / "a.db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+    with pytest.raises(InvalidInput, match="SQLite says"):
+        read(path, query=query)
+    assert read(path, table="t").to_pylist() == [{"a": 1}]
+
+
+def test_a_cell_is_bounded(tmp_path):
+    path = made(tmp_path / "a.db", "CREATE TABLE t (a)")
+    with pytest.raises((InvalidInput, LimitExceeded), match="too big"):
+        read(path, query="SELECT hex(zeroblob(20000000)) AS a")
