@@ -61,7 +61,12 @@ def test_every_kind_of_payload_is_the_same_records():
     ("body", "kind", "told"),
     [
         ("1,2\n", CSV, "record 0: has 2 values; legal: 3: age, city, born"),
-        ("x,Rome,2001-02-03\n", CSV, "x"),
+        ("x,Rome,2001-02-03\n", CSV, "record 0: age: 'x' is not a double"),
+        (b"\xff", CSV, "body: is no UTF-8"),
+        ("x", "image/png", "content type: 'image/png' is not read here; legal: text/csv"),
+        ("[" * 100_000, JSON, "body: is no JSON"),
+        ('{"dataframe_split": {}}', JSON, "dataframe_split: .*required field `columns`"),
+        ('{"dataframe_split": {"columns": ["age"], "data": [[1, 2]]}}', JSON, "has 2 values"),
         ("{", JSON, "body: is no JSON"),
         ("3", JSON, "body: holds no records"),
         ('[{"aeg": 3}]', JSON, "record 0: record: there is no column 'aeg'; legal: age"),
@@ -72,6 +77,26 @@ def test_every_kind_of_payload_is_the_same_records():
 def test_what_is_wrong_is_told_with_its_place(body, kind, told):
     with pytest.raises(InvalidInput, match=told):
         server().answer(body, kind, JSON)
+
+
+def nested():
+    rows = [{"n": 1, "tags": ["a"], "at": {"x": 1.5}, "ok": True}]
+    return clary.Flow(rows, name="rows").formula("n + 1", "more").fit()._served().open()
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        ({"n": 2**63}, "n: 9223372036854775808 is a int; legal: -9223372036854775808 to"),
+        ({"tags": "["}, "tags: is no JSON"),
+        ({"tags": [1]}, r"tags: \[1\] is a list; legal: list\(varchar\)"),
+        ({"at": {"x": "far"}}, "at: {'x': 'far'} is a dict; legal: struct"),
+        ({"ok": 1}, "ok: 1 is a int; legal: boolean"),
+    ],
+)
+def test_values_of_no_type_of_their_column_are_refused_with_its_name(record, told):
+    with pytest.raises(InvalidInput, match=f"^record 0: {told}"):
+        nested().answer(json.dumps(record), JSON, JSON)
 
 
 @given(st.text(max_size=40), st.sampled_from([CSV, JSON, LINES]))

@@ -107,6 +107,31 @@ def test_samples_are_the_same_each_time(opened, sampling, count):
     assert read(opened, table, sampling=sampling)[1] == first
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_the_first_rows_of_files_are_read_in_their_order(opened, tmp_path, ending):
+    connection, _ = opened
+    kind = {"jsonl": "json"}.get(ending, ending)
+    for at in range(2):
+        rows = f"SELECT range + {at} * 300000 AS id FROM range(300000)"
+        connection.execute(f"COPY ({rows}) TO '{tmp_path}/{at}.{ending}' (FORMAT {kind})")
+    found = read(opened, tmp_path, sampling={"rows": 300_010})[1]
+    assert found == [(at,) for at in range(300_010)]
+
+
+def test_all_skipped_lines_are_counted_beside_a_sample_of_the_first(opened, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("a,b\n" + "1,2\n" * 10 + "1,2,3\n" + "4,5\n")
+    columns, rows, skipped = read(opened, file, ragged="skip", sampling={"rows": 3})
+    assert (columns, rows, skipped) == (["a", "b"], [(1, 2)] * 3, 1)
+
+
+def test_a_sample_has_no_negative_number_of_rows(opened, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("a\n1\n")
+    with pytest.raises(InvalidInput, match="source rows"):
+        read(opened, file, sampling={"rows": -1})
+
+
 @pytest.mark.parametrize(
     ("given", "with_", "said"),
     [
@@ -149,3 +174,44 @@ def test_the_flows_own_sql_reaches_no_file(opened, tmp_path):
         connection.execute(f"FROM read_csv('{tmp_path}/secret.csv')")
     with pytest.raises(duckdb.Error):
         connection.execute("SET enable_external_access = true")
+
+
+def test_a_header_of_fewer_columns_than_the_rows_is_told(opened, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("a;b\n1,5;2\n")
+    with pytest.raises(InvalidInput, match=r"a\.csv"):
+        read(opened, file)
+
+
+@pytest.mark.parametrize("text", ["id,tag\n#1,a\n2,#b\n", "id,tag\r#1,a\r2,#b\r"])
+def test_no_line_is_a_comment_and_lines_end_as_they_like(opened, tmp_path, text):
+    file = tmp_path / "a.csv"
+    file.write_bytes(text.encode())
+    assert read(opened, file)[:2] == (["id", "tag"], [("#1", "a"), ("2", "#b")])
+
+
+@pytest.mark.parametrize("name", ["a*.csv", "a?.csv", "a[b].csv", "it's.csv"])
+def test_a_name_is_no_pattern(opened, tmp_path, name):
+    for other in ("ab.csv", "ac.csv"):
+        (tmp_path / other).write_text("n\n1\n")
+    (tmp_path / name).write_text("n\n2\n")
+    assert read(opened, tmp_path / name)[1] == [(2,)]
+
+
+@pytest.mark.parametrize("encoding", ["rot13", "base64", "zlib", "nope", "", "idna\0"])
+def test_what_is_no_encoding_of_texts_is_refused(opened, tmp_path, encoding):
+    file = tmp_path / "a.csv"
+    file.write_text("n\n1\n")
+    with pytest.raises(InvalidInput, match="encoding"):
+        read(opened, file, encoding=encoding)
+
+
+def test_records_have_every_column_that_one_of_them_has(opened):
+    found = read(opened, [{"a": 1}, {"b": "x"}])
+    assert found[:2] == (["a", "b"], [(1, None), (None, "x")])
+
+
+@pytest.mark.parametrize("given", [[1], [{"a": 1}, {"a": "x"}], [{"a": "\ud800"}], [{}], []])
+def test_lists_that_are_no_table_are_told(opened, given):
+    with pytest.raises(InvalidInput, match="source rows"):
+        read(opened, given)

@@ -29,11 +29,16 @@ def model_fn(folder):
 def transform_fn(model, data, content_type, accept):
     if data == "raise":
         raise ValueError("no such thing as raise")
+    if data == "refuse":
+        raise Refused("no such thing as refuse")
     if data == "stream":
         return (piece for piece in (b"one,", b"two,", b"three")), "text/csv"
     if data == "break":
         return broken(), "text/csv"
     return data.upper(), "text/csv"
+
+class Refused(Exception):
+    status_code, phrase = 422, "Unprocessable Entity"
 
 def broken():
     yield b"one,"
@@ -198,6 +203,11 @@ def test_a_script_answers_and_outlives_its_errors(runtime):
     )
     assert (response["Error"]["Code"], response["OriginalStatusCode"]) == ("ModelError", 500)
     assert "no such thing as raise" in response["OriginalMessage"]
+    response = refused(
+        runtime.invoke_endpoint, EndpointName="words", Body="refuse", ContentType="text/csv"
+    )
+    assert (response["Error"]["Code"], response["OriginalStatusCode"]) == ("ModelError", 422)
+    assert response["OriginalMessage"].endswith("no such thing as refuse")
     answer = runtime.invoke_endpoint(EndpointName="words", Body="hello", ContentType="text/csv")
     assert answer["Body"].read() == b"HELLO"
     answer = runtime.invoke_endpoint(EndpointName="words", Body="stream", ContentType="text/csv")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clary.flows.model import Node
 
 _FORMATS = {
-    **dict.fromkeys(("csv", "tsv"), "FORMAT csv, HEADER true"),
+    **dict.fromkeys(("csv", "tsv"), "FORMAT csv"),
     **dict.fromkeys(("json", "jsonl", "ndjson"), "FORMAT json"),
     "parquet": "FORMAT parquet",
 }
@@ -37,6 +37,8 @@ class Writing(Struct, frozen=True, forbid_unknown_fields=True):
         Told by the ending of the path by default.
     delimiter
         Of CSV files.
+    header
+        Whether CSV files begin with the names of columns; the built-in XGBoost takes none.
     partitions
         Columns whose values become folders, ``name=value``.
     """
@@ -44,6 +46,7 @@ class Writing(Struct, frozen=True, forbid_unknown_fields=True):
     path: str
     format: str = ""
     delimiter: str = ""
+    header: bool = True
     compression: Literal["none", "gzip", "zstd", "snappy"] = "none"
     partitions: tuple[str, ...] = ()
 
@@ -87,7 +90,7 @@ def _options(asked: Writing, place: Path) -> str:
         options.append(f"COMPRESSION {asked.compression}")
     if form in ("csv", "tsv"):
         comma = asked.delimiter or {"tsv": "\t"}.get(form, ",")
-        options.append(f"DELIMITER {_text(comma)}")
+        options.append(f"DELIMITER {_text(comma)}, HEADER {asked.header}")
     if asked.partitions:
         options.append(f"PARTITION_BY ({', '.join(map(quoted, asked.partitions))})")
     return ", ".join(options)

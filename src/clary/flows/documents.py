@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import graphlib
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput, LimitExceeded
 
 LARGEST = 16 << 20
+_NAME = re.compile(r"[^\0\ud800-\udfff]+")
 
 
 def read(document: Any) -> Flow:
@@ -32,7 +34,7 @@ def read(document: Any) -> Flow:
             raise LimitExceeded(f"a flow has at most {LARGEST} bytes")
         try:
             document = json.loads(document)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidInput("flow", f"is no JSON: {error}") from None
     flow = build(Flow, document, field="flow")
     if flow.version != VERSION:
@@ -46,7 +48,8 @@ def checked(flow: Flow) -> Flow:
     Raises
     ------
     InvalidInput
-        Two nodes have one name, an input is no node, or nodes wait for one another.
+        Two nodes have one name, whatever the case; an input is no node; nodes wait for one
+        another.
     LimitExceeded
         It has more than 1,000 nodes.
     """
@@ -66,10 +69,14 @@ def checked(flow: Flow) -> Flow:
 
 def _named(nodes: tuple[Node, ...]) -> dict[str, Node]:
     named: dict[str, Node] = {}
+    taken: set[str] = set()
     for node in nodes:
-        if not node.id or node.id in named:
+        if not _NAME.fullmatch(node.id):
+            raise InvalidInput("flow.nodes", f"{node.id!r} is no name of a node")
+        if node.id.lower() in taken:
             raise InvalidInput("flow.nodes", f"two nodes are called {node.id!r}")
         named[node.id] = node
+        taken.add(node.id.lower())
     for node in nodes:
         for one in set(node.inputs).difference(named):
             problem = f"the node {node.id} takes the rows of {one!r}, which is no node"

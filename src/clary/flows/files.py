@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clary.flows import documents, fitted
 from clary.flows.fitted import NOTHING
-from clary.flows.wrangler import documents as wrangler
 from clary.kernel.codec import from_json
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     import os
+    from types import ModuleType
 
     from clary.flows.fitted import Fitted
     from clary.flows.model import Flow
@@ -51,7 +52,7 @@ def write(path: str | os.PathLike[str], flow: Flow, learned: Fitted) -> Path:
     text = documents.write(flow)
     if place.suffix == _WRANGLER:
         before = from_json(place.read_bytes(), field=str(place)) if place.is_file() else None
-        text = wrangler.write(flow, learned, document=before)
+        text = _wrangler().write(flow, learned, document=before)
     place.write_text(text, "utf-8")
     if learned.nodes:
         write_fitted(place, learned)
@@ -73,8 +74,12 @@ def _read(place: Path) -> tuple[Flow, Fitted]:
     text = place.read_text("utf-8")
     if place.suffix != _WRANGLER:
         return documents.read(text), NOTHING
-    found = wrangler.read(text)
+    found = _wrangler().read(text)
     return found.flow, found.fitted
+
+
+def _wrangler() -> ModuleType:
+    return import_module("clary.flows.wrangler.documents")  # few flows need it, and NumPy with it
 
 
 def last(flow: Flow) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from clary.expressions import type_named
-from clary.kernel.codec import build
+from clary.flows.transforms import catalogue
+from clary.kernel.codec import build, from_json, to_json
+from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from clary.flows.model import Node
@@ -55,8 +58,12 @@ NOTHING = Fitted({})
 
 
 def digest(node: Node) -> str:
-    """Digest what a node's state depends on: operator, parameters, inputs."""
-    told = json.dumps([node.operator, node.with_, node.inputs], sort_keys=True)
+    """Digest what a node's state depends on: operator, inputs, parameters but those by default."""
+    kind, given = catalogue().get(node.operator), node.with_
+    if kind is not None:
+        with suppress(InvalidInput):  # it is told where the node is planned
+            given = from_json(to_json(build(kind, given)))
+    told = json.dumps([node.operator, given, node.inputs], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
@@ -68,7 +75,7 @@ def learned(node: Node, schema: Schema, state: dict[str, Any]) -> Learned:
 
 def read(text: str | bytes) -> Fitted:
     """Read a state from JSON. Raises InvalidInput."""
-    return build(Fitted, msgspec.json.decode(text), field="fitted")
+    return build(Fitted, from_json(text, field="fitted"), field="fitted")
 
 
 def write(fitted: Fitted) -> str:

@@ -30,15 +30,15 @@ def grown(flow: Flow, node: Node) -> tuple[Flow, str]:
 
 
 def free(name: str, taken: Collection[str]) -> str:
-    """Give a name, or that name with the first number that is not taken.
+    """Give a name, or that name with the first number that is not taken, in whatever case.
 
     Examples
     --------
     >>> free("drop", {"drop", "drop_2"})
     'drop_3'
     """
-    found, number = name, 1
-    while found in taken:
+    found, number, used = name, 1, {one.lower() for one in taken}
+    while found.lower() in used:
         number += 1
         found = f"{name}_{number}"
     return found

@@ -13,6 +13,7 @@ import msgspec
 
 from clary.flows import destinations, sources
 from clary.flows.batch import Batch
+from clary.flows.failures import explained
 from clary.flows.origins import told
 from clary.flows.sessions import lock, session
 from clary.kernel.errors import InvalidInput, NotSupported
@@ -86,7 +87,10 @@ def opened(
     """
     with _loaded(flow, node, tables) as (connection, folder):
         lock(connection)
-        yield Batch(connection, flow, learned, programs=_programs(flow, node, folder, sandboxes))
+        with explained(connection, flow.until(node)):
+            yield Batch(
+                connection, flow, learned, programs=_programs(flow, node, folder, sandboxes)
+            )
 
 
 def _programs(flow: Flow, node: str, folder: Path, sandboxes: Sandboxes | None) -> Programs | None:
@@ -101,6 +105,7 @@ def _programs(flow: Flow, node: str, folder: Path, sandboxes: Sandboxes | None) 
 def _loaded(
     flow: Flow, node: str, tables: Mapping[str, Any]
 ) -> Iterator[tuple[DuckDBPyConnection, Path]]:
+    _all_wanted(flow, tables)
     with session() as (connection, folder):
         for one in flow.until(node):
             if one.operator == "source":
@@ -167,17 +172,34 @@ def run(
             batch = Batch(
                 connection, flow, learned, programs=_programs(flow, rows, folder, sandboxes)
             )
-            learned = batch.fit(rows)
-            found.append(Written(one.id, str(place), destinations.write(connection, rows, one)))
+            with explained(connection, flow.until(rows)):
+                learned = batch.fit(rows)
+                count = destinations.write(connection, rows, one)
+            found.append(Written(one.id, str(place), count))
     return found, learned
+
+
+def _all_wanted(flow: Flow, tables: Mapping[str, Any]) -> None:
+    """Refuse rows of what is no source: the rows of a source would be taken for them."""
+    known = [one for one in flow.nodes if one.operator == "source"]
+    names = {name for one in known for name in _names(one)}
+    for name in tables:
+        if name not in names:
+            legal = ", ".join(one.id for one in known[:20])
+            raise InvalidInput("sources", f"the flow has no source {name!r}", legal=legal)
+
+
+def _names(node: Node) -> tuple[str, ...]:
+    place = node.with_.get("path") or node.with_.get("uri") or ""
+    return (node.id, node.title, str(place).rpartition("/")[2])
 
 
 def _given(node: Node, tables: Mapping[str, Any]) -> Any:
     place = node.with_.get("path") or node.with_.get("uri")
-    names = (node.id, node.title, str(place or "").rpartition("/")[2])
-    found = next((tables[name] for name in names if name in tables), place)
+    found = next((tables[name] for name in _names(node) if name in tables), place)
     if found is None:
-        raise InvalidInput("sources", f"the rows of {node.id} are given by nobody")
+        problem = f"the source {node.id} has no file of its own, and no rows are given for it"
+        raise InvalidInput("sources", problem, hint=f"give them by its name, {node.id!r}")
     return found
 
 

@@ -94,15 +94,24 @@ def _check(schema: Schema, row: Sequence[Any]) -> None:
     if len(row) != len(schema):
         raise InvalidInput("record", f"has {len(row)} values", legal=f"{len(schema)}")
     for (name, kind), value in zip(schema.items(), row, strict=True):
-        if value is not None and not _fits(kind, value):
+        if value is not None and not fits(kind, value):
             told = f"{value!r} is a {type(value).__name__}"
             raise InvalidInput(f"record, column {name}", told, legal=str(kind))
 
 
-def _fits(kind: Type, value: Any) -> bool:
+def fits(kind: Type, value: Any) -> bool:
+    """Say whether a value, and what is in it, is of a type; missing values are of any."""
+    if value is None:
+        return True
     if isinstance(value, bool):
         return kind.name == "boolean"
-    return isinstance(value, _CLASSES.get(kind.name, object))
+    if not isinstance(value, _CLASSES.get(kind.name, object)):
+        return False
+    if isinstance(value, list | tuple) and kind.item is not None:
+        return all(fits(kind.item, one) for one in value)
+    if isinstance(value, dict):
+        return all(fits(one, value.get(name)) for name, one in kind.fields)
+    return True
 
 
 def _retrace(stages: Sequence[_Stage], row: Sequence[Any]) -> None:

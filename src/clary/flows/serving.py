@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import reprlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct, ValidationError, convert
+
 from clary.expressions import BIGINT, DOUBLE, VARCHAR, Type, parse
-from clary.expressions.types import quoted
+from clary.expressions.types import LARGEST, SMALLEST, quoted
 from clary.flows import documents, fitted
 from clary.flows.plans import ready
-from clary.flows.records import compiled
+from clary.flows.records import compiled, fits
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -25,6 +28,13 @@ CSV, JSON, LINES = "text/csv", "application/json", "application/jsonlines"
 FRAME = "dataframe_split"
 """A frame as JSON, as MLflow has it: ``{"dataframe_split": {"columns": …, "data": …}}``."""
 MOST_RECORDS = 100_000
+
+
+class _Frame(Struct, frozen=True):
+    columns: list[str]
+    data: list[list[Any]]
+
+
 _SCALARS: dict[Type, tuple[type, ...]] = {DOUBLE: (int, float), BIGINT: (int,), VARCHAR: (str,)}
 
 
@@ -51,7 +61,7 @@ class Server:
         self._all = tuple(plans[-1].columns)
         self.columns = tuple(name for name in self._all if name not in absent)
         self._run = compiled(plans)
-        self._texts: dict[str, Reader] = {n: _reader(k) for n, k in self._kinds.items()}
+        self._texts: dict[str, Reader] = {n: _reader(n, k) for n, k in self._kinds.items()}
 
     def record(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
         """Transform one record; None where the flow drops it.
@@ -81,9 +91,10 @@ class Server:
         Raises
         ------
         InvalidInput
-            The payload is no such thing, or the flow drops a record; names its place, from 0.
+            The payload is no such thing, a value does not fit its column, or the flow drops a
+            record; names the place of the record, from 0, and the column.
         """
-        text = body if isinstance(body, str) else body.decode()
+        text = body if isinstance(body, str) else _decoded(body)
         rows: list[list[Any]] = []
         for place, one in enumerate(self._read(text, content_type)):
             try:
@@ -104,23 +115,25 @@ class Server:
             return None
         legal = _SCALARS.get(kind)
         if legal is None:
-            return self._texts[name](value) if isinstance(value, str) else value
+            found = self._texts[name](value) if isinstance(value, str) else value
+            if not fits(kind, found):
+                raise InvalidInput(name, _told(found), legal=str(kind))
+            return found
         if not isinstance(value, legal) or isinstance(value, bool):
-            raise InvalidInput(name, f"{value!r} is a {type(value).__name__}", legal=str(kind))
+            raise InvalidInput(name, _told(value), legal=str(kind))
+        if kind == BIGINT and _overflows(value):
+            raise InvalidInput(name, _told(value), legal=f"{SMALLEST} to {LARGEST}")
         return float(str(value)) if kind == DOUBLE else value
 
     def _read(self, text: str, content_type: str) -> Iterable[Mapping[str, Any]]:
         if content_type == CSV:
             return self._of_rows(text)
-        try:
-            found = (
-                [json.loads(line) for line in text.splitlines() if line.strip()]
-                if content_type == LINES
-                else json.loads(text)
-            )
-        except ValueError as error:
-            raise InvalidInput("body", f"is no JSON: {error}") from None
-        return _records(found)
+        if content_type == LINES:
+            return _records([_parsed("body", one) for one in text.splitlines() if one.strip()])
+        if content_type == JSON:
+            return _records(_parsed("body", text))
+        legal = f"{CSV}, {JSON}, {LINES}"
+        raise InvalidInput("content type", f"{content_type!r} is not read here", legal=legal)
 
     def _of_rows(self, text: str) -> list[dict[str, Any]]:
         names = tuple(self._kinds)
@@ -130,7 +143,10 @@ class Server:
                 legal = f"{len(names)}: {', '.join(names)}"
                 raise InvalidInput(f"record {place}", f"has {len(row)} values", legal=legal)
             pairs = zip(names, row, strict=True)
-            found.append({n: self._texts[n](one) if one else None for n, one in pairs})
+            try:
+                found.append({n: self._texts[n](one) if one else None for n, one in pairs})
+            except InvalidInput as error:
+                raise InvalidInput(f"record {place}", error.message) from None
         return found
 
 
@@ -174,8 +190,7 @@ def _lines(text: str) -> Iterator[list[str]]:
 
 def _records(found: Any) -> Iterable[Mapping[str, Any]]:
     if isinstance(found, dict) and set(found) == {FRAME}:
-        columns, data = found[FRAME]["columns"], found[FRAME]["data"]
-        found = [dict(zip(columns, row, strict=True)) for row in data]
+        found = _framed(found[FRAME])
     listed = [found] if isinstance(found, dict) else found
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise InvalidInput("body", "holds no records", legal="an object, or a list of objects")
@@ -184,14 +199,57 @@ def _records(found: Any) -> Iterable[Mapping[str, Any]]:
     return listed
 
 
-def _reader(kind: Type) -> Reader:
-    """Make a function from text to a value of a type."""
+def _framed(frame: Any) -> list[dict[str, Any]]:
+    """Read the records of a frame. Raises InvalidInput."""
+    try:
+        made = convert(frame, _Frame)
+    except ValidationError as error:
+        legal = "columns: names; data: a list of values a record"
+        raise InvalidInput(FRAME, str(error), legal=legal) from None
+    for place, row in enumerate(made.data):
+        if len(row) != len(made.columns):
+            legal = f"{len(made.columns)}: {', '.join(made.columns)}"
+            raise InvalidInput(f"record {place}", f"has {len(row)} values", legal=legal)
+    return [dict(zip(made.columns, row, strict=True)) for row in made.data]
+
+
+def _decoded(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInput("body", f"is no UTF-8: {error}") from None
+
+
+def _parsed(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(name, f"is no JSON: {error}") from None
+
+
+def _overflows(number: Any) -> bool:
+    return not SMALLEST <= number <= LARGEST
+
+
+def _told(value: Any) -> str:
+    return f"{reprlib.repr(value)} is a {type(value).__name__}"
+
+
+def _reader(name: str, kind: Type) -> Reader:
+    """Make a function from text to a value of a column, which names it when it refuses."""
     if kind == VARCHAR:
         return lambda text: text
     if kind.name in {"list", "struct"}:
-        return json.loads
+        return lambda text: _parsed(name, text)
     cast = parse(f"CAST({quoted('text')} AS {kind})", {"text": VARCHAR}).row()
-    return lambda text: cast({"text": text})
+
+    def read(text: str) -> Any:
+        try:
+            return cast({"text": text})
+        except InvalidInput as error:
+            raise InvalidInput(name, error.message) from None
+
+    return read
 
 
 def _csv(rows: Iterable[Sequence[Any]]) -> str:

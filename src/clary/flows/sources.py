@@ -6,6 +6,7 @@ import codecs
 import csv
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +16,7 @@ from msgspec import Struct
 from pyarrow import orc
 
 from clary.analysis import columnar, delimited
-from clary.analysis.frames import arrow
+from clary.analysis.arrow_tables import arrow
 from clary.analysis.json_rows import opened
 from clary.analysis.spool import MOST_COLUMNS
 from clary.expressions.types import quoted
@@ -120,7 +121,7 @@ def load(connection: DuckDBPyConnection, node: Node, given: Any, folder: Path) -
         if isinstance(given, str | os.PathLike):
             skipped = _files(connection, node.id, Path(given), reading, folder)
         else:
-            frame = pa.Table.from_pylist(given) if isinstance(given, list) else arrow(given)
+            frame = _records(given) if isinstance(given, list) else arrow(given)
             skipped = _scanned(connection, node.id, frame)
         if reading.sampling is not None:
             _sample(connection, node.id, reading.sampling)
@@ -134,6 +135,17 @@ def load(connection: DuckDBPyConnection, node: Node, given: Any, folder: Path) -
         hint = "say the encoding, such as latin-1" if "utf-8" in said.lower() else ""
         raise InvalidInput(where, f"{given}: {said}" if not told else said, hint=hint) from None
     return skipped
+
+
+def _records(given: list[Any]) -> pa.Table:
+    """Make a table of records; a column that one has not is missing there."""
+    if not all(isinstance(one, Mapping) for one in given):
+        raise InvalidInput("data", "is a list of something else", legal="a list of records")
+    names = list(dict.fromkeys(name for one in given for name in one))
+    try:
+        return pa.table({str(name): [one.get(name) for one in given] for name in names})
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise InvalidInput("data", f"a column is of no one type: {error}") from None
 
 
 def _files(
@@ -156,8 +168,16 @@ def _files(
             raise InvalidInput("path", f"{path}: no readable ORC: {error}") from None
         return _scanned(connection, name, pa.concat_tables(read))
     kinds = {"json": "read_json", "parquet": "read_parquet"}
-    _table(connection, name, f"{kinds[form]}([{_texts(files)}], union_by_name = true)")
+    rows = f"{kinds[form]}([{_texts(files)}], union_by_name = true)"
+    _table(connection, name, _first(rows, reading.sampling))
     return 0
+
+
+def _first(rows: str, sampling: Sampling | None) -> str:
+    """Take no more rows of files than a sample of the first has."""
+    if sampling is None or sampling.method != "first" or sampling.rows < 1:
+        return rows
+    return f"(FROM {rows} LIMIT {sampling.rows})"
 
 
 def _in_unicode(files: list[Path], encoding: str, folder: Path) -> list[Path]:
@@ -174,7 +194,8 @@ def _csv(connection: DuckDBPyConnection, name: str, files: list[Path], reading: 
         raise LimitExceeded(f"{files[0]}: {len(names)} columns are more than {MOST_COLUMNS}")
     options = (
         f"header = {reading.header}, delim = {_text(comma)}, quote = '\"', escape = '\"', "
-        f"null_padding = false, normalize_names = false, all_varchar = {reading.texts}"
+        f"skip = 0, comment = '', null_padding = false, normalize_names = false, "
+        f"all_varchar = {reading.texts}"
     )
     if not reading.header:
         options += f", names = [{', '.join(_text(f'_c{at}') for at in range(len(names)))}]"
@@ -182,10 +203,11 @@ def _csv(connection: DuckDBPyConnection, name: str, files: list[Path], reading: 
         connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
         options += ", ignore_errors = true, store_rejects = true"
     text = f"read_csv([{_texts(files)}], {options}"
+    sampling = reading.sampling if reading.ragged == "error" else None  # all skips are counted
     try:
-        _table(connection, name, f"{text})")
+        _table(connection, name, _first(f"{text})", sampling))
     except duckdb.ConversionException:  # a later row is of another type than the first
-        _table(connection, name, f"{text}, sample_size = -1)")
+        _table(connection, name, _first(f"{text}, sample_size = -1)", sampling))
     except duckdb.InvalidInputException:
         _find_line(connection, files, comma, names)
         raise
@@ -222,7 +244,8 @@ def _header(file: Path, comma: str) -> list[str]:
         line = reading.readline(_LONGEST_LINE)
     if not line:
         raise InvalidInput("path", f"{file} is empty")
-    return next(csv.reader([line.decode("utf-8", "replace")], delimiter=comma))
+    first = line.decode("utf-8", "replace").partition("\r")[0]
+    return next(csv.reader([first], delimiter=comma))
 
 
 def _copied(file: Path, encoding: str, made: Path) -> Path:
@@ -243,8 +266,9 @@ def _copied(file: Path, encoding: str, made: Path) -> Path:
 
 def _encoding(name: str) -> str:
     try:
+        "".encode(name)  # codecs that are no encodings of texts are refused
         codecs.getincrementaldecoder(name)
-    except (LookupError, TypeError):
+    except (LookupError, TypeError, UnicodeError, ValueError):
         legal = "utf-8, utf-16, latin-1, cp1252, shift_jis, …"
         raise InvalidInput("encoding", f"there is none called {name!r}", legal=legal) from None
     return name
@@ -301,7 +325,7 @@ def _format(word: str) -> str:
 
 
 def _texts(files: Sequence[Path]) -> str:
-    return ", ".join(_text(str(one)) for one in files)
+    return ", ".join(_text(re.sub(r"[*?\[]", r"[\g<0>]", str(one))) for one in files)
 
 
 def _text(value: str) -> str:

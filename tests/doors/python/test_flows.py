@@ -121,8 +121,9 @@ def test_a_flow_answers_in_front_of_a_model(tmp_path):
         assert endpoint.predict(asked) == [[40, 2, 0, 0, 80], [6, 0, 0, 2, 12]]
         assert endpoint.predict(pd.DataFrame(asked)) == [[40, 2, 0, 0, 80], [6, 0, 0, 2, 12]]
         assert endpoint.predict("20,Rome\n") == [[40, 2, 0, 0, 80]]
-        with pytest.raises(clary.ModelFailed, match="record 0: age: 'x' is a str"):
+        with pytest.raises(clary.ModelFailed, match="record 0: age: 'x' is a str") as failed:
             endpoint.predict({"age": "x"})
+        assert failed.value.status == 400
 
 
 class Doubled:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import clary
 from clary.flows import transforms
 from clary.flows.fitted import NOTHING
 from clary.flows.wrangler import documents, spark_models
@@ -203,3 +204,14 @@ def test_large_and_deep_files_are_refused():
         documents.read({"nodes": [], "x": deep})
     with pytest.raises(LimitExceeded, match="1000 nodes"):
         documents.read(file(*(source(f"s{one}") for one in range(1001))))
+
+
+@pytest.mark.parametrize("scale", ["standard_scale", "robust_scale"])
+def test_what_we_mean_by_default_is_written_where_theirs_is_something_else(scale, tmp_path):
+    rows, later = [{"a": 1.0}, {"a": 3.0}, {"a": 8.0}], {"rows": [{"a": 10.0}]}
+    flow = getattr(clary.Flow("rows"), scale)("a").fit({"rows": rows})
+    told = flow.to_arrow(later).to_pylist()
+    place = flow.save(tmp_path / "a.flow")
+    assert clary.Flow.load(place).to_arrow(later).to_pylist() == told
+    (tmp_path / "a.fitted.json").unlink()
+    assert clary.Flow.load(place).to_arrow(later).to_pylist() == told

@@ -1,6 +1,7 @@
 """clary lineage."""
 
 import enum
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from clary.doors.cli.homes import open_home
 from clary.doors.cli.lineage_drawings import dot, mermaid
 from clary.doors.cli.models import find_version
 from clary.doors.cli.options import Home, Json, new_app
-from clary.doors.cli.output import printable, show, show_json
+from clary.doors.cli.output import printable, show, show_json, show_rows
 from clary.kernel.errors import NotFound
 from clary.kernel.names import Ref, parse_arn
 from clary.lineage.model import Node
@@ -28,7 +29,7 @@ class Drawing(enum.StrEnum):
 
 
 @app.command()
-def lineage(
+def lineage(  # noqa: PLR0917 - each is a named option on the command line
     thing: Annotated[
         str, typer.Argument(help="GROUP/VERSION, GROUP for its newest, an ARN, or an s3:// URI.")
     ],
@@ -38,6 +39,9 @@ def lineage(
     depth: Annotated[
         int, typer.Option(min=0, help="So many steps, from content to job or back; 0: all.")
     ] = 0,
+    columns: Annotated[
+        bool, typer.Option("--columns", help="Of tables that flows made: where columns come from.")
+    ] = False,
     drawing: Annotated[
         Drawing | None, typer.Option("--draw", help="Write a graph for another program.")
     ] = None,
@@ -50,7 +54,15 @@ def lineage(
     """
     platform = open_home(home)
     node = platform.lineage.tree(_find(platform, thing), down=down, depth=depth)
-    if as_json:
+    if columns:
+        recorded = import_module("clary.flows.recorded").recorded  # it takes a while
+        rows = [
+            {"table": one.uri, "column": name, "computed from": ", ".join(origins)}
+            for one in recorded(platform.lineage, platform.objects, node)
+            for name, origins in one.origins.items()
+        ]
+        show_rows(rows, as_json=as_json, empty="no flow made any of it")
+    elif as_json:
         show_json(node)
     elif drawing is not None:
         typer.echo((mermaid if drawing is Drawing.MERMAID else dot)(node, down=down))

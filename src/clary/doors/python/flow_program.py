@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from clary.flows.serving import Served, Server
+from clary.kernel.errors import InvalidInput
+
+
+class Refused(Exception):
+    """The request is the client's mistake: the container answers with this status."""
+
+    status_code, phrase = 400, "Bad Request"
 
 
 def model_fn(folder: str) -> tuple[Server, str]:
@@ -28,6 +35,9 @@ def transform_fn(
     content_type: str,
     accept: str,  # noqa: ARG001 - what the next container takes, not what the client wants
 ) -> tuple[str, str]:
-    """Answer one request."""
+    """Answer one request. Raises Refused for what does not fit the flow."""
     made, answers = model
-    return made.answer(body, content_type, answers)
+    try:
+        return made.answer(body, content_type, answers)
+    except InvalidInput as error:
+        raise Refused(error.message) from None

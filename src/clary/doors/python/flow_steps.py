@@ -82,7 +82,7 @@ def arguments(flow: Flow, node: str, tables: Sequence[Any]) -> list[Any]:
     for name in names[len(tables) :]:
         path = flow.node(name).with_.get("path") or flow.node(name).with_.get("uri")
         if path is None:
-            raise InvalidInput("sources", f"the rows of {name} are given by nobody")
+            raise InvalidInput("sources", f"no rows are given for {name}, and it has no file")
         found.append(Place(path))
     return found
 

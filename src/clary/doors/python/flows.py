@@ -24,10 +24,11 @@ from clary.flows.exports.python import program
 from clary.flows.fitted import NOTHING, Fitted, write
 from clary.flows.graphs import EMPTY, grown, merged, renamed
 from clary.flows.model import Node, Parameter
-from clary.flows.origins import told
+from clary.flows.origins import KEPT, told
 from clary.flows.plans import ready
 from clary.flows.serving import Served, Server
 from clary.kernel.codec import build, from_json, to_json
+from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from clary.flows import model
     from clary.flows.insights.analyses import Finding
     from clary.flows.insights.report import Report
-    from clary.kernel.errors import InvalidInput
     from clary.kernel.ports import JsonObject
 
 Tables = Mapping[str, Any]
@@ -101,15 +101,13 @@ class Flow(Readers, Methods):
             It is no flow; names the node, and what is wrong with it.
         """
         flow, fitted = files.read(path)
-        return cls._of(flow, fitted, node or files.last(flow), {})
+        return cls._of(flow, fitted, flow.node(node).id if node else files.last(flow), {})
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the flow, as ``.flow`` where the path ends so; what it has learned goes beside it.
 
-        Raises
-        ------
-        InvalidInput
-            A source is a table of this process; save it as a file, or name the source.
+        Rows of this process are not written: give them by the name of their source when the flow
+        is loaded.
         """
         return files.write(path, self.document, self.fitted)
 
@@ -239,7 +237,7 @@ class Flow(Readers, Methods):
         files = {
             "flow.json": documents.write(self.document),
             "fitted.json": write(self.fitted),
-            "columns.json": json.dumps(self.origins(), indent=1),
+            KEPT: json.dumps(self.origins(), indent=1),
         }
         group.came_from("flow", {name: text.encode() for name, text in files.items()})
         return wrong
@@ -329,6 +327,9 @@ class Flow(Readers, Methods):
         """Compute these rows for other rows of the sources, in order; in a pipeline, as a step."""
         if current() is None:
             names = flow_steps.sources(self.document, self._node)
+            if len(tables) > len(names):
+                problem = f"{len(tables)} tables are given"
+                raise InvalidInput("tables", problem, legal=f"at most {len(names)}: {names}")
             return self.to_arrow(dict(zip(names, tables, strict=False)))
         given = flow_steps.arguments(self.document, self._node, tables)
         if self._step is None or self._step[0] is not self.fitted:

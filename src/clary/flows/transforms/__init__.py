@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -60,9 +61,13 @@ def of(node: Node) -> Transform:
     """
     kind = catalogue().get(node.operator)
     if kind is None:
-        problem = f"the node {node.id} has the operator {node.operator!r}, which is none"
-        raise InvalidInput("operator", problem, legal=", ".join(catalogue()))
-    if kind.takes and len(node.inputs) != kind.takes:
+        told = node.with_.get("operator")
+        problem = f"the node {node.id} has the operator {node.operator!r}, which is none known here"
+        if isinstance(told, str):  # in a file of Data Wrangler, this says which it is
+            problem = f"{problem} with the parameters of {told!r}"
+        near = get_close_matches(node.operator, catalogue(), cutoff=0.3)
+        raise InvalidInput("operator", problem, legal=f"those of the reference, {', '.join(near)}")
+    if not node.inputs or len(node.inputs) != (kind.takes or len(node.inputs)):
         problem = f"the node {node.id} has {len(node.inputs)} inputs"
-        raise InvalidInput("inputs", problem, legal=f"{kind.takes} for {node.operator}")
+        raise InvalidInput("inputs", problem, legal=f"{kind.takes or 'some'} for {node.operator}")
     return build(kind, node.with_, field=f"{node.id}.with")

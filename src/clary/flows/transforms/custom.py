@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import duckdb
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -81,7 +82,11 @@ class Sql(Transform, frozen=True):
     def fit(self, schemas: Sequence[Schema], ask: Ask) -> State:  # noqa: ARG002 DuckDB tells
         """Learn the names and types of its columns."""
         sql = f"SELECT column_name, column_type FROM (DESCRIBE {self._query()})"  # noqa: S608 a checked tree
-        return {"columns": [[name, str(nearest(kind))] for name, kind in ask(sql)]}
+        try:
+            found = ask(sql)
+        except duckdb.ProgrammingError as error:
+            raise InvalidInput("sql", str(error).partition("\n\n")[0]) from None
+        return {"columns": [[name, str(nearest(kind))] for name, kind in found]}
 
     def steps(self, schemas: Sequence[Schema], state: State) -> tuple[Step, ...]:  # noqa: ARG002
         """Ask it."""

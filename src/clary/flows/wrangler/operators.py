@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
+from clary.flows.transforms import catalogue
 from clary.flows.wrangler import encoding, shaping, texts, whole
 from clary.flows.wrangler.rules import copied
 from clary.kernel.errors import InvalidInput
@@ -72,10 +75,19 @@ def _told(node: Node, over: Mapping[str, Any] | None) -> tuple[Rule | None, dict
     known = [one for one in RULES if one.ours == node.operator]
     known.sort(key=lambda one: not one.matches(over or {}))
     for one in known:
-        made = one.write(node.with_, over or {})
+        made = one.write(_explicit(one, node), over or {})
         if made is not None:
             return one, made
     return None, {}
+
+
+def _explicit(rule: Rule, node: Node) -> dict[str, Any]:
+    """Add our defaults where a file that does not name a parameter means something else."""
+    kind = catalogue().get(node.operator)
+    defaults = {one.name: one.default for one in structs.fields(kind)} if kind else {}
+    silent = {one.ours: one.absent for one in rule.fields if one.absent is not None}
+    added = {n: defaults[n] for n, told in silent.items() if defaults.get(n, told) != told}
+    return added | node.with_
 
 
 def _kind(operator: str) -> str:

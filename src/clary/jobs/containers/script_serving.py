@@ -51,9 +51,26 @@ def load(code, program, framework=""):
     steps = {**defaults, **{name: one for name, one in functions.items() if one}}
 
     def handler(body, content_type, accept, context=None):
-        return answer(steps, model, (body, content_type, accept), context or Context())
+        try:
+            return answer(steps, model, (body, content_type, accept), context or Context())
+        except Exception as error:
+            refused = _refusal(error)
+            if refused is None:
+                raise
+            raise refused from None
 
     return handler
+
+
+def _refusal(error):
+    """Give what a script refused with a status of its own, as the errors of the toolkits have it.
+
+    Those have a ``status_code`` and its ``phrase``; of a client's mistake it is 400 to 499.
+    """
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int) and 400 <= status < 500 and hasattr(error, "phrase"):
+        return Refused(status, str(error))
+    return None
 
 
 def answer(steps, model, asked, context):
