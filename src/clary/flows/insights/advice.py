@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import Struct
 
+from clary.expressions import col, fn
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -44,6 +46,7 @@ _PLACEHOLDERS: Final = frozenset(
     )
 )
 _CODES: Final = frozenset(("-1", "-9", "-99", "-999", "-9999", "99", "999", "9999", "99999"))
+_TYPES: Final = {"Integral": "long", "Fractional": "float", "Boolean": "boolean"}
 _ORDER: Final = ("high", "medium", "low")
 
 
@@ -59,7 +62,8 @@ class QualityWarning(Struct, frozen=True):
     message
         A sentence with the numbers.
     operator, parameters
-        The transform that does something about it; empty where that is for people to decide.
+        The transform that does something about it, as ``Flow.then`` takes it; empty where that is
+        for people to decide.
     """
 
     severity: Severity
@@ -110,22 +114,29 @@ def _of_column(one: Column, rows: int) -> Iterator[QualityWarning]:
     if one.missing > _MISSING:
         much = one.missing > _MOST_MISSING
         text = f"{one.missing:.1%} of {one.name} are missing"
-        operator = "columns.drop" if much else "missing.impute"
+        operator, parameters = ("columns.drop", {}) if much else _completed(one)
         yield QualityWarning(
             "medium" if much else "low",
             "missing",
             one.name,
             text,
             operator,
-            {"columns": [one.name]},
+            {"columns": [one.name], **parameters},
         )
     if one.valid < _VALID:
         text = f"{1 - one.valid:.2%} of the values of {one.name} are not {one.main_type.lower()}"
-        kind = {"Integral": "bigint", "Fractional": "double", "Boolean": "boolean"}
-        parameters = {"columns": [one.name], "type": kind.get(one.main_type, "varchar")}
-        yield QualityWarning("medium", "mixed_types", one.name, text, "parse.cast", parameters)
+        to = _TYPES.get(one.main_type)
+        does = ("parse.cast", {"columns": [one.name], "to": to}) if to else ("", {})
+        yield QualityWarning("medium", "mixed_types", one.name, text, *does)
     yield from _disguised(one, rows)
     yield from _of_kind(one, rows)
+
+
+def _completed(one: Column) -> tuple[str, dict[str, str]]:
+    """Say how to deal with missing values: texts have no mean, lists not even what is usual."""
+    if one.kind == "nested":
+        return "missing.indicator", {}
+    return "missing.impute", {} if one.kind == "numeric" else {"strategy": "mode"}
 
 
 def _disguised(one: Column, rows: int) -> Iterator[QualityWarning]:
@@ -134,7 +145,22 @@ def _disguised(one: Column, rows: int) -> Iterator[QualityWarning]:
         if is_word or _is_code(one, value, count / rows):
             text = f"{value!r} stands in {count / rows:.1%} of the rows of {one.name}"
             text += " and may mean that the value is missing"
-            yield QualityWarning("medium", "disguised_missing", one.name, text, "search.replace")
+            formula = str(fn("nullif", col(one.name), _held(one, value)))
+            yield QualityWarning(
+                "medium",
+                "disguised_missing",
+                one.name,
+                text,
+                "columns.formula",
+                {"formula": formula, "output": one.name},
+            )
+
+
+def _held(one: Column, value: str) -> str | int | float:
+    """Give a value as the column holds it."""
+    if one.numbers is None:
+        return value
+    return int(value) if "int" in one.type else float(value)
 
 
 def _is_code(one: Column, value: str, share: float) -> bool:
@@ -153,21 +179,18 @@ def _of_kind(one: Column, rows: int) -> Iterator[QualityWarning]:
         yield QualityWarning(
             "low", "high_cardinality", one.name, text, "columns.drop", {"columns": [one.name]}
         )
-    numbers = one.numbers
+    numbers, named = one.numbers, {"columns": [one.name]}
     if numbers is None:
         return
     if numbers.infinite:
         text = f"{numbers.infinite:,} values of {one.name} are infinite"
-        yield QualityWarning("medium", "infinite", one.name, text, "outliers.quantile")
+        yield QualityWarning("medium", "infinite", one.name, text, "outliers.quantile", named)
     if one.distinct > _IDENTIFYING * present > _RARE and _is_counter(one, present):
         text = f"{one.name} counts rows; it tells them apart, not why"
-        parameters = {"columns": [one.name]}
-        yield QualityWarning("low", "identifier", one.name, text, "columns.drop", parameters)
+        yield QualityWarning("low", "identifier", one.name, text, "columns.drop", named)
     elif numbers.outliers > _OUTLIERS and one.distinct > _FEW:
         text = f"{numbers.outliers:.1%} of {one.name} are far from the quartiles"
-        yield QualityWarning(
-            "low", "outliers", one.name, text, "outliers.quantile", {"columns": [one.name]}
-        )
+        yield QualityWarning("low", "outliers", one.name, text, "outliers.quantile", named)
 
 
 def _is_counter(one: Column, present: float) -> bool:
@@ -192,13 +215,28 @@ def _of_target(target: Target, its: Column) -> Iterator[QualityWarning]:
     if target.problem == "regression":
         if its.numbers is not None and abs(its.numbers.skewness) > _SKEWED:
             text = f"{target.column} is skewed ({its.numbers.skewness:.1f}): few rows weigh most"
-            yield QualityWarning("medium", "skewed_target", target.column, text, "columns.formula")
+            does = _straightened(target.column) if its.numbers.skewness > 0 else ("", {})
+            yield QualityWarning("medium", "skewed_target", target.column, text, *does)
         return
     whole = sum(count for _, count in target.classes)
     for name, count in target.classes:
         if count < _RARE or count < _RARE_SHARE * whole:
             text = f"the label {name!r:.60} has {count} of {whole:,} rows looked at"
-            yield QualityWarning("high", "rare_label", target.column, text, "balance.oversample")
+            yield QualityWarning(
+                "high",
+                "rare_label",
+                target.column,
+                text,
+                "balance.oversample",
+                {"column": target.column},
+            )
+
+
+def _straightened(name: str) -> tuple[str, dict[str, str]]:
+    """Take logarithms, of both signs; what a model then tells has to be turned back."""
+    value = col(name).cast("double")
+    formula = fn("sign", value) * fn("ln", fn("abs", value) + 1)
+    return "columns.formula", {"formula": str(formula), "output": name}
 
 
 def _of_powers(powers: Sequence[Power]) -> Iterator[QualityWarning]:
