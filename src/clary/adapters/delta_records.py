@@ -190,10 +190,12 @@ class _Table:
         """Remember a schema durably, so that records written with it can be understood."""
         if schema.version in self._kept:
             return
-        path = self._own / f"schema-{schema.version:06}.json"
-        if not path.exists():
-            _put(self._own / "table", self.name.encode())
-            _put(path, to_json(schema))
+        for path, data in (
+            (self._own / f"schema-{schema.version:06}.json", to_json(schema)),
+            (self._own / "table", self.name.encode()),  # last: a table that exists has a schema
+        ):
+            if not path.exists():
+                _put(path, data)
         self._kept.add(schema.version)
 
     def schema(self) -> Schema:
