@@ -4,7 +4,7 @@ import sqlite3
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clary.adapters.sqlite_tables import rows
@@ -41,6 +41,7 @@ def expected(cells):
     return cells
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(CELLS, CELLS), max_size=30))
 def test_columns_have_the_type_of_their_cells(tmp_path_factory, cells):
     path = tmp_path_factory.mktemp("db") / "a b?#.db"
@@ -78,7 +79,7 @@ def test_what_cannot_be_read_is_said(tmp_path):
         ({}, "a SQLite file needs a table or a query; legal: t"),
         ({"table": "t"}, "'b' holds bytes"),
         ({"query": "SELECT a, a AS A FROM t"}, "two columns have one name"),
-        ({"query": "SELECT nothing FROM t"}, "no such column"),
+        ({"query": "SELECT other FROM t"}, "no such column"),
     ]:
         with pytest.raises(InvalidInput, match=problem):
             read(path, **asked)
@@ -106,6 +107,57 @@ def test_a_query_does_nothing_but_read_this_file(tmp_path, monkeypatch, query):
     with pytest.raises(InvalidInput, match="SQLite says"):
         read(path, query=query)
     assert read(path, table="t").to_pylist() == [{"a": 1}]
+
+
+def listed(folder):
+    return sorted(one.name for one in folder.iterdir())
+
+
+def test_nothing_is_left_beside_a_file_that_is_written_by_way_of_a_log(tmp_path):
+    path = made(tmp_path / "a.db", "PRAGMA journal_mode = wal", "CREATE TABLE t (a)")
+    before = path.read_bytes()
+    assert read(path, table="t").num_rows == 0
+    assert listed(tmp_path) == ["a.db"]
+    assert path.read_bytes() == before
+    writer = sqlite3.connect(path)
+    writer.execute("INSERT INTO t VALUES (1)")
+    writer.commit()
+    assert read(path, table="t").num_rows == 1  # it is in the log alone
+    writer.close()
+    assert listed(tmp_path) == ["a.db"]
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_what_a_killed_program_left_is_not_mended(tmp_path, mode):
+    path = made(tmp_path / "a.db", f"PRAGMA journal_mode = {mode}", "CREATE TABLE t (a)")
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.executescript("PRAGMA cache_size = 1; BEGIN")
+    writer.executemany("INSERT INTO t VALUES (?)", [("x" * 1000,)] * 100)
+    left = tmp_path / "left"
+    left.mkdir()
+    log = {"wal": "a.db-wal", "delete": "a.db-journal"}[mode]
+    for name in ("a.db", log):
+        (left / name).write_bytes((tmp_path / name).read_bytes())
+    writer.close()
+    with pytest.raises(InvalidInput) as raised:
+        read(left / "a.db", table="t")
+    assert raised.value.hint == "open it with SQLite once, which mends it"
+    assert listed(left) == ["a.db", log]
+
+
+def test_a_file_that_changes_while_it_is_read_is_told(tmp_path):
+    path = made(tmp_path / "a.db", "PRAGMA journal_mode = wal", "CREATE TABLE t (a)")
+    with (
+        pytest.raises(InvalidInput, match="written to while it was read"),
+        rows(path, table="t"),
+    ):
+        made(path, "INSERT INTO t VALUES (1)")
+
+
+def test_a_table_has_as_many_columns_as_sqlite_lets_it(tmp_path):
+    names = ", ".join(f"c{at}" for at in range(2000))
+    path = made(tmp_path / "a.db", f"CREATE TABLE t ({names})", "INSERT INTO t (c1) VALUES (7)")
+    assert read(path, table="t").column("c1").to_pylist() == [7]
 
 
 def test_a_cell_is_bounded(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,18 +13,17 @@ from clary.kernel.errors import InvalidInput, LimitExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 _LARGEST_CELL = 16 << 20
 _ROWS_A_BATCH = 1_000
+_WRITE_VERSION, _LOGGED = 18, b"\2"
+"""Where a file says how it is written, and what it says where writes go to a log first."""
+_MEND = "open it with SQLite once, which mends it"
+_KINDS = ("null", "integer", "real", "text", "blob")
+"""Types of cells; a column is of the last of those that its cells have."""
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
-_TYPES: Mapping[frozenset[str], pa.DataType] = {
-    frozenset(): pa.string(),
-    frozenset({"integer"}): pa.int64(),
-    frozenset({"real"}): pa.float64(),
-    frozenset({"integer", "real"}): pa.float64(),
-}
-"""Of columns, by the types of their cells; others are texts."""
+_TYPES: Mapping[str, pa.DataType] = {"integer": pa.int64(), "real": pa.float64()}
+"""Others are texts."""
 
 
 @contextmanager
@@ -31,31 +31,59 @@ def rows(path: Path, *, table: str = "", query: str = "") -> Iterator[pa.RecordB
     """Read a table, or what a query gives, in batches; both passes see one state of the file.
 
     Columns of integers are integers, of other numbers float, of anything with a text texts. The
-    query is one SELECT without recursion: it reads this file, and no other.
+    query is one SELECT without recursion: it reads this file, and no other. Nothing is left
+    beside the file.
 
     Raises
     ------
     InvalidInput
-        It is no SQLite file, or the query is none that may be asked; or a column holds bytes.
+        It is no SQLite file, or the query is none that may be asked; or a column holds bytes, or
+        a text that is no UTF-8. Or a program was stopped while it wrote the file, or wrote it
+        while it was read.
     LimitExceeded
         A cell is larger than 16 MiB.
     """
     try:
-        with closing(_opened(path)) as connection:
+        alone = _is_alone(path)
+        before = path.stat()
+        with closing(_opened(path, alone=alone)) as connection:
             asked = query.strip().rstrip(";") or _whole(connection, table)
             connection.execute("BEGIN")
             connection.set_authorizer(_authorize)
-            schema = _schema(connection, asked)
             made = connection.execute(asked)
+            schema = _schema(connection, asked, [one[0] for one in made.description])
             yield pa.RecordBatchReader.from_batches(schema, _batches(made, schema))
+        after = path.stat()
+        if alone and (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+            raise InvalidInput("path", f"{path} was written to while it was read", hint="try again")
     except sqlite3.DataError as error:
         raise LimitExceeded(f"{path}: {error}: at most {_LARGEST_CELL} bytes a cell") from None
     except (sqlite3.Error, sqlite3.Warning) as error:
-        raise InvalidInput("path", f"{path}: SQLite says: {error}") from None
+        hint = _MEND if getattr(error, "sqlite_errorname", "") == "SQLITE_READONLY_ROLLBACK" else ""
+        raise InvalidInput("path", f"{path}: SQLite says: {error}", hint=hint) from None
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    place = f"{path.absolute().as_uri()}?mode=ro"
+def _is_alone(path: Path) -> bool:
+    """Whether nobody has a file open to write, so that it needs no journal to be read.
+
+    Raises
+    ------
+    InvalidInput
+        A journal is left of a program that was stopped: reading the file would mend it.
+    """
+    with path.open("rb") as file:
+        if file.read(_WRITE_VERSION + 1)[_WRITE_VERSION:] != _LOGGED:
+            return False
+    log = Path(f"{path}-wal")
+    if not log.is_file() or not log.stat().st_size:
+        return True
+    if not Path(f"{path}-shm").is_file():
+        raise InvalidInput("path", f"{path} was left in the middle of a write", hint=_MEND)
+    return False
+
+
+def _opened(path: Path, *, alone: bool) -> sqlite3.Connection:
+    place = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
     connection = sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_CELL)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
@@ -78,25 +106,23 @@ def _whole(connection: sqlite3.Connection, table: str) -> str:
     return f"SELECT * FROM {_quoted(table)}"  # noqa: S608 a quoted name
 
 
-def _schema(connection: sqlite3.Connection, query: str) -> pa.Schema:
+def _schema(connection: sqlite3.Connection, query: str, names: list[str]) -> pa.Schema:
     """Look at the types of all cells."""
-    found = connection.execute(f"SELECT * FROM ({query}) LIMIT 0")  # noqa: S608 the caller's own
-    names = [one[0] for one in found.description]
     if len({one.lower() for one in names}) < len(names):
         raise InvalidInput("query", "two columns have one name", hint="call them with AS")
-    kinds = ("integer", "real", "text", "blob")
+    cases = " ".join(f"WHEN '{kind}' THEN {rank}" for rank, kind in enumerate(_KINDS))
     looked = ", ".join(
-        f"max(typeof({_quoted(name)}) = '{kind}')" for name in names for kind in kinds
+        f"max(CASE typeof({_quoted(name)}) {cases} ELSE {_KINDS.index('null')} END)"
+        for name in names
     )
-    counted = connection.execute(f"SELECT {looked} FROM ({query})").fetchone()  # noqa: S608 the same
+    counted = connection.execute(f"SELECT {looked} FROM ({query})").fetchone()  # noqa: S608 the caller's own
     fields = []
-    for at, name in enumerate(names):
-        flags = counted[at * len(kinds) : (at + 1) * len(kinds)]
-        held = frozenset(kind for kind, is_held in zip(kinds, flags, strict=True) if is_held)
-        if "blob" in held:
+    for name, rank in zip(names, counted, strict=True):
+        kind = _KINDS[rank or 0]
+        if kind == "blob":
             hint = "ask for the other columns with a query, or for hex(…) of it"
             raise InvalidInput("column", f"{name!r} holds bytes, which flows have not", hint=hint)
-        fields.append(pa.field(name, _TYPES.get(held, pa.string())))
+        fields.append(pa.field(name, _TYPES.get(kind, pa.string())))
     return pa.schema(fields)
 
 
