@@ -1,12 +1,16 @@
 """Sources and destinations: real files in, real files out, and clear words for bad ones."""
 
+from uuid import uuid4
+
 import duckdb
 import pyarrow as pa
 import pytest
 from pyarrow import orc, parquet
 
+from clary.flows import local
 from clary.flows.destinations import write
-from clary.flows.model import Node
+from clary.flows.fitted import NOTHING
+from clary.flows.model import Flow, Node
 from clary.flows.sessions import lock, session
 from clary.flows.sources import load
 from clary.kernel.errors import InvalidInput, LimitExceeded
@@ -20,8 +24,9 @@ def opened():
 
 def read(opened, given, **with_):
     connection, folder = opened
-    skipped = load(connection, Node("rows", "source", with_), given, folder)
-    found = connection.table("rows")
+    name = f"rows {uuid4()}"
+    skipped = load(connection, Node(name, "source", with_), given, folder)
+    found = connection.table(f'"{name}"')
     return found.columns, found.fetchall(), skipped
 
 
@@ -162,8 +167,8 @@ def test_destinations_replace_what_is_there_at_once(opened, tmp_path):
         write(connection, "made", Node("to", "destination", parts), tmp_path / "parts")
     assert sorted(one.name for one in (tmp_path / "parts").iterdir()) == ["half=0", "half=1"]
     assert not [one for one in tmp_path.iterdir() if ".part" in one.name or "before" in one.name]
+    node = Node("to", "destination", {"path": str(tmp_path / "a.xyz")})
     with pytest.raises(InvalidInput, match="has no ending of a table"):
-        node = Node("to", "destination", {"path": str(tmp_path / "a.xyz")})
         write(connection, "made", node, tmp_path / "a.xyz")
 
 
@@ -216,3 +221,50 @@ def test_records_have_every_column_that_one_of_them_has(opened):
 def test_lists_that_are_no_table_are_told(opened, given):
     with pytest.raises(InvalidInput, match="source rows"):
         read(opened, given)
+
+
+def test_parquet_is_read_where_it_lies(opened, tmp_path):
+    connection, folder = opened
+    path, other = tmp_path / "it's.parquet", tmp_path / "other.parquet"
+    for one in (path, other):
+        parquet.write_table(pa.table({"a": [1, 2, 3]}), one)
+    load(connection, Node("rows", "source"), path, folder)
+    lock(connection)
+    assert connection.execute('FROM "rows" WHERE a > 1').fetchall() == [(2,), (3,)]
+    assert connection.execute("FROM duckdb_tables()").fetchall() == []
+    for text in (f"'{other}'", f"'{tmp_path}/*.parquet'"):
+        with pytest.raises(duckdb.PermissionException):
+            connection.execute(f"FROM read_parquet({text})")
+
+
+def test_a_file_that_changes_while_it_is_read_is_told(tmp_path):
+    path = tmp_path / "a.parquet"
+    flow = Flow((Node("rows", "source", {"path": str(path)}),))
+    table = pa.table({"a": [1, 2, 3]})
+
+    def change(act):
+        parquet.write_table(table, path)
+        with local.opened(flow, "rows", NOTHING, {}) as batch:
+            assert batch.rows("rows").to_arrow_table() == table
+            act()
+
+    with pytest.raises(InvalidInput, match=r"a\.parquet has changed while it was read"):
+        change(lambda: parquet.write_table(table.slice(1), path))
+    with pytest.raises(InvalidInput, match=r"a\.parquet is gone"):
+        change(path.unlink)
+
+
+def test_sources_stay_as_they_are(tmp_path):
+    path, link = tmp_path / "rows" / "a.parquet", tmp_path / "link.parquet"
+    path.parent.mkdir()
+    parquet.write_table(pa.table({"a": [1, 2, 3]}), path)
+    link.symlink_to(path)
+    before = path.read_bytes()
+    for source, place in ((path, path), (path.parent, path), (path, link), (link, path)):
+        nodes = (
+            Node("rows", "source", {"path": str(source)}),
+            Node("to", "destination", {"path": str(place)}, ("rows",)),
+        )
+        with pytest.raises(InvalidInput, match="is what the source rows reads"):
+            local.run(Flow(nodes), NOTHING, {})
+    assert path.read_bytes() == before

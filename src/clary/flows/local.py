@@ -17,7 +17,7 @@ from clary.flows.batch import Batch
 from clary.flows.failures import explained
 from clary.flows.origins import told
 from clary.flows.reach import NOWHERE, is_remote
-from clary.flows.sessions import lock, session
+from clary.flows.sessions import lock, session, stamps
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -112,11 +112,15 @@ def _loaded(
     with session() as (connection, folder):
         for one in nodes:
             if one.operator == "source":
-                given = next((tables[name] for name in _names(one) if name in tables), None)
-                bounds = reach.bounds.get(one.id) if given is None else None
-                rows = _own(one) if given is None else given
+                rows, is_own = _rows(one, tables)
+                bounds = reach.bounds.get(one.id) if is_own else None
                 sources.load(connection, one, rows, folder, reach, bounds)
+        before = stamps(connection, folder)
         yield connection, folder
+        for was, now in zip(before, stamps(connection, folder), strict=True):
+            if was != now:
+                problem = f"{was[0]} has changed while it was read: the rows are of no one moment"
+                raise InvalidInput("sources", problem, hint="run the flow again")
 
 
 def fitted(
@@ -161,7 +165,7 @@ def run(
     Raises
     ------
     InvalidInput
-        The flow has no destination.
+        The flow has no destination, or one is where a source is.
     """
     ends = [one for one in flow.nodes if one.operator == "destination"]
     if not ends:
@@ -172,6 +176,7 @@ def run(
     found = []
     with _loaded(flow, nodes, tables, reach) as (connection, folder):
         places = [_place(one, reach, folder) for one in ends]
+        _keep_sources(nodes, tables, places)
         lock(connection, *dict.fromkeys(one.parent for one in places))
         batch = Batch(connection, flow, learned, programs=_programs(nodes, folder, reach))
         for one, place in zip(ends, places, strict=True):
@@ -181,6 +186,19 @@ def run(
                 count = destinations.write(connection, rows, one, place)
             found.append(Written(one.id, _sent(one, place, reach), count))
     return found, batch.fitted
+
+
+def _keep_sources(nodes: Sequence[Node], tables: Mapping[str, Any], places: Sequence[Path]) -> None:
+    """See to it that nothing is written where rows come from."""
+    for node in nodes:
+        rows = _rows(node, tables)[0] if node.operator == "source" else None
+        if not isinstance(rows, str | os.PathLike) or is_remote(os.fspath(rows)):
+            continue
+        source = Path(rows).resolve()
+        for place in places:
+            if source in (place.resolve(), *place.resolve().parents):
+                problem = f"{place} is what the source {node.id} reads, and stays as it is"
+                raise InvalidInput("destination", problem, hint="write to another place")
 
 
 def _place(node: Node, reach: Reach, folder: Path) -> Path:
@@ -233,6 +251,12 @@ def _all_wanted(flow: Flow, tables: Mapping[str, Any]) -> None:
 def _names(node: Node) -> tuple[str, ...]:
     place = node.with_.get("path") or node.with_.get("uri") or ""
     return (node.id, node.title, str(place).rpartition("/")[2])
+
+
+def _rows(node: Node, tables: Mapping[str, Any]) -> tuple[Any, bool]:
+    """Give the rows of a source, and whether they are its own."""
+    given = next((tables[name] for name in _names(node) if name in tables), None)
+    return (_own(node), True) if given is None else (given, False)
 
 
 def _own(node: Node) -> str | None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from clary.kernel.errors import InvalidInput
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from duckdb import DuckDBPyConnection
 
@@ -40,6 +42,31 @@ def session(*, memory: str = MEMORY) -> Iterator[tuple[DuckDBPyConnection, Path]
             yield connection, Path(folder)
 
 
+def allow(connection: DuckDBPyConnection, files: Sequence[Path]) -> None:
+    """Let files be read for as long as the connection lasts, also once it is locked."""
+    listed = ", ".join(map(_text, [*_allowed(connection), *files]))
+    connection.execute(f"SET allowed_paths = [{listed}]")
+
+
+def stamps(connection: DuckDBPyConnection, folder: Path) -> list[tuple[str, int, int, int]]:
+    """Tell the files that are read for as long as it lasts, outside of its folder, from others.
+
+    Raises
+    ------
+    InvalidInput
+        One is gone.
+    """
+    found = []
+    for path in map(Path, _allowed(connection)):
+        if not path.is_relative_to(folder):
+            try:
+                status = path.stat()
+            except OSError as error:
+                raise InvalidInput("sources", f"{path} is gone: {error.strerror}") from None
+            found.append((str(path), status.st_ino, status.st_size, status.st_mtime_ns))
+    return found
+
+
 def lock(connection: DuckDBPyConnection, *places: Path) -> None:
     """Close the way to files, for good: after sources are loaded, before the flow's own SQL.
 
@@ -48,6 +75,15 @@ def lock(connection: DuckDBPyConnection, *places: Path) -> None:
     places
         Folders that stay open: those of destinations.
     """
-    listed = ", ".join("'" + str(one).replace("'", "''") + "'" for one in places)
+    listed = ", ".join(map(_text, places))
     connection.execute(f"SET allowed_directories = [{listed}]")
     connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+
+
+def _allowed(connection: DuckDBPyConnection) -> list[str]:
+    [(found,)] = connection.execute("SELECT current_setting('allowed_paths')").fetchall()
+    return list(found)
+
+
+def _text(place: object) -> str:
+    return "'" + str(place).replace("'", "''") + "'"

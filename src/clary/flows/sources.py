@@ -23,6 +23,7 @@ from clary.expressions.types import quoted
 from clary.flows.encodings import in_unicode
 from clary.flows.foreign import nearest
 from clary.flows.reach import NOWHERE, is_remote
+from clary.flows.sessions import allow
 from clary.flows.transforms.sampling import Limit, Sample
 from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput, LimitExceeded, NotSupported
@@ -46,6 +47,7 @@ _FORMATS = {
 }
 _DATABASES = ("sqlite", "sqlite3", "db")
 _ENDINGS = re.compile(r"\.(gz|zst)$", re.IGNORECASE)
+_GLOB = re.compile(r"[*?\[]")
 _LONGEST_LINE = 4 << 20
 
 
@@ -231,7 +233,12 @@ def _files(
         return _scanned(connection, name, pa.concat_tables(read))
     kinds = {"json": "read_json", "parquet": "read_parquet"}
     rows = f"{kinds[form]}([{_texts(files)}], union_by_name = true)"
-    _table(connection, name, _first(rows, reading.sampling))
+    is_plain = not any(_GLOB.search(str(one)) for one in files)  # a pattern is never allowed
+    if form == "parquet" and reading.sampling is None and is_plain:
+        allow(connection, files)
+        _table(connection, name, rows, kind="VIEW")
+    else:
+        _table(connection, name, _first(rows, reading.sampling))
     return 0
 
 
@@ -310,13 +317,18 @@ def _scanned(connection: DuckDBPyConnection, name: str, rows: Any) -> int:
     return 0
 
 
-def _table(connection: DuckDBPyConnection, name: str, rows: str) -> None:
-    """Make a table of rows, with the types that flows have."""
+def _table(
+    connection: DuckDBPyConnection,
+    name: str,
+    rows: str,
+    kind: Literal["TABLE", "VIEW"] = "TABLE",
+) -> None:
+    """Make a table or view of rows, with the types that flows have."""
     found = connection.execute(f"DESCRIBE FROM {rows}").fetchall()
     if len(found) > MOST_COLUMNS:
         raise LimitExceeded(f"{len(found)} columns are more than {MOST_COLUMNS}")
     cells = ", ".join(_cell(row[0], row[1]) for row in found)
-    connection.execute(f"CREATE OR REPLACE TABLE {quoted(name)} AS SELECT {cells} FROM {rows}")  # noqa: S608 quoted names and texts
+    connection.execute(f"CREATE OR REPLACE {kind} {quoted(name)} AS SELECT {cells} FROM {rows}")  # noqa: S608 quoted names and texts
 
 
 def _cell(column: str, kind: str) -> str:
@@ -361,7 +373,7 @@ def _format(word: str) -> str:
 
 
 def _texts(files: Sequence[Path]) -> str:
-    return ", ".join(_text(re.sub(r"[*?\[]", r"[\g<0>]", str(one))) for one in files)
+    return ", ".join(_text(_GLOB.sub(r"[\g<0>]", str(one))) for one in files)
 
 
 def _text(value: str) -> str:
