@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SDK    := .venv-sagemaker
 # what jobs of the built-in images import: compiled when installed, because a job cannot
-WARM   := cloudpickle pandas pyarrow.parquet sklearn.ensemble sklearn.impute sklearn.compose sklearn.pipeline xgboost
+WARM   := cloudpickle pandas pyarrow.parquet sklearn.ensemble sklearn.impute sklearn.compose sklearn.pipeline xgboost duckdb sqlglot.dialects.duckdb
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-sagemaker test test-long check bench lock docs format clean

@@ -15,7 +15,7 @@ from statistics import median
 from figure import Figure
 
 DATA = Path(__file__).resolve().parent.parent / "examples/abalone/data.py"
-JOBS = 4
+JOBS = 8
 RUNS = 3
 TICK_S = 0.002
 
@@ -73,7 +73,7 @@ def figures():
             beyond.append(whole_s - own[-1])
     return [
         Figure(
-            "clary demo less its scripts (data.py and four jobs)",
+            "clary demo less its scripts (data.py and eight jobs)",
             median(beyond),
             "s",
             3,

@@ -61,8 +61,10 @@ def test_the_example_makes_the_registered_model_live(tmp_path):
     environment = {**os.environ, "CLARY_HOME": str(tmp_path / "home")}
     for name in ("pipeline.py", "endpoint.py"):
         shutil.copy(ABALONE / name, tmp_path)
-    rows = ["sex,length,diameter,rings"]
-    rows += [f"{'FIM'[n % 3]},{n / 60},{n / 70},{5 + n % 10}" for n in range(60)]
+    measured = ["length", "diameter", "height"]
+    measured += [f"{one}_weight" for one in ("whole", "shucked", "viscera", "shell")]
+    rows = [",".join(["sex", *measured, "rings"])]
+    rows += [f"{'FIM'[n % 3]},{f'{n / 60},' * 7}{5 + n % 10}" for n in range(60)]
     for name in ("known.csv", "caught_later.csv"):
         (tmp_path / name).write_text("\n".join(rows))
 

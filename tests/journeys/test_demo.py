@@ -11,7 +11,8 @@ import pytest
 
 from clary.governance.presence import find
 
-STEPS = ["prepare", "train", "evaluate", "when-evaluate", "register-AbaloneModels", "score"]
+STEPS = ["split", "learn", "prepare", "train", "prepare-2", "evaluate", "when-evaluate"]
+STEPS += ["register-AbaloneModels", "prepare-3", "score"]
 VERSION = "AbaloneModels/1"
 
 
@@ -64,7 +65,7 @@ def test_what_it_proposes_next_works(demo, home):
     for words in proposed[:4]:
         done = clary(home, *words)
         assert done.returncode == 0, done.stderr
-    row = "0.5,0.4,0.1,0.5,0.2,0.1,0.2,0,1,0"
+    row = "0.5,0.4,0.1,0.5,0.2,0.1,0.2,0,1,0,0"
     rings = clary(home, "endpoints", "invoke", "abalone", row)
     assert 1 < float(rings.stdout) < 30, rings.stderr
     assert clary(home, "endpoints", "delete", "abalone").returncode == 0

@@ -14,7 +14,7 @@ OWN = frozenset(
         *("inference", "ingest"),
         *("load", "name", "node", "operators", "origins", "parameter", "pipeline", "preview"),
         *("read", "record", "records", "report", "run", "save", "source", "step", "then"),
-        *("to_arrow", "to_pandas", "to_polars", "to_python", "to_sql", "write"),
+        *("to_arrow", "to_pandas", "to_polars", "to_python", "to_sql", "with_learned", "write"),
     }
 )
 """Methods that a flow has of its own."""

@@ -25,6 +25,7 @@ PRELOAD = (
     *("numpy", "pandas", "scipy.sparse", "joblib", "sklearn.compose", "sklearn.ensemble"),
     *("sklearn.impute", "sklearn.linear_model", "sklearn.metrics", "sklearn.model_selection"),
     *("sklearn.pipeline", "sklearn.preprocessing", "xgboost", "boto3", "pyarrow.parquet"),
+    *("duckdb", "sqlglot.dialects.duckdb"),
 )
 """What jobs import that takes long; of these, what their environment has."""
 PRELOAD_VARIABLE = "CLARY_PRELOAD"

@@ -103,10 +103,19 @@ def test_a_flow_is_a_step_of_a_pipeline(tmp_path):
         total(flow(data, learned=learned))
 
     with clary.connect(tmp_path / "home"):
+        with pytest.raises(clary.NotFound, match="an execution of pipeline wrangle"):
+            wrangle.newest()
         run = wrangle.start().wait()
+        assert wrangle.newest().id == run.id
         rows = run["ready"].result().to_pylist()
         assert rows == flow({"people": people}["people"]).to_pylist()
         assert run["total"].result() == 1.0
+        learned = run["learn"].result()
+        one = {"id": 4, "age": 30, "city": "Bonn"}
+        assert flow([one], learned=learned).to_pylist() == [flow.record(one)]
+        assert flow.with_learned(learned).record(one) == flow.record(one)
+        with pytest.raises(clary.InvalidInput, match="fitted"):
+            flow.with_learned({"nodes": 3})
 
 
 def test_a_flow_answers_in_front_of_a_model(tmp_path):

@@ -40,8 +40,7 @@ def demo(
 
     Ends with 1 and the failing step's reason when it fails.
     """
-    if monitor:
-        demo_monitoring.check()
+    _check()
     config = settings(home or Path(os.environ.get("CLARY_HOME") or ".clary"))
     source = _source()
     with tempfile.TemporaryDirectory() as folder:
@@ -69,9 +68,16 @@ def demo(
         raise ClaryError(f"the pipeline failed: {error.reason}", hint=hint) from error
     _report(run)
     if monitor:
-        demo_monitoring.watch(session, example, run)
+        demo_monitoring.watch(session, run)
     session.close()
     _say_what_next(config, run, is_monitored=monitor)
+
+
+def _check() -> None:
+    """Refuse to begin where flows and monitoring are not installed."""
+    for name in ("duckdb", "sqlglot"):
+        if importlib.util.find_spec(name) is None:
+            raise Unavailable(f"the demo needs {name}", hint="pip install 'clary[demo]'")
 
 
 def _imported(path: Path) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,32 +30,23 @@ _REQUESTS = 200
 _LONGEST_S, _LOOK_S = 60.0, 0.1
 
 
-def check() -> None:
-    """Refuse to begin where monitoring is not installed. Raises Unavailable."""
-    if importlib.util.find_spec("duckdb") is None:
-        raise Unavailable("the demo needs duckdb", hint="pip install 'clary[demo]'")
-
-
-def watch(session: Any, example: Any, run: Any) -> None:
+def watch(session: Any, run: Any) -> None:
     """Make the registered model live, ask it with a column that drifts, and show what follows.
 
     Parameters
     ----------
     session
         The open home.
-    example
-        The module of the pipeline.
     run
-        Its execution, which has registered a version.
+        An execution of the pipeline, which has registered a version.
     """
     clary, out = importlib.import_module("clary"), console()
     version = parse_arn(run["register-AbaloneModels"].made)
     approved = {"ModelApprovalStatus": "Approved"}
     session.platform.models.update_package(version, approved, actor=session.actor)
     scored = run["score"].result()
-    asked = example.features(scored.drop(columns="rings"))
-    usual = asked.copy()
-    usual.insert(0, "rings", scored["rings"].to_numpy())
+    asked = scored.drop(columns="rings")
+    usual = scored[["rings", *asked.columns]]
     endpoint = _deployed(clary, f"{version.name}/{version.version}")
     try:
         out.print(f"endpoint            {endpoint.name}, of the version, now approved")

@@ -22,7 +22,7 @@ from clary.doors.python.tracing import current
 from clary.flow_programs import reach
 from clary.flows import documents, files, local, transforms
 from clary.flows.bounds import Bounds
-from clary.flows.fitted import NOTHING, Fitted, write
+from clary.flows.fitted import NOTHING, Fitted, read, write
 from clary.flows.graphs import EMPTY, grown, merged, renamed
 from clary.flows.model import Node, Parameter
 from clary.flows.origins import KEPT
@@ -308,6 +308,11 @@ class Flow(Readers, Methods, Exports):
         """
         return flow_steps.rows(self._filled, self.fitted, self._node, options)
 
+    def with_learned(self, learned: Mapping[str, Any]) -> Self:
+        """Give the flow with what a ``fit_step`` has learned. Raises InvalidInput."""
+        known = read(to_json(learned))
+        return self._of(self.document, known, self._node, self.tables, self._bounds)
+
     def fit_step(self, **options: Any) -> Step[..., Any]:
         """Make a step of a pipeline that gives what the flow learns of rows, as JSON."""
         return flow_steps.learning(self._filled, self._node, options)
@@ -319,7 +324,8 @@ class Flow(Readers, Methods, Exports):
             if len(tables) > len(names):
                 problem = f"{len(tables)} tables are given"
                 raise InvalidInput("tables", problem, legal=f"at most {len(names)}: {names}")
-            return self.to_arrow(dict(zip(names, tables, strict=False)))
+            flow = self if learned is None else self.with_learned(learned)
+            return flow.to_arrow(dict(zip(names, tables, strict=False)))
         given = flow_steps.arguments(self.document, self._node, tables, self._bounds)
         if self._step is None or self._step[0] is not self.fitted:
             self._step = (self.fitted, self.step())

@@ -85,6 +85,10 @@ class Pipeline:
         version, values = self._stored(arguments)
         return session().start(self.name, version, values)
 
+    def newest(self) -> Execution:
+        """Find the execution that was started last. Raises NotFound."""
+        return session().newest(self.name)
+
     def schedule(
         self,
         expression: str,

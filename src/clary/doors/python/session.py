@@ -155,6 +155,14 @@ class Session:
                 return Execution(self, item.ref)
         raise NotFound(f"pipeline-execution {name}")
 
+    def newest(self, pipeline: str) -> Execution:
+        """Find the execution of a pipeline that was started last. Raises NotFound."""
+        ref = self.ref("pipeline", pipeline)
+        query = Query("pipeline-execution", parent=ref, limit=1)
+        for item in self.platform.pipelines.list(query).items:
+            return Execution(self, item.ref)
+        raise NotFound(f"an execution of {ref.kind} {ref.name}")
+
     def close(self) -> None:
         """Give back what this process works on, so that others go on with it at once."""
         with _lock:
