@@ -8,7 +8,7 @@ import pytest
 from pyarrow import orc, parquet
 
 from clary.flows import local
-from clary.flows.destinations import write
+from clary.flows.destinations import beside, write
 from clary.flows.fitted import NOTHING
 from clary.flows.model import Flow, Node
 from clary.flows.sessions import lock, session
@@ -153,6 +153,11 @@ def test_what_cannot_be_a_source(opened, tmp_path, given, with_, said):
         read(opened, given or file, **with_)
 
 
+def put(connection, node, place):
+    with beside(place) as folder:
+        return write(connection, "made", node, place, folder)
+
+
 def test_destinations_replace_what_is_there_at_once(opened, tmp_path):
     connection, _ = opened
     connection.execute("CREATE TABLE made AS SELECT range AS id, range % 2 AS half FROM range(10)")
@@ -160,16 +165,16 @@ def test_destinations_replace_what_is_there_at_once(opened, tmp_path):
         compression = {"compression": "gzip"} if name.endswith("gz") else {}
         for _ in range(2):
             node = Node("to", "destination", {"path": str(tmp_path / name), **compression})
-            assert write(connection, "made", node, tmp_path / name) == 10
+            assert put(connection, node, tmp_path / name) == 10
         assert len(read(opened, tmp_path / name)[1]) == 10
     parts = {"path": str(tmp_path / "parts"), "format": "parquet", "partitions": ["half"]}
     for _ in range(2):
-        write(connection, "made", Node("to", "destination", parts), tmp_path / "parts")
+        put(connection, Node("to", "destination", parts), tmp_path / "parts")
     assert sorted(one.name for one in (tmp_path / "parts").iterdir()) == ["half=0", "half=1"]
     assert not [one for one in tmp_path.iterdir() if ".part" in one.name or "before" in one.name]
     node = Node("to", "destination", {"path": str(tmp_path / "a.xyz")})
     with pytest.raises(InvalidInput, match="has no ending of a table"):
-        write(connection, "made", node, tmp_path / "a.xyz")
+        put(connection, node, tmp_path / "a.xyz")
 
 
 def test_the_flows_own_sql_reaches_no_file(opened, tmp_path):

@@ -20,11 +20,11 @@ def arrow(frame: Any) -> pa.Table:
     try:
         if isinstance(frame, pa.Table):
             return frame
-        if hasattr(frame, "iloc"):
+        if hasattr(frame, "iloc") and hasattr(frame, "columns"):
             return pa.Table.from_pandas(frame, preserve_index=False)
-        if hasattr(frame, "__arrow_c_stream__"):
+        if hasattr(frame, "__arrow_c_stream__") and hasattr(frame, "columns"):
             return pa.table(frame)
-    except (TypeError, ValueError) as error:  # Arrow's errors are both
-        raise InvalidInput("data", str(error)) from error
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise InvalidInput("data", ": ".join(map(str, error.args))) from error
     legal = "a path, an Arrow table, a pandas or a Polars data frame"
     raise InvalidInput("data", f"is a {type(frame).__name__}", legal=legal)

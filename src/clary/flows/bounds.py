@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 GROUP = "feature-group:"
 """Begins the name of a feature group among places."""
-_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+"""Not ``.json``: settings of programs, and flows themselves, are called so."""
 
 
 class Bounds:
@@ -52,22 +53,23 @@ class Bounds:
         return cls([*(one for one in own if one != Path(one.anchor)), *added])
 
     def file(self, path: Place) -> Path:
-        """Give the file or folder that a path leads to.
+        """Give the file or folder of a path, as it is written.
 
         Raises
         ------
         InvalidInput
             It lies elsewhere, or a link in the folder leads there.
         """
-        found = Path(path).resolve()
-        links = (one.resolve() for one in found.rglob("*") if one.is_symlink())
-        for one in (found, *links):
-            if not any(_is_below(one, folder) for folder in self._folders):
-                raise self._refused(str(path))
-        return found
+        found = _resolved(path)
+        if not self._holds(found):
+            raise self._refused(str(path))
+        for one in found.rglob("*"):
+            if one.is_symlink() and not self._holds(_resolved(one)):
+                raise self._refused(f"{path}, by {one.relative_to(found)},")
+        return Path(path)
 
     def output(self, path: Place, *, is_folder: bool) -> Path:
-        """Give the place that a path leads to, for rows to be written there.
+        """Give the place that a path leads to, for rows to be written there, without links.
 
         Raises
         ------
@@ -75,7 +77,7 @@ class Bounds:
             It lies elsewhere, is one of the folders itself, or is called like no table: nothing
             but tables may be replaced.
         """
-        found = self.file(path)
+        found = _resolved(self.file(path))
         if found in self._folders:
             raise InvalidInput("path", f"{path} is a whole folder that the flow may write to")
         stem = found.name.lower().removesuffix(".gz").removesuffix(".zst")
@@ -86,13 +88,24 @@ class Bounds:
 
     def name(self, name: str) -> None:
         """See to it that an ``s3://…`` or a feature group is allowed. Raises InvalidInput."""
-        if not any(_is_named(name, one) for one in self._names):
+        is_plain = {".", ".."}.isdisjoint(name.split("/"))
+        if not is_plain or not any(_is_named(name, one) for one in self._names):
             raise self._refused(name)
+
+    def _holds(self, path: Path) -> bool:
+        return any(_is_below(path, folder) for folder in self._folders)
 
     def _refused(self, place: str) -> InvalidInput:
         problem = f"{place} lies where a flow that was loaded from a file may not read or write"
         legal = ", ".join([*map(str, self._folders), *self._names])
         return InvalidInput("path", problem, legal=legal, hint="allow more: --allow, or allow=[…]")
+
+
+def _resolved(path: Place) -> Path:
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL, a long name
+        raise InvalidInput("path", f"{os.fspath(path)!r} is none: {error}") from None
 
 
 def _is_below(path: Path, folder: Path) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Literal
-from uuid import uuid4
 
+import duckdb
 from msgspec import Struct
 
 from clary.expressions.types import quoted
@@ -16,9 +17,12 @@ from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput, NotSupported
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from duckdb import DuckDBPyConnection
 
     from clary.flows.model import Node
+    from clary.flows.reach import Reach
 
 _FORMATS = {
     **dict.fromkeys(("csv", "tsv"), "FORMAT csv"),
@@ -65,14 +69,55 @@ def asked_of(node: Node) -> Writing:
     """
     asked = build(Writing, node.with_, field=f"destination {node.id}")
     place = asked.path or asked.uri
-    if not place:
+    if not place or "\0" in place:
         raise InvalidInput(f"destination {node.id}", "has no path", legal="a file, s3://…")
     if asked.partitions and is_remote(place):
         raise NotSupported(f"the node {node.id} has partitions: they are written to folders alone")
     return asked
 
 
-def write(connection: DuckDBPyConnection, rows: str, node: Node, place: Path) -> int:
+def place(node: Node, reach: Reach, folder: Path) -> Path:
+    """Say which file a destination writes: its own, or one in a folder that is sent afterwards.
+
+    Raises
+    ------
+    InvalidInput
+        It is out of bounds.
+    NotSupported
+        It is at ``s3://…``, and there is no home.
+    """
+    asked, bounds = asked_of(node), reach.bounds.get(node.id)
+    to = asked.path or asked.uri
+    if not is_remote(to):
+        is_folder = bool(asked.partitions)
+        return bounds.output(to, is_folder=is_folder) if bounds else Path(to).absolute()
+    if bounds is not None:
+        bounds.name(to)
+    reach.home(to)
+    if to.endswith("/") or to.count("/") < len("///"):
+        raise InvalidInput(f"destination {node.id}", f"{to} names no object")
+    return Path(mkdtemp(dir=folder), f"rows{''.join(Path(to).suffixes[-2:])}")
+
+
+def sent(node: Node, made: Path, reach: Reach) -> str:
+    """Send a file where it belongs; gives its place as the node has it."""
+    asked = asked_of(node)
+    to = asked.path or asked.uri
+    if is_remote(to):
+        reach.home(to).put(made, to)
+    return to
+
+
+@contextmanager
+def beside(place: Path) -> Iterator[Path]:
+    """Make a hidden folder beside a place, where it is written before it is put there."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{place.name[:40]}."
+    with TemporaryDirectory(prefix=prefix, suffix=".part", dir=place.parent) as folder:
+        yield Path(folder)
+
+
+def write(connection: DuckDBPyConnection, rows: str, node: Node, place: Path, folder: Path) -> int:
     """Write the rows of a table to a file, as a destination says; returns how many.
 
     What is there is replaced at once, when all rows are written.
@@ -81,27 +126,42 @@ def write(connection: DuckDBPyConnection, rows: str, node: Node, place: Path) ->
     ----------
     place
         Where its path leads.
+    folder
+        Where it is written before: on the same disk, and nothing else is there.
 
     Raises
     ------
     InvalidInput
-        The destination has no such format, or compression; or partitions would replace a folder
-        of other things.
+        The destination has no such format, or compression; or the rows have none of the columns
+        of partitions, or those alone. There is something else at its place, or that cannot be
+        written.
     """
     asked = asked_of(node)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if asked.partitions and place.is_dir() and not all("=" in x.name for x in place.iterdir()):
-        raise InvalidInput("path", f"{place} is a folder with other things than partitions")
-    part = place.with_name(f".{place.name}.{uuid4().hex}.part")
+    _fits(asked, place, connection.table(rows).columns)
+    made = folder / "made"
+    sql = f"COPY (FROM {quoted(rows)}) TO {_text(str(made))} ({_options(asked, place)})"
     try:
-        sql = f"COPY (FROM {quoted(rows)}) TO {_text(str(part))} ({_options(asked, place)})"
         [[count]] = connection.execute(sql).fetchall()
-        _put(part, place)
-    finally:
-        if part.is_dir():
-            shutil.rmtree(part)
-        part.unlink(missing_ok=True)
+    except duckdb.IOException as error:
+        said = str(error).partition("\n")[0]
+        raise InvalidInput("path", f"{place} cannot be written: {said}") from None
+    _put(made, place, folder / "before")
     return int(count)
+
+
+def _fits(asked: Writing, place: Path, columns: list[str]) -> None:
+    if not asked.partitions:
+        if place.is_dir():
+            raise InvalidInput("path", f"{place} is a folder", legal="a file, or partitions")
+        return
+    rest = {one.lower() for one in columns} - {one.lower() for one in asked.partitions}
+    if len(rest) + len(set(asked.partitions)) != len(columns) or not rest:
+        legal = f"some of {', '.join(columns[:20])}, not all"
+        raise InvalidInput("partitions", ", ".join(asked.partitions), legal=legal)
+    if place.is_dir() and not all("=" in one.name for one in place.iterdir()):
+        raise InvalidInput("path", f"{place} is a folder with other things than partitions")
+    if place.exists() and not place.is_dir():
+        raise InvalidInput("path", f"{place} is a file, and partitions are a folder")
 
 
 def _options(asked: Writing, place: Path) -> str:
@@ -124,18 +184,14 @@ def _options(asked: Writing, place: Path) -> str:
     return ", ".join(options)
 
 
-def _put(part: Path, place: Path) -> None:
+def _put(made: Path, place: Path, before: Path) -> None:
     """Put what is written in its place, on disk before it is there."""
-    for one in [part] if part.is_file() else [file for file in part.rglob("*") if file.is_file()]:
+    for one in [made] if made.is_file() else [file for file in made.rglob("*") if file.is_file()]:
         with one.open("rb") as file:
             os.fsync(file.fileno())
-    if part.is_dir() and place.is_dir():
-        before = part.with_suffix(".before")
+    if place.is_dir():
         place.replace(before)
-        part.replace(place)
-        shutil.rmtree(before)
-    else:
-        part.replace(place)
+    made.replace(place)
 
 
 def _text(value: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -162,6 +161,9 @@ def run(
 ) -> tuple[list[Written], Fitted]:
     """Write what every destination gets; with what was learned for it.
 
+    Sources are read once for all of them. Each destination is replaced at once, when all of its
+    rows are written.
+
     Raises
     ------
     InvalidInput
@@ -174,17 +176,18 @@ def run(
     wanted = {one.id for end in ends for one in flow.until(end.inputs[0])}
     nodes = [one for one in flow.nodes if one.id in wanted]
     found = []
-    with _loaded(flow, nodes, tables, reach) as (connection, folder):
-        places = [_place(one, reach, folder) for one in ends]
+    with _loaded(flow, nodes, tables, reach) as (connection, folder), ExitStack() as stack:
+        places = [destinations.place(one, reach, folder) for one in ends]
         _keep_sources(nodes, tables, places)
-        lock(connection, *dict.fromkeys(one.parent for one in places))
+        parts = [stack.enter_context(destinations.beside(one)) for one in places]
+        lock(connection, *parts)
         batch = Batch(connection, flow, learned, programs=_programs(nodes, folder, reach))
-        for one, place in zip(ends, places, strict=True):
+        for one, place, part in zip(ends, places, parts, strict=True):
             [rows] = one.inputs
             with explained(connection, flow.until(rows)):
                 batch.fit(rows)
-                count = destinations.write(connection, rows, one, place)
-            found.append(Written(one.id, _sent(one, place, reach), count))
+                count = destinations.write(connection, rows, one, place, part)
+            found.append(Written(one.id, destinations.sent(one, place, reach), count))
     return found, batch.fitted
 
 
@@ -196,39 +199,18 @@ def _keep_sources(nodes: Sequence[Node], tables: Mapping[str, Any], places: Sequ
             continue
         source = Path(rows).resolve()
         for place in places:
-            if source in (place.resolve(), *place.resolve().parents):
+            to = place.resolve()
+            if source in (to, *to.parents) or to in source.parents:
                 problem = f"{place} is what the source {node.id} reads, and stays as it is"
                 raise InvalidInput("destination", problem, hint="write to another place")
-
-
-def _place(node: Node, reach: Reach, folder: Path) -> Path:
-    """Say which file a destination writes: its own, or one that is sent afterwards."""
-    asked, bounds = destinations.asked_of(node), reach.bounds.get(node.id)
-    place = asked.path or asked.uri
-    if not is_remote(place):
-        is_folder = bool(asked.partitions)
-        return bounds.output(place, is_folder=is_folder) if bounds else Path(place).absolute()
-    if bounds is not None:
-        bounds.name(place)
-    reach.home(place)
-    if place.endswith("/") or place.count("/") < len("///"):
-        raise InvalidInput(f"destination {node.id}", f"{place} names no object")
-    return Path(mkdtemp(dir=folder)) / place.rpartition("/")[2]
-
-
-def _sent(node: Node, made: Path, reach: Reach) -> str:
-    """Send a file where it belongs; gives its place as the node has it."""
-    asked = destinations.asked_of(node)
-    place = asked.path or asked.uri
-    if is_remote(place):
-        reach.home(place).put(made, place)
-    return place
 
 
 def _stays(before: Node, after: Node) -> None:
     """See to it that values in a path stay below the folder that it names before them."""
     for key in ("path", "uri"):
-        place = str(before.with_.get(key, ""))
+        place = before.with_.get(key)
+        if not isinstance(place, str):
+            continue
         folder = place.partition("{{")[0].rpartition("/")[0]
         if "{{" not in place or not folder:
             continue

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from clary.flows.bounds import GROUP, Bounds
-from clary.kernel.errors import NotSupported
+from clary.kernel.errors import InvalidInput, NotSupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,12 +63,15 @@ class Reach:
         Raises
         ------
         InvalidInput
-            It is out of bounds, or there is no object.
+            It is out of bounds, or there is nothing.
         NotSupported
             It is in a database that is not read, or there is no home.
         """
         if not is_remote(place):
-            return Path(place) if bounds is None else bounds.file(place)
+            found = Path(place) if bounds is None else bounds.file(place)
+            if not _exists(found):
+                raise InvalidInput("path", f"there is nothing at {place}")
+            return found
         if bounds is not None:
             bounds.name(place)
         return self.home(place).fetch(place, folder)
@@ -98,6 +101,13 @@ class Reach:
 
 NOWHERE = Reach()
 """Files alone."""
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise InvalidInput("path", f"{path}: {error.strerror}") from None
 
 
 def is_remote(place: str) -> bool:

@@ -20,6 +20,7 @@ from clary.analysis.arrow_tables import arrow
 from clary.analysis.json_rows import opened
 from clary.analysis.spool import MOST_COLUMNS
 from clary.expressions.types import quoted
+from clary.flows.bounds import Bounds
 from clary.flows.encodings import in_unicode
 from clary.flows.foreign import nearest
 from clary.flows.reach import NOWHERE, is_remote
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from clary.flows.bounds import Bounds
     from clary.flows.model import Node
     from clary.flows.reach import Reach
     from clary.flows.steps import Query
@@ -49,6 +49,11 @@ _DATABASES = ("sqlite", "sqlite3", "db")
 _ENDINGS = re.compile(r"\.(gz|zst)$", re.IGNORECASE)
 _GLOB = re.compile(r"[*?\[]")
 _LONGEST_LINE = 4 << 20
+_STREAM = re.compile(
+    r"reading the stream .*? failed: (?:\w+ error: )?([^\n]*?)(?:\. Detail: |\n|$)"
+)
+"""What a library said, within what DuckDB says of its stream."""
+_COLOURS = re.compile(r"\x1b\[\d*m")
 
 
 class Sampling(Struct, frozen=True, forbid_unknown_fields=True):
@@ -157,11 +162,22 @@ def load(
     except NotSupported as error:
         raise NotSupported(f"{where}: {error.message}", hint=error.hint) from None
     except duckdb.Error as error:
-        told = delimited.problem(str(error))
-        said = told.message if told else str(error).partition("\n\n")[0]
-        hint = "say the encoding, such as latin-1" if "utf-8" in said.lower() else ""
-        raise InvalidInput(where, f"{given}: {said}" if not told else said, hint=hint) from None
+        raise _unreadable(where, given, str(error)) from None
+    except OSError as error:
+        raise _unreadable(where, given, error.strerror or str(error)) from None
     return skipped
+
+
+def _unreadable(where: str, given: Any, said: str) -> InvalidInput:
+    """Say what DuckDB, or a library whose rows it read, said."""
+    told = delimited.problem(said)
+    if told:
+        return InvalidInput(where, told.message)
+    of = given if isinstance(given, str | os.PathLike) else "its rows"
+    streamed = _STREAM.search(said)
+    short = streamed[1] if streamed else said.partition("\n\n")[0]
+    hint = "say the encoding, such as latin-1" if "utf-8" in short.lower() else ""
+    return InvalidInput(where, f"{of}: {_COLOURS.sub('', short).strip()}", hint=hint)
 
 
 def _found(
@@ -179,10 +195,8 @@ def _found(
         return _records(given) if isinstance(given, list) else arrow(given)
     place = os.fspath(given)
     path = reach.file(place, folder, bounds)
-    if not path.exists():
-        raise InvalidInput("path", f"there is nothing at {path}")
     if reading.format == "delta" or (path / "_delta_log").is_dir():
-        return _delta(path, None if is_remote(place) else bounds)
+        return _delta(path, Bounds([path]) if is_remote(place) else bounds)
     if not _is_database(path, reading):
         return path
     if reach.database is None:
