@@ -10,6 +10,7 @@ from clary.flows import documents, fitted
 from clary.flows.batch import Batch
 from clary.flows.plans import plan
 from clary.flows.records import compiled
+from clary.flows.sessions import SETTINGS
 from clary.flows.steps import Query
 from clary.kernel.errors import ClaryError, InvalidInput, NotSupported
 
@@ -95,7 +96,7 @@ def _compare(plans, columns, rows, found, failure):
 
 def _batch(flow, tables, node, learned=fitted.NOTHING):
     with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'; SET threads = 1")
+        connection.execute(f"{SETTINGS}; SET threads = 1")
         for name, (schema, rows) in tables.items():
             _fill(connection, name, _schema(schema), rows)
         batch = Batch(connection, flow, learned)

@@ -1,12 +1,17 @@
+# ruff: noqa: E501 - nodes read better as lines
 """Values that do not fit while rows are computed: the node and the value are named."""
 
+import datetime as dt
 import json
 
 import pytest
 
 import clary
 from clary.flows import documents
-from clary.kernel.errors import InvalidInput
+from clary.flows.batch import Batch
+from clary.flows.failures import explained
+from clary.flows.sessions import session
+from clary.kernel.errors import InvalidInput, LimitExceeded
 
 KNOWN = [{"kind": "a", "size": "1"}, {"kind": "b", "size": "2"}]
 NEW = {"source": [{"kind": "z", "size": "x"}]}
@@ -92,3 +97,38 @@ def test_an_operator_that_is_none_is_told_with_those_like_it():
     flow.document = documents.read({"nodes": [{"id": "source", "operator": "source"}, node]})
     with pytest.raises(InvalidInput, match=r"node n .*'columns\.dorp'.*columns\.drop"):
         flow.node("n").to_arrow()
+
+
+@pytest.mark.parametrize("end", ["lists", "long"])
+def test_a_node_that_needs_too_much_memory_is_named(end):
+    nodes = [
+        {"id": "rows", "operator": "source"},
+        {"id": "kept", "operator": "rows.filter", "with": {"condition": "t >= 0"}, "inputs": ["rows"]},
+        {"id": "lists", "operator": "series.gather", "with": {"time": "t"}, "inputs": ["kept"]},
+        {"id": "long", "operator": "series.standardize_length", "with": {"columns": ["x"]}, "inputs": ["lists"]},
+    ]  # fmt: skip
+    flow = documents.read({"nodes": nodes})
+    with session(memory="64MiB") as (connection, _):
+        connection.execute("CREATE TABLE rows AS SELECT range AS t, range AS x FROM range(4000000)")
+        batch = Batch(connection, flow)
+        with (
+            pytest.raises(LimitExceeded, match=r"^node lists \(series\.gather\): .*memory"),
+            explained(connection, flow.until(end)),
+        ):
+            batch.rows(end).fetchall()
+
+
+def test_gaps_are_counted_before_they_are_filled():
+    rows = [{"t": dt.datetime(1, 1, 1), "x": 1.0}, {"t": dt.datetime(9999, 1, 1), "x": 2.0}]
+    flow = clary.Flow(rows).resample(time="t", unit="second", aggregates={"x": "mean"})
+    told = r"node resample \(series\.resample\).* 315506361601 rows; legal: at most 100000000"
+    with pytest.raises(InvalidInput, match=told):
+        flow.to_arrow()
+    found = clary.Flow(rows).resample(time="t", unit="year", every=9, aggregates={"x": "mean"})
+    assert found.to_arrow().num_rows == 1112
+
+
+def test_code_that_is_too_long_is_named():
+    flow = clary.Flow(KNOWN).pandas("#" * 100_001)
+    with pytest.raises(LimitExceeded, match=r"node pandas \(custom\.pandas\): code has at most"):
+        flow.to_arrow()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from clary.expressions import type_named
@@ -10,9 +9,12 @@ from clary.expressions.types import quoted
 from clary.flows import transforms
 from clary.flows.fitted import NOTHING, Fitted, learned
 from clary.flows.foreign import nearest
+from clary.flows.graphs import free
+from clary.flows.inputs import ORDER, order_beside, with_inputs
 from clary.flows.plans import named, planned
 from clary.flows.steps import Edit, Filter, Program, Query
-from clary.kernel.errors import InvalidInput, NotSupported
+from clary.flows.transforms.queries import listed
+from clary.kernel.errors import InvalidInput, LimitExceeded, NotSupported
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
@@ -21,11 +23,6 @@ if TYPE_CHECKING:
     from clary.flows.plans import Planned
     from clary.flows.sandboxed import Programs
     from clary.flows.steps import Schema, Step
-
-_WORD = re.compile(
-    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|/\*.*?\*/|--[^\n]*|\binput(?P<place>\d{1,4})\b", re.DOTALL
-)
-"""A quoted text, a quoted name, a comment; or an input, which alone has a place."""
 
 
 class Batch:
@@ -55,6 +52,7 @@ class Batch:
         self._connection = connection
         self._run_program = programs
         self._flow = flow
+        self._nodes = {one.id for one in flow.nodes}
         self.fitted = fitted
         self._columns: dict[str, Schema] = {}
         self._kept: set[str] = set()
@@ -86,7 +84,7 @@ class Batch:
             if transform.learns:
                 try:
                     state = transform.fit(schemas, lambda sql: self._asked(node, sql))
-                except InvalidInput as error:
+                except (InvalidInput, LimitExceeded) as error:
                     raise named(node, error) from None
             noted = {**self.fitted.nodes, node.id: learned(node, {}, state)}
             made = planned(node, schemas, Fitted(noted))
@@ -103,7 +101,7 @@ class Batch:
         self._columns[node.id] = made.columns
 
     def _asked(self, node: Node, sql: str) -> list[tuple[Any, ...]]:
-        return self._connection.execute(_with_inputs(node.inputs, sql)).fetchall()
+        return self._connection.execute(with_inputs(sql, node.inputs)).fetchall()
 
     def _view(self, made: Planned) -> None:
         node = made.node
@@ -129,20 +127,41 @@ class Batch:
         return self._program(node, step)
 
     def _query(self, node: Node, step: Query, first: str) -> str:
-        if step.is_ordered:
-            for one in (first, *node.inputs[1:]):
-                self._keep(one)
-        return _with_inputs((first, *node.inputs[1:]), step.sql)
+        inputs = [first, *node.inputs[1:]]
+        if not step.asks_order:
+            return with_inputs(step.sql, inputs)
+        for one in inputs:
+            self._keep(one)
+        order = order_beside({name for one in inputs for name in self._described(one)})
+        if order == ORDER:
+            return with_inputs(step.sorted_sql, inputs)
+        sql = with_inputs(step.sorted_sql, [self._numbered(one, order) for one in inputs], order)
+        return f"SELECT {listed(step.columns)} FROM ({sql})"  # noqa: S608 quoted names
+
+    def _numbered(self, rows: str, order: str) -> str:
+        """Give rows a column of their numbers: one of theirs hides the order."""
+        name = self._beside(rows, f"by {order}")
+        numbered = f"SELECT *, row_number() OVER () - 1 AS {quoted(order)} FROM {quoted(rows)}"  # noqa: S608 quoted names
+        self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {numbered}")
+        return name
+
+    def _beside(self, rows: str, word: str) -> str:
+        """Name a table that stands beside the rows of a node, as no node is called."""
+        return free(f"{rows} {word}", self._nodes)
 
     def _between(self, node: Node, place: int, sql: str) -> str:
         """Give the rows between two steps of a node a name."""
-        name = f"{node.id} before {place}"
+        name = self._beside(node.id, f"before {place}")
         self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {sql}")
         return name
 
     def _program(self, node: Node, step: Program) -> str:
         """Ask for what code gave, as the columns that it gave when the flow was fitted."""
-        ran = self._described(_ran(node)) if node.id in self._programs else self._run(node, step)
+        ran = (
+            self._described(self._beside(node.id, "ran"))
+            if node.id in self._programs
+            else self._run(node, step)
+        )
         for name in step.columns:
             if name not in ran:
                 problem = f"the code gave no column {name!r}, which it gave when it was fitted"
@@ -150,7 +169,7 @@ class Batch:
         names = ", ".join(
             f"CAST({quoted(one)} AS {kind}) AS {quoted(one)}" for one, kind in step.columns.items()
         )
-        return f"SELECT {names} FROM {quoted(_ran(node))}"  # noqa: S608 quoted names
+        return f"SELECT {names} FROM {quoted(self._beside(node.id, 'ran'))}"  # noqa: S608 quoted names
 
     def _run(self, node: Node, step: Program) -> Schema:
         """Run code over all rows of a node's input; keeps what it gave as a table."""
@@ -159,7 +178,7 @@ class Batch:
         table = self._connection.table(node.inputs[0]).to_arrow_table()
         try:
             given = self._run_program(step, table)
-        except InvalidInput as error:
+        except (InvalidInput, LimitExceeded) as error:
             raise named(node, error) from None
         self._connection.register(f"{node.id} given", given)
         found = self._connection.execute(f"DESCRIBE {quoted(f'{node.id} given')}").fetchall()
@@ -167,10 +186,11 @@ class Batch:
             f"CAST({quoted(row[0])} AS {nearest(row[1])}) AS {quoted(row[0])}" for row in found
         )
         sql = f"SELECT {names} FROM {quoted(f'{node.id} given')}"  # noqa: S608 quoted names
-        self._connection.execute(f"CREATE OR REPLACE TABLE {quoted(_ran(node))} AS {sql}")
+        made = self._beside(node.id, "ran")
+        self._connection.execute(f"CREATE OR REPLACE TABLE {quoted(made)} AS {sql}")
         self._connection.unregister(f"{node.id} given")
         self._programs.add(node.id)
-        return self._described(_ran(node))
+        return self._described(made)
 
     def _keep(self, node: str) -> None:
         """Make a table of the rows of a node: only tables have an order."""
@@ -179,7 +199,7 @@ class Batch:
             views = "SELECT 1 FROM duckdb_views() WHERE view_name = ?"
             if not self._connection.execute(views, [node]).fetchall():
                 return
-            kept = quoted(f"{node} kept")
+            kept = quoted(self._beside(node, "kept"))
             self._connection.execute(f"CREATE TABLE {kept} AS FROM {quoted(node)}")
             self._connection.execute(f"DROP VIEW {quoted(node)}")
             self._connection.execute(f"ALTER TABLE {kept} RENAME TO {quoted(node)}")
@@ -187,17 +207,3 @@ class Batch:
     def _described(self, table: str) -> Schema:
         found = self._connection.execute(f"DESCRIBE {quoted(table)}").fetchall()
         return {row[0]: type_named(row[1]) for row in found}
-
-
-def _ran(node: Node) -> str:
-    return f"{node.id} ran"
-
-
-def _with_inputs(inputs: tuple[str, ...], sql: str) -> str:
-    """Call the tables ``input0``, … by the names of their nodes; texts stay as they are."""
-
-    def put(found: re.Match[str]) -> str:
-        place = found["place"]
-        return quoted(inputs[int(place)]) if place and int(place) < len(inputs) else found[0]
-
-    return _WORD.sub(put, sql)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _OF_VALUES = (duckdb.DataError, duckdb.InvalidInputException)
 _UNKNOWN = re.compile(r"Could not convert string 'unknown: (?P<value>.*)' to INT64", re.DOTALL)
+_MEMORY = "this needs more memory than a flow may have"
 _KIND = re.compile(r"^(\w+ )*Error: ")
 
 
@@ -32,7 +33,7 @@ def explained(connection: DuckDBPyConnection, nodes: Sequence[Node]) -> Iterator
     ----------
     nodes
         The nodes that are computed, each after its inputs. On failure their rows are computed
-        once more, node by node, until one fails.
+        once more, node by node, until one fails or has not learned yet.
 
     Raises
     ------
@@ -40,27 +41,27 @@ def explained(connection: DuckDBPyConnection, nodes: Sequence[Node]) -> Iterator
         A value does not fit a node that refuses such values: an unknown category, a text that
         is no number, a sum that is out of range.
     LimitExceeded
-        The rows need more memory than the flow may have.
+        A node needs more memory than the flow may have.
     """
     try:
         yield
-    except duckdb.OutOfMemoryException as error:
-        raise LimitExceeded(_said(error)) from None
-    except _OF_VALUES as error:
-        told = InvalidInput("rows", _said(error))
+    except (*_OF_VALUES, duckdb.OutOfMemoryException) as error:
+        is_limit = isinstance(error, duckdb.OutOfMemoryException)
+        said = _said(error)
+        told = LimitExceeded(f"{_MEMORY}: {said}") if is_limit else InvalidInput("rows", said)
         where = next((one for one in nodes if _fails(connection, one)), None)
         raise (told if where is None else named(where, told)) from None
 
 
 def _fails(connection: DuckDBPyConnection, node: Node) -> bool:
-    """Compute all rows of a node, and keep none."""
+    """Compute all rows of a node, and keep none; the first that has none was being learned."""
     try:
         row = quoted(f"{node.id} row")
         sql = f"SELECT max(hash({row})) FROM {quoted(node.id)} AS {row}"  # noqa: S608 quoted names
         connection.execute(sql).fetchall()
-    except _OF_VALUES:
+    except (*_OF_VALUES, duckdb.OutOfMemoryException, duckdb.CatalogException):
         return True
-    except duckdb.Error:  # a node that has not been planned has no rows yet
+    except duckdb.Error:
         return False
     return False
 

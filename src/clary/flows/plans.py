@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clary.flows import transforms
-from clary.kernel.errors import ClaryError, InvalidInput
+from clary.kernel.errors import ClaryError, InvalidInput, LimitExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +41,8 @@ def plan(flow: Flow, node: str, fitted: Fitted, sources: Mapping[str, Schema]) -
     ------
     InvalidInput
         A node does not fit the columns it gets, or has learned nothing yet; names it.
+    LimitExceeded
+        A node is too large; names it.
     """
     made: dict[str, Planned] = {}
     for one in flow.until(node):
@@ -73,14 +75,14 @@ def ready(flow: Flow, node: str, fitted: Fitted) -> list[Planned]:
 
 
 def planned(node: Node, schemas: list[Schema], fitted: Fitted) -> Planned:
-    """Plan one node. Raises InvalidInput."""
+    """Plan one node. Raises InvalidInput and LimitExceeded, which name it."""
     transform = transforms.of(node)
     learned = fitted.learned(node)
     if transform.learns and learned is None:
         raise InvalidInput("fitted", f"the node {node.id} has learned nothing yet: fit the flow")
     try:
         steps = transform.steps(schemas, learned.state if learned else {})
-    except InvalidInput as error:
+    except (InvalidInput, LimitExceeded) as error:
         raise named(node, error) from None
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         if not transform.learns:
@@ -93,6 +95,9 @@ def planned(node: Node, schemas: list[Schema], fitted: Fitted) -> Planned:
     return Planned(node, steps, columns)
 
 
-def named(node: Node, error: ClaryError) -> InvalidInput:
+def named(node: Node, error: ClaryError) -> ClaryError:
     """Say at which node an error was."""
-    return InvalidInput(f"node {node.id} ({node.operator})", error.message, hint=error.hint)
+    place = f"node {node.id} ({node.operator})"
+    if isinstance(error, LimitExceeded):
+        return LimitExceeded(f"{place}: {error.message}", hint=error.hint)
+    return InvalidInput(place, error.message, hint=error.hint)

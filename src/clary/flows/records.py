@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -95,8 +96,14 @@ def _check(schema: Schema, row: Sequence[Any]) -> None:
         raise InvalidInput("record", f"has {len(row)} values", legal=f"{len(schema)}")
     for (name, kind), value in zip(schema.items(), row, strict=True):
         if value is not None and not fits(kind, value):
-            told = f"{value!r} is a {type(value).__name__}"
-            raise InvalidInput(f"record, column {name}", told, legal=str(kind))
+            raise InvalidInput(f"record, column {name}", told(value), legal=str(kind))
+
+
+def told(value: Any) -> str:
+    """Say what a value is, and shorten it."""
+    if not isinstance(value, dt.datetime) or value != value:  # noqa: PLR0124 - NaT is not itself
+        return f"{reprlib.repr(value)} is a {type(value).__name__}"
+    return f"{value} is a datetime with{'' if value.tzinfo else 'out'} a time zone"
 
 
 def fits(kind: Type, value: Any) -> bool:
@@ -111,7 +118,15 @@ def fits(kind: Type, value: Any) -> bool:
         return all(fits(kind.item, one) for one in value)
     if isinstance(value, dict):
         return all(fits(one, value.get(name)) for name, one in kind.fields)
-    return True
+    return not isinstance(value, dt.date) or _is_time(kind, value)
+
+
+def _is_time(kind: Type, value: dt.date) -> bool:
+    """Say whether a date or time is of a type: with a zone or without, and no ``NaT``."""
+    if not isinstance(value, dt.datetime):
+        return kind.name == "date"
+    has_zone = value.tzinfo is not None
+    return value == value and kind.name == ("timestamptz" if has_zone else "timestamp")  # noqa: PLR0124 - NaT is not itself
 
 
 def _retrace(stages: Sequence[_Stage], row: Sequence[Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,11 @@ from clary.expressions import BIGINT, DOUBLE, VARCHAR, Type, parse
 from clary.expressions.types import LARGEST, SMALLEST, quoted
 from clary.flows import documents, fitted
 from clary.flows.plans import ready
-from clary.flows.records import compiled, fits
+from clary.flows.records import compiled, fits, told
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from clary.flows.plans import Planned
 
@@ -68,9 +68,11 @@ class Server:
 
         Raises InvalidInput, which names the column.
         """
+        if not isinstance(values, Mapping):
+            raise InvalidInput("record", told(values), legal="values by column")
         if unknown := values.keys() - set(self._source):
-            legal = ", ".join(self._source)
-            raise InvalidInput("record", f"there is no column {min(unknown)!r}", legal=legal)
+            legal, first = ", ".join(self._source), min(unknown, key=str)
+            raise InvalidInput("record", f"there is no column {first!r}", legal=legal)
         found = self._run([self._value(name, values.get(name)) for name in self._source])
         if found is None:
             return None
@@ -117,12 +119,12 @@ class Server:
         if legal is None:
             found = self._texts[name](value) if isinstance(value, str) else value
             if not fits(kind, found):
-                raise InvalidInput(name, _told(found), legal=str(kind))
+                raise InvalidInput(name, told(found), legal=str(kind))
             return found
         if not isinstance(value, legal) or isinstance(value, bool):
-            raise InvalidInput(name, _told(value), legal=str(kind))
+            raise InvalidInput(name, told(value), legal=str(kind))
         if kind == BIGINT and _overflows(value):
-            raise InvalidInput(name, _told(value), legal=f"{SMALLEST} to {LARGEST}")
+            raise InvalidInput(name, told(value), legal=f"{SMALLEST} to {LARGEST}")
         return float(str(value)) if kind == DOUBLE else value
 
     def _read(self, text: str, content_type: str) -> Iterable[Mapping[str, Any]]:
@@ -229,10 +231,6 @@ def _parsed(name: str, text: str) -> Any:
 
 def _overflows(number: Any) -> bool:
     return not SMALLEST <= number <= LARGEST
-
-
-def _told(value: Any) -> str:
-    return f"{reprlib.repr(value)} is a {type(value).__name__}"
 
 
 def _reader(name: str, kind: Type) -> Reader:

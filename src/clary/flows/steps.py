@@ -60,12 +60,26 @@ class Query:
         What it means for one record alone: ``same``: nothing (sorting, sampling); ``refused``.
     is_ordered
         It asks for ``rowid``, the order of the rows of its inputs.
+    order
+        What its rows are sorted by where rows have an order: ``rowid`` again, an input's or, as
+        ``input1.rowid``, one of several. Engines without one leave it out.
     """
 
     sql: str
     columns: Schema
     record: Literal["same", "refused"] = "refused"
     is_ordered: bool = False
+    order: str = ""
+
+    @property
+    def asks_order(self) -> bool:
+        """Whether the rows of its inputs must have an order."""
+        return self.is_ordered or bool(self.order)
+
+    @property
+    def sorted_sql(self) -> str:
+        """Its SELECT, with the order of its rows."""
+        return f"{self.sql} ORDER BY {self.order}" if self.order else self.sql
 
     def schema(self, before: Schema) -> Schema:  # noqa: ARG002 the steps' common shape
         """Tell names and types afterwards."""

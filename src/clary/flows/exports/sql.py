@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clary.expressions.types import quoted
+from clary.flows.inputs import order_beside, with_inputs
 from clary.flows.steps import Edit, Filter, Query
+from clary.flows.transforms.queries import listed
 from clary.kernel.errors import NotSupported
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from clary.flows.plans import Planned
-    from clary.flows.steps import Step
+    from clary.flows.steps import Schema, Step
 
 
 def query(plans: Sequence[Planned]) -> str:
@@ -23,21 +25,27 @@ def query(plans: Sequence[Planned]) -> str:
     NotSupported
         A node has code of its own; names it.
     """
-    parts = [_node(one) for one in plans if one.node.operator != "source"]
+    columns = {one.node.id: one.columns for one in plans}
+    parts = [_node(one, columns) for one in plans if one.node.operator != "source"]
     last = f"SELECT * FROM {quoted(plans[-1].node.id)}"  # noqa: S608 a quoted name
     return f"WITH{','.join(parts)}\n{last}\n" if parts else f"{last}\n"
 
 
-def _node(made: Planned) -> str:
-    inputs = [quoted(one) for one in made.node.inputs]
-    sql = f"SELECT * FROM {inputs[0]}" if inputs else ""  # noqa: S608 a quoted name
+def _node(made: Planned, columns: Mapping[str, Schema]) -> str:
+    inputs = made.node.inputs
+    schema, others = columns[inputs[0]], [columns[one] for one in inputs[1:]]
+    rows = [f"SELECT * FROM {quoted(one)}" for one in inputs]  # noqa: S608 a quoted name
     for step in made.steps:
-        sql = _step(made, step, sql, inputs)
+        if isinstance(step, Query):
+            rows[0] = _query(step, rows, [schema, *others])
+        else:
+            rows[0] = _step(made, step, rows[0])
+        schema = step.schema(schema)
     note = f"-- {made.node.title or made.node.operator}".replace("\n", " ")
-    return f"\n{note}\n{quoted(made.node.id)} AS (\n{_indented(sql)}\n)"
+    return f"\n{note}\n{quoted(made.node.id)} AS (\n{_indented(rows[0])}\n)"
 
 
-def _step(made: Planned, step: Step, sql: str, inputs: Sequence[str]) -> str:
+def _step(made: Planned, step: Step, sql: str) -> str:
     if isinstance(step, Edit):
         names = ",\n".join(
             f"  {step.made[one].sql()} AS {quoted(one)}" if one in step.made else f"  {quoted(one)}"
@@ -46,15 +54,19 @@ def _step(made: Planned, step: Step, sql: str, inputs: Sequence[str]) -> str:
         return f"SELECT\n{names}\n{_from(sql)}"
     if isinstance(step, Filter):
         return f"SELECT *\n{_from(sql)}\nWHERE {step.condition.sql()}"
-    if isinstance(step, Query):
-        names = ", ".join(map(quoted, step.columns))
-        order = ", row_number() OVER () AS rowid" if step.is_ordered else ""
-        rows = [sql, *(f"SELECT * FROM {one}" for one in inputs[1:])]  # noqa: S608 quoted names
-        given = ",\n".join(
-            f"input{place} AS (SELECT *{order} {_from(one)})" for place, one in enumerate(rows)
-        )
-        return f"WITH {given}\nSELECT {names} FROM (\n{_indented(step.sql)}\n)"
     raise NotSupported(f"the node {made.node.id} ({made.node.operator}) has code of its own")
+
+
+def _query(step: Query, rows: Sequence[str], schemas: Sequence[Schema]) -> str:
+    order = order_beside(name for one in schemas for name in one)
+    numbered = f", row_number() OVER () - 1 AS {quoted(order)}" if step.asks_order else ""
+    names = [f"input{place}" for place in range(len(rows))]
+    given = ",\n".join(
+        f"{name} AS (SELECT *{numbered} {_from(one)})"
+        for name, one in zip(names, rows, strict=True)
+    )
+    sql = with_inputs(step.sorted_sql, names, order)
+    return f"WITH {given}\nSELECT {listed(step.columns)} FROM (\n{_indented(sql)}\n)"
 
 
 def _from(sql: str) -> str:

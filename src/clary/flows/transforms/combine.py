@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from clary.expressions import VARCHAR, lit
+from clary.expressions import BIGINT, VARCHAR, lit
 from clary.expressions.types import quoted, shared
 from clary.flows.steps import Query
 from clary.flows.transform import Transform, column
@@ -24,6 +24,9 @@ _LEFT_ONLY = {"left_anti": "ANTI", "left_semi": "SEMI"}
 
 class Join(Transform, frozen=True):
     """Join two inputs. Missing keys match nothing.
+
+    Rows come in the order of the left's, what matches one of them in the order of the right's;
+    last are those of the right that match nothing.
 
     Columns that both have, in whatever case, are called ``name_0`` and ``name_1`` afterwards, with
     ``_dup`` where such a name is taken.
@@ -55,14 +58,14 @@ class Join(Transform, frozen=True):
         kind = _LEFT_ONLY.get(self.how, self.how.upper())
         if self.how in _LEFT_ONLY:
             sql = f"SELECT l.* FROM input0 AS l {kind} JOIN input1 AS r{on}"  # noqa: S608 quoted names
-            return (Query(sql, left),)
+            return (Query(sql, left, order="l.rowid"),)
         columns, texts = {}, []
         for table, schema, names in zip("lr", schemas, renamed(left, right), strict=True):
             for before, after in names.items():
                 columns[after] = schema[before]
                 texts.append(f"{table}.{quoted(before)} AS {quoted(after)}")
         sql = f"SELECT {', '.join(texts)} FROM input0 AS l {kind} JOIN input1 AS r{on}"  # noqa: S608 quoted names
-        return (Query(sql, columns),)
+        return (Query(sql, columns, order="l.rowid NULLS LAST, r.rowid"),)
 
     def _pair(self, left: Schema, right: Schema, key: str | tuple[str, str]) -> tuple[str, str]:
         first, second = (key, key) if isinstance(key, str) else key
@@ -118,43 +121,56 @@ class Concatenate(Transform, frozen=True):
 
     def steps(self, schemas: Sequence[Schema], state: State) -> tuple[Step, ...]:  # noqa: ARG002
         """Bring them to the same columns."""
-        columns = dict(_common(schemas))
+        columns = _common(schemas)
         if self.labels and len(self.labels) != len(schemas):
             raise InvalidInput("labels", f"{len(self.labels)} for {len(schemas)} inputs")
-        if self.indicator in columns:
+        if self.indicator.lower() in {one.lower() for one in columns}:
             raise InvalidInput("indicator", f"there is a column {self.indicator!r} already")
-        source = fresh(columns, "source")
+        after = {**columns, self.indicator: VARCHAR} if self.indicator else columns
+        source = fresh(after, "source")
+        more = f", CAST({{}} AS BIGINT) AS {source}" if self.distinct else ""
         union = " UNION ALL ".join(
-            f"SELECT {_cells(columns, schema)}, {place} AS {source} FROM input{place}"  # noqa: S608 quoted names
+            f"SELECT {_cells(columns, schema)}{self._told(place)}{more.format(place)} "  # noqa: S608 quoted names
+            f"FROM input{place}"
             for place, schema in enumerate(schemas)
         )
-        told = f", {self._told(source, len(schemas))}" if self.indicator else ""
-        sql = f"SELECT {listed(columns)}{told} FROM ({union})"  # noqa: S608 quoted names
-        if self.distinct:
-            by = f"PARTITION BY {listed(columns)} ORDER BY {source}"
-            sql += f" QUALIFY row_number() OVER ({by}) = 1"
-        after = {**columns, self.indicator: VARCHAR} if self.indicator else columns
-        return (Query(sql, after),)
+        if not self.distinct:
+            return (Query(union, after),)
+        same = f"PARTITION BY {listed(columns)}"
+        test = f"row_number() OVER ({same} ORDER BY {source}) = 1"
+        sql = f"SELECT {listed(after)} FROM input0 QUALIFY {test}"  # noqa: S608 quoted names
+        whole = {**after, source[1:-1]: BIGINT}
+        order = f"min(rowid) OVER ({same})"
+        return Query(union, whole), Query(sql, after, record="same", order=order)
 
-    def _told(self, source: str, count: int) -> str:
-        labels = self.labels or tuple(map(str, range(count)))
-        cases = " ".join(f"WHEN {at} THEN {lit(one)}" for at, one in enumerate(labels))
-        return f"CASE {source} {cases} END AS {quoted(self.indicator)}"
+    def _told(self, place: int) -> str:
+        if not self.indicator:
+            return ""
+        label = self.labels[place] if self.labels else str(place)
+        return f", {lit(label)} AS {quoted(self.indicator)}"
 
 
-def _common(schemas: Sequence[Schema]) -> Iterator[tuple[str, Type]]:
-    for name in dict.fromkeys(one for schema in schemas for one in schema):
-        kind = shared(schema[name] for schema in schemas if name in schema)
-        if kind is None:
-            kinds = ", ".join(str(schema[name]) for schema in schemas if name in schema)
-            raise InvalidInput(
-                "columns", f"{name!r} is of the types {kinds}", hint="cast it before"
-            )
-        yield name, kind
+def _common(schemas: Sequence[Schema]) -> dict[str, Type]:
+    """Give the columns of all tables; those whose names differ by case alone are one."""
+    alike: dict[str, list[tuple[str, Type]]] = {}
+    for schema in schemas:
+        for name, kind in schema.items():
+            alike.setdefault(name.lower(), []).append((name, kind))
+    columns = {}
+    for same in alike.values():
+        name, kinds = same[0][0], [kind for _, kind in same]
+        common = shared(kinds)
+        if common is None:
+            problem = f"{name!r} is of the types {', '.join(map(str, kinds))}"
+            raise InvalidInput("columns", problem, hint="cast it before")
+        columns[name] = common
+    return columns
 
 
 def _cells(columns: Mapping[str, Type], schema: Schema) -> str:
+    known = {one.lower() for one in schema}
     return ", ".join(
-        f"CAST({quoted(name) if name in schema else 'NULL'} AS {kind.duckdb}) AS {quoted(name)}"
+        f"CAST({quoted(name) if name.lower() in known else 'NULL'} AS {kind.duckdb}) "
+        f"AS {quoted(name)}"
         for name, kind in columns.items()
     )

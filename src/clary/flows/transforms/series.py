@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from clary.flows.transform import Ask, State
 
 _LONGEST = 200
+_MOST_ROWS = 100_000_000
 _CLOCK = ("second", "minute", "hour")
 
 
@@ -45,7 +46,7 @@ class Resample(Ordered, frozen=True, kw_only=True):
         A function a column: count, sum, mean, min, max, median, std, var, or first, last.
     fills_gaps
         Make rows of intervals without any, between the first and the last of a series; their
-        columns are missing.
+        columns are missing. There are at most 100,000,000 rows then.
     zone
         Whose midnights count for a ``timestamptz``.
     """
@@ -111,12 +112,16 @@ class Resample(Ordered, frozen=True, kw_only=True):
         if not self.fills_gaps:
             return "made"
         at, low, high = (fresh(schema, one) for one in ("at", "low", "high"))
+        count = f"sum(date_diff('{self.unit}', {low}, {high}) // {self.every} + 1) OVER ()"
+        told = f"'all intervals are ' || {count} || ' rows; legal: at most {_MOST_ROWS}'"
+        spread = f"generate_series({low}, {high}, {self._length()})"
+        spread = f"CASE WHEN {count} > {_MOST_ROWS} THEN error({told}) ELSE {spread} END"
         start = "".join(f"{quoted(one)}, " for one in keys)
         names = (*map(quoted, keys), at)
         same = " AND ".join(f"g.{one} IS NOT DISTINCT FROM m.{one}" for one in names)
         return (
             f"(SELECT {', '.join(f'g.{one}' for one in names)}, {listed(made, 'm')} FROM (SELECT "  # noqa: S608 quoted names
-            f"{start}unnest(generate_series({low}, {high}, {self._length()})) AS {at} FROM (SELECT "
+            f"{start}unnest({spread}) AS {at} FROM (SELECT "
             f"{start}min({at}) AS {low}, max({at}) AS {high} FROM made GROUP BY ALL)) g "
             f"LEFT JOIN made m ON {same})"
         )
