@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 
 import duckdb
@@ -94,6 +95,26 @@ def test_a_report_is_the_same_every_time_and_reads_alone(spoiled):
     told = json.loads(first.to_json())
     assert told["rows"] == ROWS + 100
     assert [one["name"] for one in told["columns"]] == spoiled.columns
+
+
+def test_each_warning_of_the_page_has_the_step_that_helps(spoiled):
+    found = report(spoiled, target="bought")
+    page = html.unescape(found.to_html())
+    helped = [one for one in found.warnings if one.operator]
+    assert page.count("<code>.") == len(helped) > 0
+    assert '<code>.drop("leak")</code>' in page
+    assert """<code>.formula('nullif("income", (-999))', "income")</code>""" in page
+
+
+def test_notebooks_show_it_in_a_frame_of_its_own(spoiled):
+    found = report(spoiled, target="bought")
+    assert repr(found) == f"<Report of {ROWS + 100:,} rows, with {len(found.warnings)} warnings>"
+    shown = found._repr_html_()
+    assert shown.startswith("<iframe srcdoc='&lt;!doctype html&gt;")
+    assert shown.count("'") == 4
+    counted = analyse("analysis.duplicates", spoiled, {})
+    assert counted._repr_html_().startswith("<iframe")
+    assert len(repr(counted)) < 80
 
 
 def test_what_comes_from_data_is_escaped(connection):

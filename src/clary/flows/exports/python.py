@@ -12,6 +12,7 @@ from msgspec import structs
 
 from clary.flows import transforms
 from clary.flows.graphs import free
+from clary.flows.model import Node
 from clary.flows.naming import methods
 from clary.kernel.codec import build, from_json, to_json
 from clary.kernel.errors import InvalidInput
@@ -19,7 +20,7 @@ from clary.kernel.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from clary.flows.model import Flow, Node
+    from clary.flows.model import Flow
     from clary.flows.transform import Transform
 
 _WIDTH = 88
@@ -53,6 +54,17 @@ def program(flow: Flow, *, title: str = "") -> str:
     shown = (f"{_INDENT}{_shown(one, names)}" for one in ends)
     lines += ["", 'if __name__ == "__main__":', *shown]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def call(operator: str, parameters: Mapping[str, Any]) -> str:
+    """Write the method that adds a transform to a flow, as it is called.
+
+    Examples
+    --------
+    >>> call("columns.drop", {"columns": ["id"]})
+    'drop("id")'
+    """
+    return _call(Node("", operator, dict(parameters), ("",)), {})
 
 
 def _called(chain: list[Node]) -> str:
@@ -213,11 +225,11 @@ def _written(name: str, places: list[str], named: Mapping[str, Any]) -> str:
 def _value(value: Any) -> str:
     """Write a literal, its texts in double quotes where they hold none."""
     if isinstance(value, str):
-        if "\n" in value and '"""' not in value and "\\" not in value and value[-1] != '"':
-            return f'"""{value}"""'
         text = repr(value)
-        is_plain = text[0] == "'" and '"' not in text
-        return f'"{text[1:-1]}"' if is_plain else text
+        is_plain = '"""' not in value and "\\" not in value and value[-1:] != '"'
+        if is_plain and ("\n" in value or text.count("\\'")):
+            return f'"""{value}"""'
+        return f'"{text[1:-1]}"' if text[0] == "'" and '"' not in text else text
     if isinstance(value, dict):
         return f"{{{', '.join(f'{_value(key)}: {_value(one)}' for key, one in value.items())}}}"
     if isinstance(value, list | tuple):

@@ -160,7 +160,8 @@ def _held(one: Column, value: str) -> str | int | float:
     """Give a value as the column holds it."""
     if one.numbers is None:
         return value
-    return int(value) if "int" in one.type else float(value)
+    number = float(value)
+    return int(number) if number.is_integer() else number
 
 
 def _is_code(one: Column, value: str, share: float) -> bool:
@@ -175,7 +176,7 @@ def _is_code(one: Column, value: str, share: float) -> bool:
 def _of_kind(one: Column, rows: int) -> Iterator[QualityWarning]:
     present = rows * (1 - one.missing)
     if one.kind in ("categorical", "text") and one.distinct > _IDENTIFYING * present > _RARE:
-        text = f"{one.name} has another value in nearly every row; it tells rows apart, not why"
+        text = f"{one.name} has another value in nearly every row: there is little to learn from"
         yield QualityWarning(
             "low", "high_cardinality", one.name, text, "columns.drop", {"columns": [one.name]}
         )
@@ -186,7 +187,7 @@ def _of_kind(one: Column, rows: int) -> Iterator[QualityWarning]:
         text = f"{numbers.infinite:,} values of {one.name} are infinite"
         yield QualityWarning("medium", "infinite", one.name, text, "outliers.quantile", named)
     if one.distinct > _IDENTIFYING * present > _RARE and _is_counter(one, present):
-        text = f"{one.name} counts rows; it tells them apart, not why"
+        text = f"{one.name} numbers the rows, as an identifier does: there is nothing to learn from"
         yield QualityWarning("low", "identifier", one.name, text, "columns.drop", named)
     elif numbers.outliers > _OUTLIERS and one.distinct > _FEW:
         text = f"{numbers.outliers:.1%} of {one.name} are far from the quartiles"

@@ -47,7 +47,13 @@ class Finding(Struct, frozen=True):
 
     def to_html(self, title: str) -> str:
         """Write it as one page that needs nothing else to be read."""
-        return f"{opening(title, charts.STYLE)}\n{self.body}"
+        return f"{opening(title, page.STYLE)}\n{self.body}"
+
+    def __repr__(self) -> str:
+        return f"<Finding of {', '.join(self.document)}>"
+
+    def _repr_html_(self) -> str:
+        return page.framed(self.to_html(""))
 
 
 class Summary(Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,7 +118,7 @@ class Scatter(Struct, frozen=True, forbid_unknown_fields=True):
             for name, chosen in _groups(table, self.color, _MOST_GROUPS).items()
         }
         document = {name: {"x": found[0], "y": found[1]} for name, found in told.items()}
-        return Finding({"points": document}, charts.points(told))
+        return Finding({"points": document}, charts.points(told, self.x, self.y))
 
 
 class Correlation(Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 STYLE = """
 .chart{width:100%;max-width:600px;margin:.4rem 0}.chart text{font-size:12px;fill:#1c2430}
-.chart .dim{fill:#5a6675}
+.chart .dim{fill:#5a6675}.chart .cell{font-size:11px}
 """
 COLOURS = ("#2f6690", "#b4511f", "#3d6b4f", "#7a4f9e", "#b08900", "#8a94a1")
 _WIDTH, _HEIGHT = 560, 140
 _ROW, _LABEL = 20, 170
-_LONGEST = 24
+_LONGEST = 22
 _MOST_CELLS = 40
+_READABLE = 30
+"""From this width on a cell has its number in it."""
 
 
 def bars(counts: Mapping[str, float], *, unit: str = "") -> str:
@@ -59,6 +61,10 @@ def histograms(found: Mapping[str, Histogram]) -> str:
         )
     parts.append(f"<line x1='0' x2='{_WIDTH}' y1='{_HEIGHT}' y2='{_HEIGHT}' stroke='#8a94a1'/>")
     edges = next((one.edges for one in found.values()), (0.0, 1.0))
+    parts.append(
+        f"<text x='{_WIDTH / 2}' y='{_HEIGHT + 16}' text-anchor='middle' class='dim'>"
+        f"the highest bar: {top:,} rows</text>"
+    )
     return "".join([*parts, *_ends(edges[0], edges[-1]), "</svg>", _key(list(found))])
 
 
@@ -84,45 +90,62 @@ def lines(series: Mapping[str, Sequence[float]], marked: Sequence[int] = ()) -> 
     for at in marked:
         x, y = point(at, first[at], len(first))
         parts.append(f"<circle cx='{x:.1f}' cy='{y:.1f}' r='4' fill='{COLOURS[1]}'/>")
-    return "".join([*parts, "</svg>", _key(list(series))])
+    reach = f"<p class='note'>from {number(low)} to {number(high)}</p>"
+    return "".join([*parts, "</svg>", _key(list(series)), reach])
 
 
-def points(groups: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> str:
-    """Draw pairs of numbers as points, each group in its colour."""
+def points(groups: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> str:
+    """Draw pairs of numbers as points, each group in its colour; ``x`` and ``y`` name the axes."""
     xs = np.concatenate([np.asarray(x, float) for x, _ in groups.values()] or [np.zeros(1)])
     ys = np.concatenate([np.asarray(y, float) for _, y in groups.values()] or [np.zeros(1)])
     low, high = (xs.min(), ys.min()), (xs.max(), ys.max())
     wide, tall = (float(b - a) or 1.0 for a, b in zip(low, high, strict=True))
     parts = [_opening(2 * _HEIGHT + 22)]
-    for at, (x, y) in enumerate(groups.values()):
+    for at, pairs in enumerate(groups.values()):
         colour = COLOURS[at % len(COLOURS)]
-        for one, other in zip(x, y, strict=True):
+        for one, other in zip(*pairs, strict=True):
             left = 4 + (_WIDTH - 8) * (one - low[0]) / wide
             up = 2 * _HEIGHT - 4 - (2 * _HEIGHT - 8) * (other - low[1]) / tall
             parts.append(f"<circle cx='{left:.1f}' cy='{up:.1f}' r='2' fill='{colour}'/>")
     parts.append(f"<g transform='translate(0 {_HEIGHT})'>{''.join(_ends(low[0], high[0]))}</g>")
-    return "".join([*parts, "</svg>", _key(list(groups))])
+    told = f"across: {escape(x)}; up: {escape(y)}, {number(low[1])} to {number(high[1])}"
+    return "".join([*parts, "</svg>", _key(list(groups)), f"<p class='note'>{told}</p>"])
 
 
 def heat(matrix: Matrix) -> str:
     """Draw a matrix of -1 to 1 as a field of colours; the first 40 columns of it."""
     names = matrix.columns[:_MOST_CELLS]
-    cell = max(8, min(24, 380 // max(1, len(names))))
-    parts = [_opening(cell * len(names) + 4)]
+    cell = max(8, min(36, 380 // max(1, len(names))))
+    head = 7 * max((min(len(one), _LONGEST) for one in names), default=0) + 8
+    parts = [_opening(head + cell * len(names) + 4)]
     for at, name in enumerate(names):
-        y = at * cell + cell * 0.75
-        parts.append(f"<text x='{_LABEL - 8}' y='{y:.0f}' text-anchor='end'>{_short(name)}</text>")
+        x, y = _LABEL + (at + 0.5) * cell + 4, head + at * cell + cell / 2 + 4
+        parts += [
+            f"<text x='{_LABEL - 8}' y='{y:.0f}' text-anchor='end'>{_short(name)}</text>",
+            f"<text transform='translate({x:.0f} {head - 6}) rotate(-90)'>{_short(name)}</text>",
+        ]
         for other, value in enumerate(matrix.values[at][: len(names)]):
-            known = np.isfinite(value)
-            colour = (COLOURS[0] if value >= 0 else COLOURS[1]) if known else "#e8ebef"
-            shade = abs(value) if known else 1.0
             title = f"{escape(name)} and {escape(names[other])}: {number(value)}"
-            parts.append(
-                f"<rect x='{_LABEL + other * cell}' y='{at * cell}' width='{cell - 1}' "
-                f"height='{cell - 1}' fill='{colour}' fill-opacity='{shade:.2f}'>"
-                f"<title>{title}</title></rect>"
-            )
+            parts.append(_cell(_LABEL + other * cell, head + at * cell, cell, value, title))
     return "".join([*parts, "</svg>"])
+
+
+def _cell(x: int, y: int, wide: int, value: float, title: str) -> str:
+    """Draw one number as a square of its colour, with the number in it where there is room."""
+    known = bool(np.isfinite(value))
+    colour = (COLOURS[0] if value >= 0 else COLOURS[1]) if known else "#e8ebef"
+    shade = abs(value) if known else 1.0
+    text = ""
+    if known and wide >= _READABLE:
+        ink = "#fff" if shade > 0.6 else "#1c2430"
+        text = (
+            f"<text x='{x + wide / 2:.0f}' y='{y + wide / 2 + 4:.0f}' text-anchor='middle' "
+            f"class='cell' style='fill:{ink}'>{value:z.2f}</text>"
+        )
+    return (
+        f"<g><title>{title}</title><rect x='{x}' y='{y}' width='{wide - 1}' height='{wide - 1}' "
+        f"fill='{colour}' fill-opacity='{shade:.2f}'/>{text}</g>"
+    )
 
 
 def _opening(high: float) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from clary.analysis.page_style import opening
 from clary.analysis.violation_words import number
+from clary.flows.exports.python import call
 from clary.flows.insights import charts
 
 if TYPE_CHECKING:
@@ -18,18 +19,24 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 200
 _SHOWN = 20
-_STYLE = f"""{charts.STYLE}
+STYLE = f"""{charts.STYLE}
 .card{{border:1px solid #d5dae1;border-radius:6px;padding:.2rem 1rem .6rem;margin:1rem 0}}
 .card{{break-inside:avoid}}.card h3{{margin-top:.6rem}}.wide{{overflow-x:auto}}
+.wide td{{white-space:nowrap}}
 .tag{{border-radius:4px;padding:0 .4rem;font-size:.85rem;white-space:nowrap}}
 .high{{background:#f9e7e2;color:#862714}}.medium{{background:#fbf1d9;color:#6b4e00}}
 .low{{background:#e8ebef;color:#3a4552}}code{{font-size:.85rem}}
 """
 
 
+def framed(page: str) -> str:
+    """Show a page within a notebook, whose own style it leaves alone."""
+    return f"<iframe srcdoc='{escape(page)}' style='width:100%;height:40rem;border:0'></iframe>"
+
+
 def report(told: Report, title: str) -> str:
     """Write a report as a page."""
-    return "\n".join([opening(title, _STYLE), *_parts(told)])
+    return "\n".join([opening(title, STYLE), *_parts(told)])
 
 
 def _parts(told: Report) -> Iterator[str]:
@@ -41,9 +48,9 @@ def _parts(told: Report) -> Iterator[str]:
         ("", "share"),
         (
             ("missing values", _percent(told.missing)),
-            ("values of their column's type", _percent(told.valid)),
-            ("rows there were before", _percent(told.duplicates / told.rows)),
-            ("rows unlike the others", _percent(told.anomalies.share)),
+            ("valid values: of the type that most of their column are", _percent(told.valid)),
+            ("duplicate rows", _percent(told.duplicates / told.rows)),
+            ("anomalous rows", _percent(told.anomalies.share)),
         ),
         numbers=1,
     )
@@ -57,11 +64,11 @@ def _parts(told: Report) -> Iterator[str]:
         more = len(told.columns) - MOST_COLUMNS
         yield f"<p class='note'>{more} columns more are in the JSON.</p>"
     if len(told.correlation.columns) > 1:
-        yield "<h2>What goes together</h2><p class='note'>Pearson's coefficient between numbers, "
+        yield "<h2>Correlations</h2><p class='note'>Pearson's coefficient between numbers, "
         yield "Cramér's V between categories, the correlation ratio between one and the other.</p>"
         yield charts.heat(told.correlation)
     if told.anomalies.rows:
-        yield "<h2>Rows most unlike the others</h2>"
+        yield "<h2>The most anomalous rows</h2><p class='note'>By an isolation forest.</p>"
         yield rows(told.anomalies.rows)
 
 
@@ -72,11 +79,11 @@ def _warnings(told: Report) -> str:
         (
             f"<span class='tag {one.severity}'>{one.severity}</span>",
             escape(one.message),
-            f"<code>{escape(one.operator)}</code>" if one.operator else "",
+            f"<code>.{escape(call(one.operator, one.parameters))}</code>" if one.operator else "",
         )
         for one in told.warnings[:MOST_COLUMNS]
     ]
-    return _table(("", "what", "a transform that helps"), shown)
+    return _table(("", "what", "a step of a flow that helps"), shown)
 
 
 def _target(told: Report) -> Iterator[str]:
@@ -96,10 +103,11 @@ def model(one: QuickModel) -> str:
         f"<p>A random forest of {one.rows:,} rows gets {one.metric} {number(one.score)} on the "
         f"{_percent(one.held_out)} it has not seen; guessing gets {number(one.guessing)}.</p>"
     )
-    weights = charts.bars(dict(one.importances[:_SHOWN]))
+    weights = "<p class='note'>What it goes by: the importance of each column, together 1.</p>"
+    weights += charts.bars(dict(one.importances[:_SHOWN]))
     if not one.confusion or len(one.classes) > _SHOWN:
         return text + weights
-    head = ("is ↓ taken for →", *one.classes)
+    head = ("actual ↓ predicted →", *one.classes)
     counted = [
         (name, *(f"{count:,}" for count in row))
         for name, row in zip(one.classes, one.confusion, strict=True)
@@ -119,14 +127,14 @@ def _card(one: Column) -> str:
         facts += [
             f"mean {number(told.mean)} ± {number(told.deviation)}",
             f"from {number(told.minimum)} to {number(told.maximum)}",
-            f"{_percent(told.outliers)} far out",
+            f"{_percent(told.outliers)} outliers",
         ]
         drawn = charts.histograms({one.name: told.histogram}) if told.histogram else ""
     elif one.top and one.kind != "text":
         drawn = charts.bars({name: float(count) for name, count in one.top})
     if one.patterns:
         shown = ", ".join(f"<code>{escape(text)}</code> {_percent(x)}" for text, x in one.patterns)
-        drawn += f"<p class='note'>forms: {shown}</p>"
+        drawn += f"<p class='note'>patterns (a: letters, 9: digits): {shown}</p>"
     said = " · ".join(facts)
     return f"<div class='card'><h3>{escape(one.name)}</h3><p class='note'>{said}</p>{drawn}</div>"
 

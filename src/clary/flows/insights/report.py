@@ -78,6 +78,12 @@ class Report(Struct, frozen=True):
         """Write it as one page that needs nothing else to be read."""
         return page.report(self, title)
 
+    def __repr__(self) -> str:
+        return f"<Report of {self.rows:,} rows, with {len(self.warnings)} warnings>"
+
+    def _repr_html_(self) -> str:
+        return page.framed(self.to_html())
+
 
 def report(
     relation: DuckDBPyRelation,
