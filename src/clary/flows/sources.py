@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Mapping
@@ -14,18 +13,17 @@ import duckdb
 import pyarrow as pa
 from msgspec import Struct
 from pyarrow import orc
+from pyarrow.dataset import dataset
 
 from clary.analysis import columnar, delimited
 from clary.analysis.arrow_tables import arrow
-from clary.analysis.json_rows import opened
-from clary.analysis.spool import MOST_COLUMNS
 from clary.expressions.types import quoted
+from clary.flows import csv_files, drawn
 from clary.flows.bounds import Bounds
+from clary.flows.drawn import Sampling
 from clary.flows.encodings import in_unicode
-from clary.flows.foreign import nearest
 from clary.flows.reach import NOWHERE, is_remote
 from clary.flows.sessions import allow
-from clary.flows.transforms.sampling import Limit, Sample
 from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput, LimitExceeded, NotSupported
 
@@ -33,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from duckdb import DuckDBPyConnection
+    from pyarrow.dataset import Dataset
 
     from clary.flows.model import Node
     from clary.flows.reach import Reach
-    from clary.flows.steps import Query
 
 _FORMATS = {
     **dict.fromkeys(("csv", "tsv"), "csv"),
@@ -47,31 +45,11 @@ _FORMATS = {
 }
 _DATABASES = ("sqlite", "sqlite3", "db")
 _ENDINGS = re.compile(r"\.(gz|zst)$", re.IGNORECASE)
-_GLOB = re.compile(r"[*?\[]")
-_LONGEST_LINE = 4 << 20
 _STREAM = re.compile(
     r"reading the stream .*? failed: (?:\w+ error: )?([^\n]*?)(?:\. Detail: |\n|$)"
 )
 """What a library said, within what DuckDB says of its stream."""
 _COLOURS = re.compile(r"\x1b\[\d*m")
-
-
-class Sampling(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which rows of a source are taken: the first, or a part drawn from a seed.
-
-    Parameters
-    ----------
-    rows, fraction
-        How many, or which share.
-    method
-        ``first`` rows; ``random``; ``stratified`` by ``columns``.
-    """
-
-    method: Literal["first", "random", "stratified"] = "first"
-    rows: int = 0
-    fraction: float = 0.0
-    columns: tuple[str, ...] = ()
-    seed: int = 0
 
 
 class Reading(Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,11 +128,9 @@ def load(
         with ExitStack() as stack:
             found = _found(stack, given, reading, folder, reach, bounds)
             if isinstance(found, Path):
-                skipped = _files(connection, node.id, found, reading, folder)
-            else:
-                skipped = _scanned(connection, node.id, found)
-        if reading.sampling is not None:
-            _sample(connection, node.id, reading.sampling)
+                return _files(connection, node.id, found, reading, folder)
+            _scanned(connection, node.id, found, reading.sampling)
+            return 0
     except InvalidInput as error:
         raise InvalidInput(where, error.message, hint=error.hint) from None
     except LimitExceeded as error:
@@ -165,7 +141,6 @@ def load(
         raise _unreadable(where, given, str(error)) from None
     except OSError as error:
         raise _unreadable(where, given, error.strerror or str(error)) from None
-    return skipped
 
 
 def _unreadable(where: str, given: Any, said: str) -> InvalidInput:
@@ -238,135 +213,47 @@ def _files(
         raise InvalidInput("path", f"there is no file in {path}")
     form = _format(reading.format or _ENDINGS.sub("", files[0].name).rpartition(".")[2])
     if form == "csv":
-        return _csv(connection, name, in_unicode(files, reading.encoding, folder), reading)
+        comma = reading.delimiter or ("\t" if reading.format == "tsv" else "")
+        dialect = csv_files.Dialect(reading.header, comma, reading.texts, reading.ragged)
+        read = in_unicode(files, reading.encoding, folder)
+        return csv_files.table(connection, name, read, dialect, reading.sampling)
     if form == "orc":
-        try:
-            read = [orc.read_table(one) for one in files]
-        except (pa.ArrowException, OSError) as error:
-            raise InvalidInput("path", f"{path}: no readable ORC: {error}") from None
-        return _scanned(connection, name, pa.concat_tables(read))
+        _scanned(connection, name, _orc(files), reading.sampling)
+        return 0
     kinds = {"json": "read_json", "parquet": "read_parquet"}
-    rows = f"{kinds[form]}([{_texts(files)}], union_by_name = true)"
-    is_plain = not any(_GLOB.search(str(one)) for one in files)  # a pattern is never allowed
+    rows = f"{kinds[form]}([{csv_files.texts(files)}], union_by_name = true)"
+    is_plain = not any(csv_files.GLOB.search(str(one)) for one in files)  # patterns are refused
     if form == "parquet" and reading.sampling is None and is_plain:
         allow(connection, files)
-        _table(connection, name, rows, kind="VIEW")
+        drawn.view(connection, name, rows)
     else:
-        _table(connection, name, _first(rows, reading.sampling))
+        drawn.table(connection, name, rows, reading.sampling)
     return 0
 
 
-def _first(rows: str, sampling: Sampling | None) -> str:
-    """Take no more rows of files than a sample of the first has."""
-    if sampling is None or sampling.method != "first" or sampling.rows < 1:
-        return rows
-    return f"(FROM {rows} LIMIT {sampling.rows})"
-
-
-def _csv(connection: DuckDBPyConnection, name: str, files: list[Path], reading: Reading) -> int:
-    comma = _comma(files[0], reading)
-    names = _header(files[0], comma)
-    if len(names) > MOST_COLUMNS:
-        raise LimitExceeded(f"{files[0]}: {len(names)} columns are more than {MOST_COLUMNS}")
-    options = (
-        f"header = {reading.header}, delim = {_text(comma)}, quote = '\"', escape = '\"', "
-        f"skip = 0, comment = '', null_padding = false, normalize_names = false, "
-        f"all_varchar = {reading.texts}"
-    )
-    if not reading.header:
-        options += f", names = [{', '.join(_text(f'_c{at}') for at in range(len(names)))}]"
-    if reading.ragged == "skip":
-        connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
-        options += ", ignore_errors = true, store_rejects = true"
-    text = f"read_csv([{_texts(files)}], {options}"
-    sampling = reading.sampling if reading.ragged == "error" else None  # all skips are counted
+def _orc(files: Sequence[Path]) -> Dataset:
+    """Open files that are read as they are asked; a column that one has not is missing there."""
+    told = []
+    for one in files:
+        try:
+            told.append(orc.ORCFile(one).schema)
+        except (pa.ArrowException, OSError) as error:
+            raise InvalidInput("path", f"{one}: no readable ORC: {error}") from None
     try:
-        _table(connection, name, _first(f"{text})", sampling))
-    except duckdb.ConversionException:  # a later row is of another type than the first
-        _table(connection, name, _first(f"{text}, sample_size = -1)", sampling))
-    except duckdb.InvalidInputException:
-        _find_line(connection, files, comma, names)
-        raise
-    return _skipped(connection) if reading.ragged == "skip" else 0
+        schema = pa.unify_schemas(told)
+    except pa.ArrowException as error:
+        raise InvalidInput("path", f"the files in {files[0].parent} differ: {error}") from None
+    return dataset([str(one) for one in files], schema=schema, format="orc")
 
 
-def _skipped(connection: DuckDBPyConnection) -> int:
-    counted = "SELECT count(DISTINCT (file_id, line)) FROM reject_errors"
-    [[skipped]] = connection.execute(counted).fetchall()
-    return int(skipped)
-
-
-def _comma(file: Path, reading: Reading) -> str:
-    is_tabbed = reading.format == "tsv" or file.name.lower().endswith(".tsv")
-    comma = reading.delimiter or ("\t" if is_tabbed else ",")
-    if len(comma) != 1:
-        raise InvalidInput("delimiter", f"{comma!r}", legal="one character")
-    return comma
-
-
-def _find_line(
-    connection: DuckDBPyConnection, files: Sequence[Path], comma: str, names: Sequence[str]
+def _scanned(
+    connection: DuckDBPyConnection, name: str, rows: Any, sampling: Sampling | None
 ) -> None:
-    """Read files as texts: what fails then fails at a line that DuckDB names."""
-    texts = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(names)))
-    options = f"auto_detect = false, delim = {_text(comma)}, quote = '\"', escape = '\"'"
-    rows = f"read_csv([{_texts(files)}], {options}, header = true, columns = {{{texts}}})"
-    connection.execute(f"SELECT count(columns(*)) FROM {rows}")  # noqa: S608 quoted texts
-
-
-def _header(file: Path, comma: str) -> list[str]:
-    """Split the first line of a file; that is enough to count columns."""
-    with opened(file) as reading:
-        line = reading.readline(_LONGEST_LINE)
-    if not line:
-        raise InvalidInput("path", f"{file} is empty")
-    first = line.decode("utf-8", "replace").partition("\r")[0]
-    return next(csv.reader([first], delimiter=comma))
-
-
-def _scanned(connection: DuckDBPyConnection, name: str, rows: Any) -> int:
-    connection.register(f"{name} given", rows)
-    _table(connection, name, quoted(f"{name} given"))
-    connection.unregister(f"{name} given")
-    return 0
-
-
-def _table(
-    connection: DuckDBPyConnection,
-    name: str,
-    rows: str,
-    kind: Literal["TABLE", "VIEW"] = "TABLE",
-) -> None:
-    """Make a table or view of rows, with the types that flows have."""
-    found = connection.execute(f"DESCRIBE FROM {rows}").fetchall()
-    if len(found) > MOST_COLUMNS:
-        raise LimitExceeded(f"{len(found)} columns are more than {MOST_COLUMNS}")
-    cells = ", ".join(_cell(row[0], row[1]) for row in found)
-    connection.execute(f"CREATE OR REPLACE {kind} {quoted(name)} AS SELECT {cells} FROM {rows}")  # noqa: S608 quoted names and texts
-
-
-def _cell(column: str, kind: str) -> str:
-    try:
-        return f"CAST({quoted(column)} AS {nearest(kind).duckdb}) AS {quoted(column)}"
-    except InvalidInput:
-        return f"CAST(to_json({quoted(column)}) AS VARCHAR) AS {quoted(column)}"
-
-
-def _sample(connection: DuckDBPyConnection, name: str, sampling: Sampling) -> None:
-    whole = quoted(f"{name} whole")
-    connection.execute(f"ALTER TABLE {quoted(name)} RENAME TO {whole}")
-    found = connection.execute(f"DESCRIBE {whole}").fetchall()
-    schema = {row[0]: nearest(row[1]) for row in found}
-    if sampling.method == "first":
-        steps: Sequence[Any] = Limit(sampling.rows).steps([schema], {})
-    else:
-        strata = sampling.columns if sampling.method == "stratified" else ()
-        sample = Sample(sampling.rows, sampling.fraction, strata, sampling.seed)
-        steps = sample.steps([schema], {})
-    query: Query = steps[0]
-    sql = query.sql.replace("input0", whole, 1)
-    connection.execute(f"CREATE TABLE {quoted(name)} AS {sql}")
-    connection.execute(f"DROP TABLE {whole}")
+    given = f"{name} given"
+    connection.register(given, rows)
+    once = isinstance(rows, pa.RecordBatchReader)
+    drawn.table(connection, name, quoted(given), sampling, once=once)
+    connection.unregister(given)
 
 
 def _below(folder: Path) -> list[Path]:
@@ -384,11 +271,3 @@ def _format(word: str) -> str:
     if word.lower() not in _FORMATS:
         raise InvalidInput("format", f"{word!r} is none that is read", legal=", ".join(_FORMATS))
     return _FORMATS[word.lower()]
-
-
-def _texts(files: Sequence[Path]) -> str:
-    return ", ".join(_text(_GLOB.sub(r"[\g<0>]", str(one))) for one in files)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

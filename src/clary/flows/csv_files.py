@@ -1,0 +1,183 @@
+"""CSV files as tables."""
+
+from __future__ import annotations
+
+import csv
+import re
+from typing import TYPE_CHECKING, Literal
+
+import duckdb
+from msgspec import Struct
+
+from clary.analysis.json_rows import opened
+from clary.analysis.spool import MOST_COLUMNS
+from clary.expressions.types import quoted
+from clary.flows import drawn
+from clary.kernel.errors import InvalidInput, LimitExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+    from clary.flows.drawn import Sampling
+
+_LONGEST_LINE = 4 << 20
+_SNIFFED = 20_480
+"""So many rows tell the types of columns; all, where a later one does not fit."""
+_LOOKED_AT = 1 << 20
+_INFINITE = "[+-]?inf(inity)?"
+_LONG = ("HUGEINT", "UHUGEINT", "BIGNUM")
+_MAYBE_INFINITE = ("DATE", "VARCHAR")
+GLOB = re.compile(r"[*?\[]")
+"""What DuckDB takes for a pattern in the name of a file."""
+
+
+class Dialect(Struct, frozen=True):
+    """How CSV files are written: the parameters of a source that are about them.
+
+    Parameters
+    ----------
+    delimiter
+        None: a tab where the file is called so, else a comma.
+    """
+
+    header: bool
+    delimiter: str
+    texts: bool
+    ragged: Literal["error", "skip"]
+
+
+def table(
+    connection: DuckDBPyConnection,
+    name: str,
+    files: Sequence[Path],
+    dialect: Dialect,
+    sampling: Sampling | None,
+) -> int:
+    """Make a table of CSV files; gives how many lines were skipped.
+
+    Types are told by values. Whole numbers of more than 64 bits are texts, so that no digit is
+    lost.
+
+    Raises
+    ------
+    InvalidInput
+        A file is empty; or the delimiter is no character.
+    LimitExceeded
+        There are more than 5,000 columns.
+    duckdb.Error
+        A line cannot be read.
+    """
+    comma = _comma(files[0], dialect)
+    names = _header(files[0], comma)
+    if len(names) > MOST_COLUMNS:
+        raise LimitExceeded(f"{files[0]}: {len(names)} columns are more than {MOST_COLUMNS}")
+    options = (
+        f"header = {dialect.header}, delim = {text(comma)}, quote = '\"', escape = '\"', "
+        f"skip = 0, comment = '', null_padding = false, normalize_names = false"
+    )
+    if not dialect.header:
+        options += f", names = [{', '.join(text(f'_c{at}') for at in range(len(names)))}]"
+    rows = f"read_csv([{texts(files)}], {options}, all_varchar = {dialect.texts}"
+    is_skipping = dialect.ragged == "skip"
+    end = ")"
+    if is_skipping:
+        connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
+        end = ", ignore_errors = true, store_rejects = true)"
+    try:
+        try:
+            types = _types(connection, files, rows, end, sniffed=_SNIFFED)
+            drawn.table(connection, name, f"{rows}{types}{end}", sampling, once=is_skipping)
+        except duckdb.ConversionException:  # a later row is of another type than the first
+            types = _types(connection, files, f"{rows}, sample_size = -1", end, sniffed=0)
+            rows = f"{rows}, sample_size = -1{types}{end}"
+            drawn.table(connection, name, rows, sampling, once=is_skipping)
+    except duckdb.InvalidInputException:
+        _find_line(connection, files, comma, names)
+        raise
+    return _skipped(connection) if is_skipping else 0
+
+
+def _types(
+    connection: DuckDBPyConnection, files: Sequence[Path], rows: str, end: str, *, sniffed: int
+) -> str:
+    """Give types to columns that DuckDB tells otherwise than flows do.
+
+    Whole numbers of more than 64 bits are no numbers of flows. ``inf`` is a number beside numbers
+    and alone, where DuckDB says it is a date or a text.
+
+    Parameters
+    ----------
+    rows, end
+        The call that reads them, and its end.
+    sniffed
+        Of how many rows types are told; 0: of all.
+    """
+    found = connection.execute(f"DESCRIBE FROM {rows}{end}").fetchall()
+    types = {row[0]: "VARCHAR" for row in found if row[1] in _LONG}
+    maybe = [row[0] for row in found if row[1] in _MAYBE_INFINITE]
+    if maybe and any(map(_may_be_infinite, files)):
+        tests = ", ".join(f"{_is_infinite(one)} AS {quoted(one)}" for one in maybe)
+        read = rows.replace("all_varchar = False", "all_varchar = True") + ", ignore_errors = true)"
+        limit = f" LIMIT {sniffed}" if sniffed else ""
+        told = connection.execute(f"SELECT {tests} FROM (FROM {read}{limit})").fetchone()  # noqa: S608 quoted names and texts
+        types |= {one: "DOUBLE" for one, is_told in zip(maybe, told or (), strict=True) if is_told}
+    if not types:
+        return ""
+    return f", types = {{{', '.join(f'{text(one)}: {text(x)}' for one, x in types.items())}}}"
+
+
+def _may_be_infinite(file: Path) -> bool:
+    with opened(file) as reading:
+        return b"inf" in reading.read(_LOOKED_AT).lower()
+
+
+def _is_infinite(column: str) -> str:
+    name = f"trim({quoted(column)})"
+    every = f"bool_and(TRY_CAST({name} AS DOUBLE) IS NOT NULL) FILTER (WHERE {name} IS NOT NULL)"
+    return f"({every} AND bool_or(regexp_full_match({name}, '{_INFINITE}', 'i')))"
+
+
+def _skipped(connection: DuckDBPyConnection) -> int:
+    counted = "SELECT count(DISTINCT (file_id, line)) FROM reject_errors"
+    [[skipped]] = connection.execute(counted).fetchall()
+    return int(skipped)
+
+
+def _comma(file: Path, dialect: Dialect) -> str:
+    comma = dialect.delimiter or ("\t" if file.name.lower().endswith(".tsv") else ",")
+    if len(comma) != 1:
+        raise InvalidInput("delimiter", f"{comma!r}", legal="one character")
+    return comma
+
+
+def _find_line(
+    connection: DuckDBPyConnection, files: Sequence[Path], comma: str, names: Sequence[str]
+) -> None:
+    """Read files as texts: what fails then fails at a line that DuckDB names."""
+    kinds = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(names)))
+    options = f"auto_detect = false, delim = {text(comma)}, quote = '\"', escape = '\"'"
+    rows = f"read_csv([{texts(files)}], {options}, header = true, columns = {{{kinds}}})"
+    connection.execute(f"SELECT count(columns(*)) FROM {rows}")  # noqa: S608 quoted texts
+
+
+def _header(file: Path, comma: str) -> list[str]:
+    """Split the first line of a file; that is enough to count columns."""
+    with opened(file) as reading:
+        line = reading.readline(_LONGEST_LINE)
+    if not line:
+        raise InvalidInput("path", f"{file} is empty")
+    first = line.decode("utf-8", "replace").partition("\r")[0]
+    return next(csv.reader([first], delimiter=comma))
+
+
+def texts(files: Sequence[Path]) -> str:
+    """Write the names of files, none of which is a pattern."""
+    return ", ".join(text(GLOB.sub(r"[\g<0>]", str(one))) for one in files)
+
+
+def text(value: str) -> str:
+    """Quote a text."""
+    return "'" + value.replace("'", "''") + "'"
