@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from html import escape
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from clary.kernel.errors import NotSupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,14 +39,13 @@ class Rows:
         return {one.name: str(one.type) for one in self.arrow.schema}
 
     def to_pandas(self) -> Any:
-        """Give a pandas frame."""
+        """Give a pandas frame. Raises NotSupported where pandas is not installed."""
+        _library("pandas")
         return self.arrow.to_pandas()
 
     def to_polars(self) -> Any:
-        """Give a Polars frame."""
-        import polars as pl  # noqa: PLC0415 - for those who have it
-
-        return pl.from_arrow(self.arrow)
+        """Give a Polars frame. Raises NotSupported where Polars is not installed."""
+        return _library("polars").from_arrow(self.arrow)
 
     def to_list(self) -> list[dict[str, Any]]:
         """Give records, each as a dictionary."""
@@ -60,13 +63,36 @@ class Rows:
         for name in self.arrow.column_names:
             drawn.add_column(name, overflow="ellipsis", no_wrap=True)
         for one in self.arrow.slice(0, _SHOWN).to_pylist():
-            drawn.add_row(*("" if cell is None else str(cell) for cell in one.values()))
+            drawn.add_row(*map(_cell, one.values()))
         console = Console(width=_WIDTH)
         with console.capture() as captured:
             console.print(drawn, markup=False)
         lines = [line.rstrip() for line in captured.get().splitlines() if line.strip()]
-        return "\n".join([*lines, f"{len(self)} rows, {self.arrow.num_columns} columns"])
+        return "\n".join([*lines, self._size])
 
     def _repr_html_(self) -> str:
-        html: str = self.arrow.slice(0, _SHOWN).to_pandas().to_html(notebook=True)
-        return html
+        head = "".join(
+            f"<th title='{escape(kind)}'>{escape(name)}</th>" for name, kind in self.columns.items()
+        )
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(_cell(one))}</td>' for one in row.values())}</tr>"
+            for row in self.arrow.slice(0, _SHOWN).to_pylist()
+        )
+        return f"<table><tr>{head}</tr>{body}</table><p>{self._size}</p>"
+
+    @property
+    def _size(self) -> str:
+        rows, columns = len(self), self.arrow.num_columns
+        return f"{rows} row{'s' * (rows != 1)}, {columns} column{'s' * (columns != 1)}"
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:
+        problem = f"a frame of {name} needs the package {name}, which is not installed"
+        raise NotSupported(problem, hint=f"pip install {name}") from None
