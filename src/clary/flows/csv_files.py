@@ -86,14 +86,17 @@ def table(
     if is_skipping:
         connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
         end = ", ignore_errors = true, store_rejects = true)"
+
+    def made(start: str, sniffed: int) -> None:
+        types, columns = _types(connection, files, start, end, sniffed=sniffed)
+        read = f"{start}{types}{end}"
+        drawn.table(connection, name, read, sampling, once=is_skipping, columns=columns)
+
     try:
         try:
-            types = _types(connection, files, rows, end, sniffed=_SNIFFED)
-            drawn.table(connection, name, f"{rows}{types}{end}", sampling, once=is_skipping)
+            made(rows, _SNIFFED)
         except duckdb.ConversionException:  # a later row is of another type than the first
-            types = _types(connection, files, f"{rows}, sample_size = -1", end, sniffed=0)
-            rows = f"{rows}, sample_size = -1{types}{end}"
-            drawn.table(connection, name, rows, sampling, once=is_skipping)
+            made(f"{rows}, sample_size = -1", 0)
     except duckdb.InvalidInputException:
         _find_line(connection, files, comma, names)
         raise
@@ -102,8 +105,8 @@ def table(
 
 def _types(
     connection: DuckDBPyConnection, files: Sequence[Path], rows: str, end: str, *, sniffed: int
-) -> str:
-    """Give types to columns that DuckDB tells otherwise than flows do.
+) -> tuple[str, dict[str, str]]:
+    """Give types to columns that DuckDB tells otherwise than flows do, and tell all.
 
     Whole numbers of more than 64 bits are no numbers of flows. ``inf`` is a number beside numbers
     and alone, where DuckDB says it is a date or a text.
@@ -115,18 +118,17 @@ def _types(
     sniffed
         Of how many rows types are told; 0: of all.
     """
-    found = connection.execute(f"DESCRIBE FROM {rows}{end}").fetchall()
-    types = {row[0]: "VARCHAR" for row in found if row[1] in _LONG}
-    maybe = [row[0] for row in found if row[1] in _MAYBE_INFINITE]
+    columns = drawn.described(connection, f"{rows}{end}")
+    types = {one: "VARCHAR" for one, kind in columns.items() if kind in _LONG}
+    maybe = [one for one, kind in columns.items() if kind in _MAYBE_INFINITE]
     if maybe and any(map(_may_be_infinite, files)):
         tests = ", ".join(f"{_is_infinite(one)} AS {quoted(one)}" for one in maybe)
         read = rows.replace("all_varchar = False", "all_varchar = True") + ", ignore_errors = true)"
         limit = f" LIMIT {sniffed}" if sniffed else ""
         told = connection.execute(f"SELECT {tests} FROM (FROM {read}{limit})").fetchone()  # noqa: S608 quoted names and texts
         types |= {one: "DOUBLE" for one, is_told in zip(maybe, told or (), strict=True) if is_told}
-    if not types:
-        return ""
-    return f", types = {{{', '.join(f'{text(one)}: {text(x)}' for one, x in types.items())}}}"
+    listed = ", ".join(f"{text(one)}: {text(kind)}" for one, kind in types.items())
+    return f", types = {{{listed}}}" if types else "", columns | types
 
 
 def _may_be_infinite(file: Path) -> bool:

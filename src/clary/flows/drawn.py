@@ -14,6 +14,8 @@ from clary.flows.transforms.sampling import Sample
 from clary.kernel.errors import InvalidInput, LimitExceeded
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from duckdb import DuckDBPyConnection
 
     from clary.flows.steps import Schema
@@ -44,6 +46,7 @@ def table(
     sampling: Sampling | None = None,
     *,
     once: bool = False,
+    columns: Mapping[str, str] | None = None,
 ) -> None:
     """Make a table of rows, or of a sample of them, with the types that flows have.
 
@@ -57,6 +60,8 @@ def table(
         What DuckDB scans, as SQL.
     once
         Whether it can be read only once, or must be to its end: then all of it is held.
+    columns
+        Their names and DuckDB's types, where they are known.
 
     Raises
     ------
@@ -65,7 +70,7 @@ def table(
     LimitExceeded
         There are more than 5,000 columns.
     """
-    cells, schema = _cells(connection, rows)
+    cells, schema = _cells(described(connection, rows) if columns is None else columns)
     sql = f"SELECT {cells} FROM {rows}"  # noqa: S608 quoted names and texts
     if sampling is None:
         _make(connection, name, sql)
@@ -80,21 +85,26 @@ def table(
 
 def view(connection: DuckDBPyConnection, name: str, rows: str) -> None:
     """Make a view of rows, with the types that flows have. Raises LimitExceeded."""
-    cells, _ = _cells(connection, rows)
+    cells, _ = _cells(described(connection, rows))
     sql = f"CREATE OR REPLACE VIEW {quoted(name)} AS SELECT {cells} FROM {rows}"  # noqa: S608 quoted names and texts
     connection.execute(sql)
+
+
+def described(connection: DuckDBPyConnection, rows: str) -> dict[str, str]:
+    """Tell the names and DuckDB's types of columns."""
+    found = connection.execute(f"DESCRIBE FROM {rows}").fetchall()
+    return {row[0]: row[1] for row in found}
 
 
 def _make(connection: DuckDBPyConnection, name: str, sql: str) -> None:
     connection.execute(f"CREATE OR REPLACE TABLE {quoted(name)} AS {sql}")
 
 
-def _cells(connection: DuckDBPyConnection, rows: str) -> tuple[str, Schema]:
-    found = connection.execute(f"DESCRIBE FROM {rows}").fetchall()
-    if len(found) > MOST_COLUMNS:
-        raise LimitExceeded(f"{len(found)} columns are more than {MOST_COLUMNS}")
+def _cells(columns: Mapping[str, str]) -> tuple[str, Schema]:
+    if len(columns) > MOST_COLUMNS:
+        raise LimitExceeded(f"{len(columns)} columns are more than {MOST_COLUMNS}")
     texts, schema = [], {}
-    for column, kind, *_ in found:
+    for column, kind in columns.items():
         name = quoted(column)
         try:
             schema[column] = nearest(kind)
