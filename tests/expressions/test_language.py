@@ -182,8 +182,8 @@ def test_spark_has_a_text_or_says_that_it_has_none():
     assert parse("a // 2 + length(s)", SCHEMA).spark() == (
         "((`a` DIV CAST(2 AS BIGINT)) + CAST(length(`s`) AS BIGINT))"
     )
-    with pytest.raises(NotSupported, match="upper has no text in Spark"):
-        parse("upper(s)", SCHEMA).spark()
+    with pytest.raises(NotSupported, match="chr has no text in Spark"):
+        parse("chr(a)", SCHEMA).spark()
 
 
 def test_wide_choices_run():

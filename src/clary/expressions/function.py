@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from clary.expressions.types import ANY, Type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Function:
     sql, spark
         Its text; ``{*}`` is every argument, ``{T}`` the type of the value. ``spark`` is None where
         Spark means something else.
+    beside
+        Called with the constants, gives more of them that Spark's text takes after the arguments.
     is_variadic
         The last argument may come any number of times, but once at least.
     nulls
@@ -50,6 +52,7 @@ class Function:
     run: Callable[..., Any] | str
     sql: str = ""
     spark: str | None = ""
+    beside: Callable[..., Sequence[Any]] | None = None
     is_variadic: bool = False
     nulls: Literal["strict", "seen", "lazy"] = "strict"
     constants: tuple[int, ...] = ()

@@ -65,13 +65,21 @@ def _call(node: Call, dialect: Dialect) -> str:
             f"{function.name} has no text in Spark that means the same",
             hint="run it in DuckDB, or by row",
         )
-    arguments = [render(one, dialect) for one in node.arguments]
+    arguments = [render(one, dialect) for one in (*node.arguments, *_beside(node, dialect))]
     kind = node.type.duckdb if dialect == "duckdb" else node.type.spark
     text = fill(template or f"{function.name}({{*}})", arguments, kind)
     if len(text) > LONGEST_TEXT:
         raise LimitExceeded(f"the SQL of the expression is over {LONGEST_TEXT} characters long")
     is_closed = not template or re.fullmatch(r"\w+\(.*\)", template)
     return text if is_closed else f"({text})"
+
+
+def _beside(node: Call, dialect: Dialect) -> list[Constant]:
+    if dialect == "duckdb" or node.function.beside is None:
+        return []
+    constants = [node.arguments[place] for place in node.function.constants]
+    given = [one.value for one in constants if isinstance(one, Constant)]
+    return [Constant(one, _KINDS[type(one)]) for one in node.function.beside(*given)]
 
 
 def _constant(node: Constant, dialect: Dialect) -> str:
@@ -100,6 +108,7 @@ def _time(value: dt.date, kind: str, _dialect: Dialect) -> str:
     return f"CAST('{value}' AS {kind})"
 
 
+_KINDS = {str: VARCHAR, int: BIGINT, float: DOUBLE}
 _WRITERS: dict[str, Callable[[Any, str, Dialect], str]] = {
     BIGINT.name: lambda value, kind, _: f"CAST({value} AS {kind})",
     DOUBLE.name: _double,

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from clary.flows.plans import Planned
     from clary.flows.steps import Step
 
+_ORDER = "rowid"
+_UNIQUE = (
+    "SELECT * EXCEPT (`#rows`) FROM "
+    "(SELECT *, count(*) OVER (PARTITION BY {keys}) AS `#rows` FROM ({rows})) "
+    "WHERE CASE WHEN `#rows` > 1 THEN raise_error('equal rows have no order') ELSE TRUE END"
+)
+"""Rows that a window sorts by what no two of them share; fails for others."""
 _INPUT = re.compile(r"input(\d+)")
 _SAME = (
     exp.And,
@@ -27,8 +34,18 @@ _SAME = (
     exp.Case,
     exp.Cast,
     exp.Coalesce,
+    exp.ConcatWs,
     exp.Count,
+    exp.Explode,
+    exp.FirstValue,
+    exp.If,
+    exp.IsNan,
+    exp.Lag,
+    exp.LastValue,
+    exp.Left,
+    exp.MD5,
     exp.Max,
+    exp.Median,
     exp.Min,
     exp.RowNumber,
     exp.Stddev,
@@ -79,12 +96,11 @@ def _step(node: Node, step: Step, sql: str) -> str:
 
 
 def _query(node: Node, step: Query, sql: str) -> str:
-    if step.is_ordered:
-        raise NotSupported("it asks for the order of rows, which Spark's have not")
     tree = sqlglot.parse_one(step.sql, dialect="duckdb")
-    for call in tree.find_all(exp.Func):
-        if not isinstance(call, _SAME):
-            raise NotSupported(f"{call.sql(dialect='duckdb')[:80]} means something else there")
+    _unsort(tree)
+    _unname(tree)
+    unique = _without_ties(tree)
+    _refuse(tree)
     for one in list(tree.find_all(exp.Table)):
         found = _INPUT.fullmatch(one.name)
         if found is None:
@@ -92,8 +108,81 @@ def _query(node: Node, step: Query, sql: str) -> str:
         name = one.alias or one.name
         place = int(found[1])
         rows = sql if place == 0 else f"SELECT * FROM {ticked(node.inputs[place])}"  # noqa: S608 a quoted name
+        for keys in unique:
+            rows = _UNIQUE.format(rows=rows, keys=keys)
         inner = sqlglot.parse_one(rows, dialect="spark", into=exp.Select).subquery(name)
         for word in ("joins", "pivots"):
             inner.set(word, one.args.get(word))
         one.replace(inner)
-    return tree.sql(dialect="spark")
+    text = tree.sql(dialect="spark")
+    if not tree.args.get("qualify"):
+        return text
+    names = ", ".join(map(ticked, step.columns))  # a test of windows leaves columns of its own
+    return f"SELECT {names} FROM ({text})"  # noqa: S608 quoted names
+
+
+def _refuse(tree: exp.Expr) -> None:
+    """Look for what Spark has not. Raises NotSupported."""
+    if any(_is_order(one) for one in tree.find_all(exp.Column)):
+        raise NotSupported("it goes by the number of a row, and Spark's rows have none")
+    if tree.find(exp.Limit):
+        raise NotSupported("it takes the first rows, and Spark's rows have no order")
+    if len(list(tree.find_all(exp.Explode))) > 1:
+        raise NotSupported("it makes rows of two lists at once")
+    for call in tree.find_all(exp.Func):
+        if not isinstance(call, _SAME):
+            raise NotSupported(f"{call.sql(dialect='duckdb')[:80]} means something else there")
+    for spec in tree.find_all(exp.WindowSpec):
+        if spec.args.get("kind") == "RANGE":
+            raise NotSupported("it looks back by time")
+
+
+def _is_order(column: exp.Column) -> bool:
+    return column.name == _ORDER and not column.this.quoted
+
+
+def _goes_by_order(term: exp.Expr) -> bool:
+    return any(_is_order(one) for one in term.find_all(exp.Column))
+
+
+def _unsort(tree: exp.Expr) -> None:
+    """Leave out what rows would be sorted by only because they were in that order before."""
+    order = tree.args.get("order")
+    if order is None:
+        return
+    kept = [one for one in order.expressions if not _goes_by_order(one)]
+    tree.set("order", exp.Order(expressions=kept) if kept else None)
+
+
+def _unname(tree: exp.Expr) -> None:
+    """Write windows that have a name where they are used: Spark adds nothing to a named one."""
+    named = {one.name: one for one in tree.args.get("windows") or ()}
+    tree.set("windows", None)
+    for window in tree.find_all(exp.Window):
+        known = named.get(window.alias)
+        if known is not None:
+            window.set("alias", None)
+            for part in {"partition_by", "order", "spec"} - {*_given(window)}:
+                window.set(part, known.copy().args.get(part))
+
+
+def _given(window: exp.Window) -> list[str]:
+    return [part for part, found in window.args.items() if found]
+
+
+def _without_ties(tree: exp.Expr) -> set[str]:
+    """Order windows by all but the order of rows; give what must then be unique for each row."""
+    found = set()
+    for window in tree.find_all(exp.Window):
+        order = window.args.get("order") or exp.Order()
+        terms = order.expressions
+        if len(terms) < 2 or not _is_order_term(terms[-1]):
+            continue
+        order.set("expressions", terms[:-1])
+        keys = [*(window.args.get("partition_by") or []), *(one.this for one in terms[:-1])]
+        found.add(", ".join(one.sql(dialect="spark") for one in keys))
+    return found
+
+
+def _is_order_term(term: exp.Ordered) -> bool:
+    return isinstance(term.this, exp.Column) and _is_order(term.this)

@@ -77,6 +77,9 @@ _SPARK_DIVISION = (
     "WHEN ({0} > 0D) = (CAST({1} AS STRING) = '0.0') THEN CAST('Infinity' AS DOUBLE) "
     "ELSE CAST('-Infinity' AS DOUBLE) END"
 )
+_SPARK_MODULO = (
+    "CASE WHEN {0} IS NOT NULL AND {1} = 0D THEN CAST('NaN' AS DOUBLE) ELSE {0} % {1} END"
+)
 SPARK_POWER = (
     "CASE WHEN {1} IS NOT NULL AND "
     "({0} = 1D OR ({0} = -1D AND abs({1}) = CAST('Infinity' AS DOUBLE))) THEN 1D "
@@ -93,8 +96,10 @@ FUNCTIONS = (
     Function("*", _FLOATS, DOUBLE, "{0} * {1}", "{0} * {1}", "{0} * {1}"),
     Function("/", _FLOATS, DOUBLE, _divide, "{0} / {1}", _SPARK_DIVISION),
     Function("//", _INTEGERS, BIGINT, _quotient, "{0} // {1}", "{0} DIV {1}", fails=True),
-    Function("%", _INTEGERS, BIGINT, _remainder, "{0} % {1}", None, fails=True),
-    Function("%", _FLOATS, DOUBLE, _modulo, "{0} % {1}", None),
+    Function(
+        "%", _INTEGERS, BIGINT, _remainder, "{0} % {1}", "{0} - {1} * ({0} DIV {1})", fails=True
+    ),
+    Function("%", _FLOATS, DOUBLE, _modulo, "{0} % {1}", _SPARK_MODULO),
     Function("**", _FLOATS, DOUBLE, power, "{0} ** {1}", SPARK_POWER),
     Function("negative", (BIGINT,), BIGINT, _negate, "-{0}", "-{0}", fails=True),
     Function("negative", (DOUBLE,), DOUBLE, "-{0}", "-{0}", "-{0}"),

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from clary.expressions.function import Function
+from clary.expressions.functions import spark_casts
 from clary.expressions.functions.arithmetic import whole
 from clary.expressions.types import (
     BIGINT,
@@ -22,7 +23,7 @@ from clary.expressions.types import (
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _SPACE = " \t\n\v\f\r"
 _DIGITS = r"[0-9]+(?:_[0-9]+)*"
@@ -151,6 +152,21 @@ def _timestamp_to_text(moment: dt.datetime) -> str:
     return text.rstrip("0") if moment.microsecond else text
 
 
+def _shape(kind: Type) -> Callable[[], Sequence[str]]:
+    return lambda: (rf"\A{_SHAPES[kind][1:-1]}\z",)
+
+
+_SPARK: dict[tuple[Type, Type], tuple[str | None, Callable[[], Sequence[str]] | None]] = {
+    (DOUBLE, BIGINT): (spark_casts.DOUBLE_TO_BIGINT, None),
+    (VARCHAR, BOOLEAN): (spark_casts.TEXT_TO_BOOLEAN, None),
+    (VARCHAR, BIGINT): (spark_casts.TEXT_TO_BIGINT, spark_casts.whole_texts),
+    (VARCHAR, DOUBLE): (spark_casts.TEXT_TO_DOUBLE, spark_casts.number_texts),
+    (VARCHAR, DATE): (spark_casts.TEXT_TO_DATE, _shape(DATE)),
+    (VARCHAR, TIMESTAMP): (spark_casts.TEXT_TO_TIMESTAMP, _shape(TIMESTAMP)),
+    (VARCHAR, TIMESTAMPTZ): (spark_casts.TEXT_TO_TIMESTAMPTZ, _shape(TIMESTAMPTZ)),
+}
+
+
 def _cast(
     have: Type, want: Type, run: Callable[..., Any] | str, *, fails: bool = False
 ) -> Function:
@@ -162,8 +178,13 @@ def _cast(
     text = f"CAST({source} AS {{T}})"
     if have is DOUBLE and want is VARCHAR:
         text = f"CASE WHEN isnan({source}) THEN 'nan' ELSE {text} END"
-    spark = None if fails or have is DOUBLE else text
-    return Function("cast", (have,), want, run, text, spark, fails=fails)
+    spark, beside = _SPARK.get((have, want), (None if fails else text, None))
+    if (have, want) in _SPARK:
+        problem = f"'not a {want}: ' || CAST({{0}} AS STRING)"
+        spark = f"CASE WHEN {{0}} IS NOT NULL THEN coalesce({spark}, raise_error({problem})) END"
+    if have is DOUBLE and want is VARCHAR:
+        spark = None
+    return Function("cast", (have,), want, run, text, spark, beside, fails=fails)
 
 
 FUNCTIONS = (
@@ -206,7 +227,8 @@ def _trying(function: Function) -> Function:
         function.gives,
         tried,
         f"TRY_{function.sql}",
-        f"TRY_{function.spark}" if function.spark else None,
+        _SPARK[(function.takes[0], function.gives)][0],
+        function.beside,
         nulls="seen",
     )
 

@@ -7,6 +7,7 @@ from calendar import monthrange
 from typing import TYPE_CHECKING
 
 from clary.expressions.function import Function
+from clary.expressions.functions.spark_texts import EPOCH_US, failing, from_us, let
 from clary.expressions.types import BIGINT, DATE, DOUBLE, TIMESTAMP, TIMESTAMPTZ, VARCHAR, Type
 from clary.kernel.errors import InvalidInput
 
@@ -147,6 +148,12 @@ def _bounded(text: str, kind: Type) -> str:
     )
 
 
+_FRACTIONS = {
+    name: f"CAST(extract(SECOND FROM {{0}}) * {count} AS BIGINT)"
+    for name, count in (("millisecond", 1_000), ("microsecond", 1_000_000))
+}
+
+
 def _parts() -> tuple[Function, ...]:
     days: dict[str, Callable[[dt.date], int] | str] = {
         "year": "{0}.year",
@@ -185,7 +192,7 @@ def _parts() -> tuple[Function, ...]:
                 BIGINT,
                 run,
                 "",
-                f"CAST({name}({{0}}) AS BIGINT)" if len(name) < 7 else None,
+                _FRACTIONS.get(name, f"CAST({name}({{0}}) AS BIGINT)"),
             )
             for name, run in times.items()
         ),
@@ -194,14 +201,31 @@ def _parts() -> tuple[Function, ...]:
 
 def _epochs() -> tuple[Function, ...]:
     return tuple(
-        Function(name, (kind,), gives, run, f"{name}({source})", None)
-        for kind, source in ((TIMESTAMP, "{0}"), (TIMESTAMPTZ, "timezone('UTC', {0})"))
-        for name, gives, run in (
-            ("epoch", DOUBLE, _epoch),
-            ("epoch_ms", BIGINT, _epoch_ms),
-            ("epoch_us", BIGINT, epoch_us),
+        Function(name, (kind,), gives, run, f"{name}({source})", spark.format(us=us))
+        for kind, source, us in (
+            (TIMESTAMP, "{0}", EPOCH_US),
+            (TIMESTAMPTZ, "timezone('UTC', {0})", "unix_micros({0})"),
+        )
+        for name, gives, run, spark in (
+            ("epoch", DOUBLE, _epoch, "CAST({us} AS DOUBLE) / 1000000D"),
+            ("epoch_ms", BIGINT, _epoch_ms, "CAST(round({us} / 1000.0BD) AS BIGINT)"),
+            ("epoch_us", BIGINT, epoch_us, "{us}"),
         )
     )
+
+
+_INTERVALS = {
+    "second": "make_dt_interval(0, 0, 0, CAST({1} AS DECIMAL(18, 6)))",
+    "minute": "make_dt_interval(0, 0, CAST({1} AS INT), 0)",
+    "hour": "make_dt_interval(0, CAST({1} AS INT), 0, 0)",
+    "day": "make_dt_interval(CAST({1} AS INT), 0, 0, 0)",
+    "week": "make_dt_interval(CAST({1} * 7 AS INT), 0, 0, 0)",
+    "month": "make_ym_interval(0, CAST({1} AS INT))",
+    "quarter": "make_ym_interval(0, CAST({1} * 3 AS INT))",
+    "year": "make_ym_interval(CAST({1} AS INT), 0)",
+}
+_OUTSIDE = "year(v.t) NOT BETWEEN 1 AND 9999"
+_SPARK_BOUNDED = let(failing(_OUTSIDE, "v.t", "out of the years 1 to 9999"), t="%s")
 
 
 def _shifts() -> tuple[Function, ...]:
@@ -213,7 +237,7 @@ def _shifts() -> tuple[Function, ...]:
             TIMESTAMP,
             lambda count, unit=unit: _shift(unit, count),
             _bounded(f"{{0}} + {word}(CAST({{1}} AS INTEGER))", TIMESTAMP),
-            None,
+            _SPARK_BOUNDED % f"{{0}} + {_INTERVALS[unit]}",
             constants=(1,),
             fails=True,
         )
@@ -221,6 +245,26 @@ def _shifts() -> tuple[Function, ...]:
     )
 
 
+def _lengths(unit: str) -> tuple[int, int]:
+    """Give the months of a unit, 0 if it has none, and its microseconds, 1 if it has months."""
+    if unit in _MONTHS:
+        return _MONTHS[unit], 1
+    return 0, _UNITS[unit] // _MICROSECOND
+
+
+def _counted(place: int, text: str) -> str:
+    """Write how many whole units there were before a moment."""
+    return text.replace("{0}", f"{{{place}}}")
+
+
+_FLOOR_MONTHS = "(year({0}) * CAST(12 AS BIGINT) + month({0}) - 1) DIV greatest({3}, 1)"
+_MONTHS_BETWEEN = f"({_counted(2, _FLOOR_MONTHS)} - {_counted(1, _FLOOR_MONTHS)})"
+_FLOOR_TIME = f"({EPOCH_US} - pmod({EPOCH_US}, {{4}})) DIV {{4}}"
+_TIME_BETWEEN = f"({_counted(2, _FLOOR_TIME)} - {_counted(1, _FLOOR_TIME)})"
+_SPARK_DAYS = (
+    "date_add({0}, CAST(%sCASE WHEN {1} BETWEEN -4000000 AND 4000000 THEN {1} "
+    "WHEN {1} IS NOT NULL THEN 8000000 END AS INT))"
+)
 _DAYS = (
     "CASE WHEN {1} BETWEEN -4000000 AND 4000000 THEN CAST({1} AS INTEGER) "
     "WHEN {1} IS NOT NULL THEN 8000000 END"
@@ -246,17 +290,30 @@ FUNCTIONS = (
             BIGINT,
             _difference,
             "date_diff({*})",
-            None,
+            f"CASE WHEN {{3}} > 0 THEN {_MONTHS_BETWEEN} ELSE {_TIME_BETWEEN} END",
+            _lengths,
             constants=(0,),
             check=_unit_between,
         )
         for name in ("date_diff", "datediff")
     ),
     Function(
-        "+", (DATE, BIGINT), DATE, _plus_days, _bounded(f"{{0}} + {_DAYS}", DATE), None, fails=True
+        "+",
+        (DATE, BIGINT),
+        DATE,
+        _plus_days,
+        _bounded(f"{{0}} + {_DAYS}", DATE),
+        _SPARK_BOUNDED % (_SPARK_DAYS % ""),
+        fails=True,
     ),
     Function(
-        "-", (DATE, BIGINT), DATE, _minus_days, _bounded(f"{{0}} - {_DAYS}", DATE), None, fails=True
+        "-",
+        (DATE, BIGINT),
+        DATE,
+        _minus_days,
+        _bounded(f"{{0}} - {_DAYS}", DATE),
+        _SPARK_BOUNDED % (_SPARK_DAYS % "-"),
+        fails=True,
     ),
     Function(
         "-", (DATE, DATE), BIGINT, _days_between, "{0} - {1}", "CAST(datediff({*}) AS BIGINT)"
@@ -267,7 +324,11 @@ FUNCTIONS = (
         TIMESTAMP,
         _from_us,
         _bounded("make_timestamp({0})", TIMESTAMP),
-        None,
+        failing(
+            f"{{0}} NOT BETWEEN {_FIRST_US} AND {_LAST_US}",
+            from_us("{0}"),
+            "out of the years 1 to 9999",
+        ),
         fails=True,
     ),
 )

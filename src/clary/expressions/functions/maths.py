@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from clary.expressions.function import Function
 from clary.expressions.functions.arithmetic import SPARK_POWER, power, whole
+from clary.expressions.functions.spark_texts import let
 from clary.expressions.types import BIGINT, BOOLEAN, DOUBLE
 from clary.kernel.errors import InvalidInput
 
@@ -109,6 +110,30 @@ def _real(
     return Function(name, (DOUBLE,), DOUBLE, compute, sql, spark)
 
 
+def _scales(digits: int) -> tuple[float, float]:
+    """Give what to multiply by before and after: one of them is 1."""
+    scale = math.pow(10.0, abs(digits))
+    return (scale, 1.0) if digits >= 0 else (1.0, scale)
+
+
+_ROUNDED = (
+    "CASE WHEN isnan({0}) OR abs({0}) >= 4503599627370496D THEN {0} ELSE signum({0}) * "
+    "(CAST(floor(abs({0})) AS DOUBLE) "
+    "+ CASE WHEN abs({0}) - CAST(floor(abs({0})) AS DOUBLE) >= 0.5D THEN 1D ELSE 0D END) END"
+)
+_SCALED = f"named_struct('x', v.x, 'r', {_ROUNDED.format('(v.x * v.s / v.t)')} / v.s * v.t)"
+_ROUNDED_TO = (
+    f"element_at(transform(transform(array(named_struct('x', {{0}}, 's', {{2}}, 't', {{3}})), "
+    f"v -> {_SCALED}), v -> CASE WHEN isnan(v.r) OR abs(v.r) = CAST('Infinity' AS DOUBLE) "
+    f"THEN v.x ELSE v.r END), 1)"
+)
+_TRUNCATED = (
+    "CASE WHEN isnan({0}) OR abs({0}) > 9e18D THEN {0} ELSE CAST(CAST({0} AS BIGINT) AS DOUBLE) END"
+)
+_LOGARITHM = (
+    "CASE WHEN {0} > 0D THEN %s({0}) WHEN {0} = 0D THEN CAST('-Infinity' AS DOUBLE) "
+    "WHEN {0} IS NOT NULL THEN CAST('NaN' AS DOUBLE) END"
+)
 _FLOOR = "CASE WHEN isnan({0}) OR abs({0}) > 9e18D THEN {0} ELSE CAST(%s({0}) AS DOUBLE) END"
 _TEST = "(isnan({0}) OR abs({0}) = CAST('Infinity' AS DOUBLE))"
 
@@ -118,19 +143,27 @@ FUNCTIONS = (
     Function(
         "sign", (BIGINT,), BIGINT, _sign, "CAST(sign({0}) AS BIGINT)", "CAST(sign({0}) AS BIGINT)"
     ),
-    Function("sign", (DOUBLE,), BIGINT, _sign, "CAST(sign({0}) AS BIGINT)", None),
+    Function(
+        "sign",
+        (DOUBLE,),
+        BIGINT,
+        _sign,
+        "CAST(sign({0}) AS BIGINT)",
+        "CASE WHEN isnan({0}) THEN CAST(0 AS BIGINT) ELSE CAST(signum({0}) AS BIGINT) END",
+    ),
     _real("floor", _floor, spark=_FLOOR % "floor"),
     _real("ceil", _ceil, spark=_FLOOR % "ceil"),
     _real("ceiling", _ceil, spark=_FLOOR % "ceil"),
-    _real("trunc", _truncate, spark=None),
-    _real("round", half_away, spark=None),
+    _real("trunc", _truncate, spark=_TRUNCATED),
+    _real("round", half_away, spark=let(_ROUNDED.format("v.x"), x="{0}")),
     Function(
         "round",
         (DOUBLE, BIGINT),
         DOUBLE,
         _round_to,
         "round({0}, CAST({1} AS INTEGER))",
-        None,
+        _ROUNDED_TO,
+        _scales,
         constants=(1,),
         check=_digits,
     ),
@@ -149,10 +182,10 @@ FUNCTIONS = (
     _real("sqrt", _within(math.sqrt)),
     _real("cbrt", math.cbrt),
     _real("exp", _exponential),
-    _real("ln", _logarithm(math.log), spark=None),
-    _real("log10", _logarithm(math.log10), spark=None),
-    _real("log", _logarithm(math.log10), spark=None),
-    _real("log2", _logarithm(math.log2), spark=None),
+    _real("ln", _logarithm(math.log), spark=_LOGARITHM % "ln"),
+    _real("log10", _logarithm(math.log10), spark=_LOGARITHM % "log10"),
+    _real("log", _logarithm(math.log10), spark=_LOGARITHM % "log10"),
+    _real("log2", _logarithm(math.log2), spark=_LOGARITHM % "log2"),
     Function("pow", (DOUBLE, DOUBLE), DOUBLE, power, spark=SPARK_POWER),
     Function("power", (DOUBLE, DOUBLE), DOUBLE, power, spark=SPARK_POWER),
     _real("sin", _within(math.sin)),

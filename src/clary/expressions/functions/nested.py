@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from clary.expressions.function import Function
 from clary.expressions.functions.comparison import same
-from clary.expressions.types import ANY, BIGINT, BOOLEAN, LIST, VARCHAR, Type
+from clary.expressions.types import ANY, BIGINT, BOOLEAN, LIST, VARCHAR, Type, ticked
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -53,18 +53,22 @@ def field_of(struct: Type, name: str) -> Function:
         kind,
         lambda _: _field(known),
         "struct_extract({0}, {1})",
-        "{0}.{1}",
+        None if "{" in known else f"{{0}}.{ticked(known)}",
         nulls="seen",
         constants=(1,),
     )
 
 
+_ITEM = "CASE WHEN abs({1}) BETWEEN 1 AND 2147483647 THEN try_element_at({0}, CAST({1} AS INT)) END"
+_CONTAINS = (
+    "CASE WHEN {0} IS NOT NULL AND {1} IS NOT NULL THEN coalesce(array_contains({*}), FALSE) END"
+)
 FUNCTIONS = (
-    Function("[]", (LIST, BIGINT), ANY, _item, "{0}[{1}]", None, nulls="seen"),
+    Function("[]", (LIST, BIGINT), ANY, _item, "{0}[{1}]", _ITEM, nulls="seen"),
     Function("list_value", (ANY,), LIST, _list, spark="array({*})", is_variadic=True, nulls="seen"),
     Function("length", (LIST,), BIGINT, len, spark="CAST(size({0}) AS BIGINT)"),
     Function("len", (LIST,), BIGINT, len, spark="CAST(size({0}) AS BIGINT)"),
-    Function("list_contains", (LIST, ANY), BOOLEAN, _contains, spark=None),
+    Function("list_contains", (LIST, ANY), BOOLEAN, _contains, spark=_CONTAINS),
     Function(
         "list_position",
         (LIST, ANY),

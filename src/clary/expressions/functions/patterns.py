@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clary.expressions.function import Function
 from clary.expressions.functions.regex import Pattern, read_pattern
-from clary.expressions.functions.text import lower
+from clary.expressions.functions.text import counterparts, lower
 from clary.expressions.types import BIGINT, BOOLEAN, VARCHAR
 from clary.kernel.errors import InvalidInput
 
@@ -103,6 +103,24 @@ def _check_replace(pattern: str, replacement: str, options: str = "") -> Pattern
     return read
 
 
+def _like_java(pattern: str, escape: str) -> str:
+    return rf"(?s)\A(?:{_like_source(pattern, escape)})\z"
+
+
+def java_whole(pattern: str) -> str:
+    """Write a pattern of a whole text as Java reads it."""
+    return rf"\A(?:{read_pattern(pattern).java})\z"
+
+
+def _java_replacement(pattern: str, replacement: str, options: str = "") -> tuple[str, str]:
+    """Write what to replace, and by what; the first alone is found with all that is before it."""
+    java, before = read_pattern(pattern).java, 0 if options else 2
+    text = "" if options else "$1"
+    for group, letters in re.findall(r"\\([0-9])|([^\\]+)", replacement):
+        text += f"${int(group) + before}" if group else re.sub(r"([$])", r"\\\1", letters)
+    return (java if options else rf"(?s:\A(.*?))({java})"), text
+
+
 _TWO = (VARCHAR, VARCHAR)
 _THREE = (VARCHAR, VARCHAR, VARCHAR)
 
@@ -110,9 +128,27 @@ _THREE = (VARCHAR, VARCHAR, VARCHAR)
 def _likes(name: str, run: Callable[..., Callable[[str], bool]]) -> tuple[Function, ...]:
     word = name.upper()
     short, long = f"{{0}} {word} {{1}}", f"{{0}} {word} {{1}} ESCAPE {{2}}"
-    return (
-        Function(name, _TWO, BOOLEAN, run, short, None, constants=(1,), check=_check_like),
-        Function(name, _THREE, BOOLEAN, run, long, None, constants=(1, 2), check=_check_like),
+    is_folded = name == "ilike"
+    spark = "rlike(translate({0}, {%d}, {%d}), {%d})" if is_folded else "rlike({0}, {%d})"
+
+    def beside(pattern: str, escape: str = "") -> tuple[str, ...]:
+        if is_folded:
+            return (*counterparts(lower), _like_java(lower(pattern), lower(escape)))
+        return (_like_java(pattern, escape),)
+
+    return tuple(
+        Function(
+            name,
+            takes,
+            BOOLEAN,
+            run,
+            text,
+            spark % ((first, first + 1, first + 2) if is_folded else (first,)),
+            beside,
+            constants=tuple(range(1, first)),
+            check=_check_like,
+        )
+        for takes, text, first in ((_TWO, short, 2), (_THREE, long, 3))
     )
 
 
@@ -124,7 +160,8 @@ FUNCTIONS = (
         _TWO,
         BOOLEAN,
         _matches,
-        spark=None,
+        spark="rlike({0}, {2})",
+        beside=lambda pattern: (read_pattern(pattern).java,),
         constants=(1,),
         check=read_pattern,
     ),
@@ -133,12 +170,21 @@ FUNCTIONS = (
         _TWO,
         BOOLEAN,
         _full_match,
-        spark=None,
+        spark="rlike({0}, {2})",
+        beside=lambda pattern: (java_whole(pattern),),
         constants=(1,),
         check=read_pattern,
     ),
     Function(
-        "regexp_extract", _TWO, VARCHAR, _extract, spark=None, constants=(1,), check=_check_extract
+        "regexp_extract",
+        _TWO,
+        VARCHAR,
+        _extract,
+        "",
+        "regexp_extract({0}, {2}, 0)",
+        lambda pattern: (read_pattern(pattern).java,),
+        constants=(1,),
+        check=_check_extract,
     ),
     Function(
         "regexp_extract",
@@ -146,7 +192,8 @@ FUNCTIONS = (
         VARCHAR,
         _extract,
         "regexp_extract({0}, {1}, CAST({2} AS INTEGER))",
-        None,
+        "regexp_extract({0}, {3}, CAST({2} AS INT))",
+        lambda pattern, _group: (read_pattern(pattern).java,),
         constants=(1, 2),
         check=_check_extract,
     ),
@@ -155,7 +202,8 @@ FUNCTIONS = (
         _THREE,
         VARCHAR,
         _replace,
-        spark=None,
+        spark="regexp_replace({0}, {3}, {4})",
+        beside=_java_replacement,
         constants=(1, 2),
         check=_check_replace,
     ),
@@ -164,7 +212,8 @@ FUNCTIONS = (
         (*_THREE, VARCHAR),
         VARCHAR,
         _replace,
-        spark=None,
+        spark="regexp_replace({0}, {4}, {5})",
+        beside=_java_replacement,
         constants=(1, 2, 3),
         check=_check_replace,
     ),

@@ -37,6 +37,20 @@ class Pattern:
     groups: int
     matches_empty: bool
 
+    @property
+    def java(self) -> str:
+        """The pattern as Java reads it: of ASCII letters, and only a line feed ends a line."""
+        return "(?d)" + _ANCHORS.sub(lambda found: _JAVA.get(found[0], found[0]), self.source)
+
+
+_W = "[0-9A-Za-z_]"
+_ANCHORS = re.compile(r"\\.", re.DOTALL)
+_JAVA = {
+    r"\Z": r"\z",
+    r"\b": f"(?:(?<={_W})(?!{_W})|(?<!{_W})(?={_W}))",
+    r"\B": f"(?:(?<={_W})(?={_W})|(?<!{_W})(?!{_W}))",
+}
+
 
 @dataclass(frozen=True)
 class _Part:

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from clary.expressions.function import Function
+from clary.expressions.functions.spark_texts import let
 from clary.expressions.render import Dialect, render
 from clary.expressions.tree import Constant
 from clary.expressions.types import BIGINT, DOUBLE, VARCHAR, Type
@@ -172,19 +173,32 @@ def min_hash_of(dimensions: int) -> Function:
     """Make the min-hash of so many dimensions. Raises InvalidInput."""
     _dimensions(dimensions)
     pairs = ", ".join(f"[{a}, {b}]" for a, b in _factors(dimensions))
+    factors = ", ".join(
+        f"named_struct('a', CAST({a} AS BIGINT), 'b', CAST({b} AS BIGINT))"
+        for a, b in _factors(dimensions)
+    )
     codes = (
-        "list_transform(range(1, greatest(length({0}) + 1, 2)), lambda n: "
-        "CAST('0x' || left(md5(substring(' ' || {0} || ' ', n, 3)), 7) AS BIGINT))"
+        "list_transform(range(1, greatest(length({0}) + 1, 2)), lambda "
+        "\"#n\": CAST('0x' || left(md5(substring(' ' || {0} || ' ', \"#n\", 3)), 7) AS BIGINT))"
     )
     return Function(
         "min_hash",
         (VARCHAR,),
         _DOUBLES,
         _min_hash(dimensions),
-        f"CASE WHEN {{0}} IS NOT NULL THEN list_transform([{pairs}], lambda f: "
-        f"list_min(list_transform({codes}, lambda h: (f[1] * h + f[2]) % {_PRIME})) "
+        f"CASE WHEN {{0}} IS NOT NULL THEN list_transform([{pairs}], "
+        f'lambda "#f": list_min(list_transform({codes}, lambda "#h": '
+        f'("#f"[1] * "#h" + "#f"[2]) % {_PRIME})) '
         f"/ {_PRIME}.0::DOUBLE) END",
-        None,
+        let(
+            f"transform(array({factors}), f -> CAST(array_min(transform(v.c, "
+            f"h -> (f.a * h + f.b) % {_PRIME})) AS DOUBLE) / {_PRIME}D)",
+            c=let(
+                "transform(sequence(1, greatest(length(v.t) - 2, 1)), n -> "
+                "CAST(conv(left(md5(substring(v.t, n, 3)), 7), 16, 10) AS BIGINT))",
+                t="' ' || {0} || ' '",
+            ),
+        ),
     )
 
 
@@ -194,10 +208,14 @@ FUNCTIONS = (
         (BIGINT, BIGINT),
         _DOUBLES,
         _one_hot,
-        "CASE WHEN {0} IS NOT NULL THEN list_transform(range({1}), lambda n: "
-        "CASE WHEN n = {0} THEN 1.0::DOUBLE ELSE 0.0::DOUBLE END) END",
-        "CASE WHEN {0} IS NOT NULL THEN transform(sequence(0, {1} - 1), "
-        "n -> CASE WHEN n = {0} THEN 1.0D ELSE 0.0D END) END",
+        'CASE WHEN {0} IS NOT NULL THEN list_transform(range({1}), lambda "#n": '
+        'CASE WHEN "#n" = {0} THEN 1.0::DOUBLE ELSE 0.0::DOUBLE END) END',
+        let(
+            "CASE WHEN v.k IS NOT NULL THEN transform(sequence(0, v.n - 1), "
+            "n -> CASE WHEN n = v.k THEN 1.0D ELSE 0.0D END) END",
+            k="{0}",
+            n="{1}",
+        ),
         constants=(1,),
         check=_size,
     ),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
 from clary.expressions.function import Function
+from clary.expressions.functions.spark_texts import failing, let, whole
 from clary.expressions.types import BIGINT, BOOLEAN, VARCHAR, Type
 from clary.kernel.errors import InvalidInput
 
@@ -157,23 +159,63 @@ def _character(code: int) -> str:
     return chr(code)
 
 
+def _blanks() -> tuple[str]:
+    return (_SPACES,)
+
+
+def counterparts(changed: Callable[[str], str]) -> tuple[str, str]:
+    """List the letters that a change of case changes, and what each becomes."""
+    both = _mapping(str.upper).keys() | _mapping(str.lower).keys()
+    letters = [one for one in map(chr, sorted(both)) if changed(one) != one]
+    return "".join(letters), "".join(map(changed, letters))
+
+
+TRANSLATED = "translate({0}, {1}, {2})"
+"""Letters one for one, as Java's own changes of case are not."""
+_TOO_FAR = f"abs(v.s) > {_FARTHEST} OR abs(v.n) > {_FARTHEST}"
+_INSIDE = (
+    "CASE WHEN v.f IS NOT NULL AND v.e IS NOT NULL THEN substring(v.t, "
+    f"{whole('greatest(least(v.f, v.e), 0) + 1', 1)}, "
+    f"{whole('greatest(v.f, v.e, 0) - greatest(least(v.f, v.e), 0)', 0)}) END"
+)
+_ENDS = "CASE WHEN v.s >= 0 THEN v.s - 1 ELSE length(v.t) + v.s END"
+_PART = (
+    "element_at(transform(transform(transform(array(named_struct('t', {0}, 's', {1}, 'n', %s)), "
+    f"v -> named_struct('t', v.t, 'n', v.n, 'f', "
+    f"{failing(_TOO_FAR, _ENDS, 'a place over 2 ** 32')})), "
+    f"v -> named_struct('t', v.t, 'f', v.f, 'e', v.f + v.n)), v -> {_INSIDE}), 1)"
+)
+_LEFT = let(
+    failing(
+        f"v.n > {_FARTHEST}",
+        f"substring(v.t, 1, {whole('CASE WHEN v.n >= 0 THEN v.n ELSE length(v.t) + v.n END', 0)})",
+        "a place over 2 ** 32",
+    ),
+    t="{0}",
+    n="{1}",
+)
+_SKIPPED = f"CASE WHEN v.n >= 0 THEN length(v.t) - v.n ELSE -greatest(v.n, -{_FARTHEST}) END"
+_RIGHT = let(f"substring(v.t, {whole(f'({_SKIPPED}) + 1', 1)})", t="{0}", n="{1}")
 _ONE, _TWO = (VARCHAR,), (VARCHAR, VARCHAR)
 _PADS = (VARCHAR, BIGINT, VARCHAR)
 FUNCTIONS = (
     Function("||", _TWO, VARCHAR, "{0} + {1}", "{0} || {1}", "{0} || {1}"),
-    Function("concat", _ONE, VARCHAR, _concat, spark=None, is_variadic=True, nulls="seen"),
+    Function(
+        "concat", _ONE, VARCHAR, _concat, spark="concat_ws('', {*})", is_variadic=True, nulls="seen"
+    ),
     Function("concat_ws", _TWO, VARCHAR, _concat_ws, is_variadic=True, nulls="seen"),
     Function("length", _ONE, BIGINT, len, spark="CAST(length({0}) AS BIGINT)"),
     Function("len", _ONE, BIGINT, len, spark="CAST(length({0}) AS BIGINT)"),
-    Function("upper", _ONE, VARCHAR, upper, spark=None),
-    Function("lower", _ONE, VARCHAR, lower, spark=None),
-    Function("swapcase", _ONE, VARCHAR, _swap, _SWAP, None),
-    Function("substring", (VARCHAR, BIGINT), VARCHAR, _substring, spark=None, fails=True),
-    Function("substring", (VARCHAR, BIGINT, BIGINT), VARCHAR, _substring, spark=None, fails=True),
-    Function("substr", (VARCHAR, BIGINT), VARCHAR, _substring, spark=None, fails=True),
-    Function("substr", (VARCHAR, BIGINT, BIGINT), VARCHAR, _substring, spark=None, fails=True),
-    Function("left", (VARCHAR, BIGINT), VARCHAR, _left, spark=None, fails=True),
-    Function("right", (VARCHAR, BIGINT), VARCHAR, _right, spark=None),
+    Function("upper", _ONE, VARCHAR, upper, "", TRANSLATED, lambda: counterparts(upper)),
+    Function("lower", _ONE, VARCHAR, lower, "", TRANSLATED, lambda: counterparts(lower)),
+    Function("swapcase", _ONE, VARCHAR, _swap, _SWAP, TRANSLATED, lambda: counterparts(_swap)),
+    *(
+        Function(name, (VARCHAR, *rest), VARCHAR, _substring, spark=text, fails=True)
+        for name in ("substring", "substr")
+        for rest, text in (((BIGINT,), _PART % _FARTHEST), ((BIGINT, BIGINT), _PART % "{2}"))
+    ),
+    Function("left", (VARCHAR, BIGINT), VARCHAR, _left, spark=_LEFT, fails=True),
+    Function("right", (VARCHAR, BIGINT), VARCHAR, _right, spark=_RIGHT),
     *(
         Function(
             name,
@@ -181,7 +223,11 @@ FUNCTIONS = (
             VARCHAR,
             run,
             f"{name}({{0}}, CAST({{1}} AS INTEGER), {{2}})",
-            None,
+            failing(
+                "{2} = '' AND length({0}) < {1}",
+                f"{name}({{0}}, CAST({{1}} AS INT), {{2}})",
+                "the text to pad with is empty",
+            ),
             constants=(1,),
             check=_count,
             fails=True,
@@ -202,7 +248,8 @@ FUNCTIONS = (
         (VARCHAR, VARCHAR, BIGINT),
         VARCHAR,
         _split_part,
-        spark=None,
+        spark="CASE WHEN {2} = 0 THEN left({0}, 0) "
+        f"ELSE split_part({{0}}, {{1}}, {whole('{2}')}) END",
         constants=(1,),
         check=_separator,
     ),
@@ -211,13 +258,14 @@ FUNCTIONS = (
         _TWO,
         Type("list", VARCHAR),
         lambda separator: lambda text: text.split(separator),
-        spark=None,
+        spark="split({0}, {2}, -1)",
+        beside=lambda separator: (re.escape(separator),),
         constants=(1,),
         check=_separator,
     ),
-    Function("trim", _ONE, VARCHAR, _trim, spark=None),
-    Function("ltrim", _ONE, VARCHAR, _ltrim, spark=None),
-    Function("rtrim", _ONE, VARCHAR, _rtrim, spark=None),
+    Function("trim", _ONE, VARCHAR, _trim, spark="trim(BOTH {1} FROM {0})", beside=_blanks),
+    Function("ltrim", _ONE, VARCHAR, _ltrim, spark="trim(LEADING {1} FROM {0})", beside=_blanks),
+    Function("rtrim", _ONE, VARCHAR, _rtrim, spark="trim(TRAILING {1} FROM {0})", beside=_blanks),
     Function("trim", _TWO, VARCHAR, "{0}.strip({1})", spark="trim(BOTH {1} FROM {0})"),
     Function("ltrim", _TWO, VARCHAR, "{0}.lstrip({1})", spark="trim(LEADING {1} FROM {0})"),
     Function("rtrim", _TWO, VARCHAR, "{0}.rstrip({1})", spark="trim(TRAILING {1} FROM {0})"),
@@ -227,6 +275,8 @@ FUNCTIONS = (
     Function("ends_with", _TWO, BOOLEAN, "{0}.endswith({1})", spark="endswith({*})"),
     Function("strpos", _TWO, BIGINT, _position, spark="CAST(instr({*}) AS BIGINT)"),
     Function("instr", _TWO, BIGINT, _position, spark="CAST(instr({*}) AS BIGINT)"),
-    Function("ascii", _ONE, BIGINT, _code, "CAST(ascii({0}) AS BIGINT)", None),
+    Function(
+        "ascii", _ONE, BIGINT, _code, "CAST(ascii({0}) AS BIGINT)", "CAST(ascii({0}) AS BIGINT)"
+    ),
     Function("chr", (BIGINT,), VARCHAR, _character, "chr(CAST({0} AS INTEGER))", None, fails=True),
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from clary.expressions.function import Function
 from clary.expressions.functions.patterns import compiled
 from clary.expressions.functions.regex import read_pattern
+from clary.expressions.functions.spark_texts import let
 from clary.expressions.types import BIGINT, DOUBLE, VARCHAR, Type
 from clary.kernel.errors import InvalidInput
 
@@ -109,13 +110,15 @@ def _sql(histogram: str, names: str, weights: str) -> str:
     return f"CASE WHEN {{0}} IS NOT NULL THEN {counted} END"
 
 
+_COUNTED = "CAST(size(filter(v.l, %s)) AS DOUBLE)"
 FUNCTIONS = (
     Function(
         "regexp_extract_all",
         (VARCHAR, VARCHAR),
         _WORDS,
         _all,
-        spark=None,
+        spark="regexp_extract_all({0}, {2}, 0)",
+        beside=lambda pattern: (read_pattern(pattern).java,),
         constants=(1,),
         check=_check_all,
     ),
@@ -125,7 +128,7 @@ FUNCTIONS = (
         _WORDS,
         _long,
         "list_filter({0}, lambda t: length(t) >= {1})",
-        None,
+        "filter({0}, t -> length(t) >= {1})",
         constants=(1,),
     ),
     Function(
@@ -134,7 +137,7 @@ FUNCTIONS = (
         _WORDS,
         _distinct,
         "list_sort(list_distinct(list_filter({0}, lambda t: length(t) >= {1})))",
-        None,
+        "array_sort(array_distinct(filter({0}, t -> length(t) >= {1})))",
         constants=(1,),
     ),
     Function(
@@ -147,7 +150,12 @@ FUNCTIONS = (
             "from_json({1}, '[\"VARCHAR\"]')",
             "from_json({2}, '[\"DOUBLE\"]')",
         ),
-        None,
+        let(
+            f"transform(arrays_zip(v.n, v.w), p -> {_COUNTED % 'l -> l <=> p.n'} * p.w)",
+            l="{0}",
+            n="from_json({1}, 'ARRAY<STRING>')",
+            w="from_json({2}, 'ARRAY<DOUBLE>')",
+        ),
         constants=(1, 2),
         check=_read,
     ),
@@ -161,7 +169,12 @@ FUNCTIONS = (
             "range(json_array_length({1})::BIGINT)",
             "from_json({1}, '[\"DOUBLE\"]')",
         ),
-        None,
+        let(
+            f"transform(v.w, (w, k) -> {_COUNTED % 'l -> l <=> k'} * w)",
+            l="transform(filter({0}, t -> t IS NOT NULL), t -> "
+            "CAST(conv(left(md5(t), 8), 16, 10) AS BIGINT) % json_array_length({1}))",
+            w="from_json({1}, 'ARRAY<DOUBLE>')",
+        ),
         constants=(1,),
         check=_weights,
     ),

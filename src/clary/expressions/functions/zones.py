@@ -7,6 +7,7 @@ import zoneinfo
 from typing import TYPE_CHECKING
 
 from clary.expressions.function import Function
+from clary.expressions.functions.spark_texts import EPOCH_US, failing, from_us, let
 from clary.expressions.types import TIMESTAMP, TIMESTAMPTZ, VARCHAR
 from clary.kernel.errors import InvalidInput
 
@@ -73,6 +74,17 @@ def _absolute(name: str) -> Callable[[dt.datetime], dt.datetime]:
     return absolute
 
 
+_LOCAL = let(
+    failing(
+        "year(v.t) NOT BETWEEN 1971 AND 2099",
+        "convert_timezone('UTC', v.z, v.t)",
+        "out of 1971 to 2099",
+    ),
+    z="{0}",
+    t=from_us("unix_micros({1})"),
+)
+
+
 def _zones() -> tuple[Function, ...]:
     ways = ((TIMESTAMPTZ, TIMESTAMP, _local, "+00"), (TIMESTAMP, TIMESTAMPTZ, _absolute, ""))
     return tuple(
@@ -84,7 +96,7 @@ def _zones() -> tuple[Function, ...]:
             f"CASE WHEN {{1}} NOT BETWEEN {have.duckdb} '1971-01-01 00:00:00{offset}' "
             f"AND {have.duckdb} '2099-12-31 23:59:59.999999{offset}' "
             f"THEN CAST('out of 1971 to 2099' AS {want.duckdb}) ELSE timezone({{0}}, {{1}}) END",
-            None,
+            _LOCAL if have is TIMESTAMPTZ else None,
             constants=(0,),
             check=_zone,
             fails=True,
@@ -101,8 +113,9 @@ def _from_utc(moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(dt.UTC).replace(tzinfo=None)
 
 
+_UTC = "timezone('UTC', {0})"
 FUNCTIONS = (
-    Function("in utc", (TIMESTAMPTZ,), TIMESTAMP, _from_utc, "timezone('UTC', {0})", None),
-    Function("in utc", (TIMESTAMP,), TIMESTAMPTZ, _to_utc, "timezone('UTC', {0})", None),
+    Function("in utc", (TIMESTAMPTZ,), TIMESTAMP, _from_utc, _UTC, from_us("unix_micros({0})")),
+    Function("in utc", (TIMESTAMP,), TIMESTAMPTZ, _to_utc, _UTC, f"timestamp_micros({EPOCH_US})"),
     *_zones(),
 )

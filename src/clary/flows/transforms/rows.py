@@ -85,6 +85,9 @@ class DropDuplicates(Transform, frozen=True):
         [schema] = schemas
         by = ", ".join(map(quoted, columns(schema, self.columns or tuple(schema))))
         names = ", ".join(map(quoted, schema))
+        if not self.columns:
+            sql = f"SELECT {names} FROM input0 GROUP BY {by} ORDER BY min(rowid)"  # noqa: S608 quoted names
+            return (Query(sql, schema, record="same", is_ordered=True),)
         number, place = (quoted(free(schema, one)) for one in ("number", "place"))
         numbered = (
             f"SELECT *, rowid AS {place}, "  # noqa: S608 quoted names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from clary.expressions.types import quoted
+from clary.expressions.types import BIGINT, BOOLEAN, DATE, VARCHAR, quoted
 from clary.flows.steps import Query
 from clary.flows.transform import Transform
 from clary.flows.transforms.queries import found, listed, lot
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from clary.flows.steps import Schema, Step
     from clary.flows.transform import State
+
+_WRITTEN = (BIGINT, VARCHAR, BOOLEAN, DATE)
+"""Types that every engine writes as the same text."""
+_DIGITS = 12
 
 
 class Limit(Transform, frozen=True):
@@ -103,6 +107,9 @@ class Split(Transform, frozen=True):
         if self.by in ("stratified", "key") and not names:
             raise InvalidInput("columns", f"none is named to split by {self.by}")
         low, high = self._bounds()
+        if self.by == "key" and not {schema[one] for one in names} - set(_WRITTEN):
+            sql = f"SELECT * FROM input0 WHERE {self._keyed(names, low, high)} ORDER BY rowid"  # noqa: S608 quoted names
+            return (Query(sql, schema, record="same", is_ordered=True),)
         place = self._place(names)
         sql = (
             f"SELECT * FROM input0 "  # noqa: S608 quoted names, numbers
@@ -121,6 +128,13 @@ class Split(Transform, frozen=True):
         at = list(self.shares).index(self.part)
         return ends[at], ends[at + 1]
 
+    def _keyed(self, names: tuple[str, ...], low: float, high: float) -> str:
+        """Compare digests of keys, which every engine makes alike."""
+        texts = ", ".join(f"CAST({quoted(one)} AS VARCHAR)" for one in names)
+        digest = f"left(md5(concat_ws(' ', '{self.seed}', {texts})), {_DIGITS})"
+        tests = [f"{digest} >= '{_digits(low)}'", f"{digest} < '{_digits(high)}'"]
+        return " AND ".join(tests[: 2 if high < 1 else 1])
+
     def _place(self, names: tuple[str, ...]) -> str:
         drawn = f"{lot(self.seed, 'rowid')}, rowid"
         if self.by == "key":
@@ -134,6 +148,11 @@ class Split(Transform, frozen=True):
             over, order = "", drawn
         place = f"row_number() OVER ({over} ORDER BY {order})"
         return f"({place} - 0.5)::DOUBLE / count(*) OVER ({over})"
+
+
+def _digits(share: float) -> str:
+    """Write a share of all digests as one of them: their first digits, in hexadecimal."""
+    return f"{int(share * 16**_DIGITS):0{_DIGITS}x}"
 
 
 def _counted(rows: int) -> int:
