@@ -77,9 +77,10 @@ class Bounds:
             It lies elsewhere, is one of the folders itself, or is called like no table: nothing
             but tables may be replaced.
         """
-        found = _resolved(self.file(path))
+        found = _resolved(path)
         if found in self._folders:
             raise InvalidInput("path", f"{path} is a whole folder that the flow may write to")
+        self.file(path)
         stem = found.name.lower().removesuffix(".gz").removesuffix(".zst")
         if not is_folder and not stem.endswith(_TABLES):
             problem = f"{path} is called like no table, which a loaded flow alone may write"
