@@ -171,7 +171,7 @@ def run(
     """
     ends = [one for one in flow.nodes if one.operator == "destination"]
     if not ends:
-        hint = "add a destination, or write one node: --to out.parquet"
+        hint = '.write("out.parquet") adds one; in the shell, --to out.parquet stands for one'
         raise InvalidInput("flow", "has no destination: there is nothing to write", hint=hint)
     wanted = {one.id for end in ends for one in flow.until(end.inputs[0])}
     nodes = [one for one in flow.nodes if one.id in wanted]
@@ -246,7 +246,8 @@ def _own(node: Node) -> str | None:
     place: str | None = node.with_.get("path") or node.with_.get("uri")
     if place is None and not node.with_.get("feature_group"):
         problem = f"the source {node.id} has no file of its own, and no rows are given for it"
-        raise InvalidInput("sources", problem, hint=f"give them by its name, {node.id!r}")
+        hint = f"give them by its name, {node.id!r}; Flow.read(…) begins with a file"
+        raise InvalidInput("sources", problem, hint=hint)
     return place
 
 
@@ -262,5 +263,9 @@ def _filled(value: Any, known: Mapping[str, Any]) -> Any:
 
 def _value(name: str, known: Mapping[str, Any]) -> str:
     if known.get(name) is None:
-        raise InvalidInput("parameter", f"{name!r} has no value", hint=f"--set {name}=…")
+        raise InvalidInput(
+            "parameter",
+            f"{name!r} has no value",
+            hint=f".parameter({name!r}, …), or --set {name}=… in the shell",
+        )
     return str(known[name])

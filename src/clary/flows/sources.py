@@ -167,7 +167,7 @@ def _found(
     if given is None:
         return reach.group(reading.feature_group, bounds)
     if not isinstance(given, str | os.PathLike):
-        return _records(given) if isinstance(given, list) else arrow(given)
+        return _records(given) if isinstance(given, list | dict) else arrow(given)
     place = os.fspath(given)
     path = reach.file(place, folder, bounds)
     if reading.format == "delta" or (path / "_delta_log").is_dir():
@@ -194,10 +194,13 @@ def _is_database(path: Path, reading: Reading) -> bool:
     return not reading.format and path.suffix.lower().removeprefix(".") in _DATABASES
 
 
-def _records(given: list[Any]) -> pa.Table:
+def _records(given: list[Any] | dict[Any, Any]) -> pa.Table:
     """Make a table of records; a column that one has not is missing there."""
-    if not all(isinstance(one, Mapping) for one in given):
-        raise InvalidInput("data", "is a list of something else", legal="a list of records")
+    if isinstance(given, dict) or not all(isinstance(one, Mapping) for one in given):
+        problem = "is a dict" if isinstance(given, dict) else "is a list of something else"
+        raise InvalidInput("data", problem, legal="a list of records, a frame, a path")
+    if not given:
+        raise InvalidInput("data", "has no records, so no columns", legal="one or more records")
     names = list(dict.fromkeys(name for one in given for name in one))
     try:
         return pa.table({str(name): [one.get(name) for one in given] for name in names})

@@ -39,11 +39,15 @@ def _words_at(kind: type, place: str, problem: str) -> str:
 
     Of a place that holds members by name, their names are meant.
     """
-    if not problem.startswith("Invalid enum value"):
+    is_member = problem.startswith("Object contains unknown field")
+    if not is_member and not problem.startswith("Invalid enum value"):
         return ""
     found = _options(inspect.type_info(kind))
     for step in _STEP.findall(place):
         found = [option for one in found for option in _inside(one, step)]
+    if is_member:
+        kinds = [one for one in found if isinstance(one, inspect.StructType)]
+        return ", ".join(field.encode_name for one in kinds for field in one.fields)
     named = [one.key_type if isinstance(one, inspect.DictType) else one for one in found]
     return ", ".join(
         str(word) for one in named if isinstance(one, inspect.LiteralType) for word in one.values

@@ -25,6 +25,9 @@ class Inference:
         self._served = served
         self._accept = accept
 
+    def __repr__(self) -> str:
+        return f"<Inference of {self._served.node}>"
+
     def container(self, session: Session) -> JsonObject:
         """Pack it as a container, as ``Containers`` of CreateModel has them; uploads it."""
         settings = {

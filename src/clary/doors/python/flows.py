@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
-from clary.doors.python import flow_steps
+from clary.doors.python import flow_arguments, flow_steps
 from clary.doors.python.flow_exports import Exports
 from clary.doors.python.flow_homes import stored
 from clary.doors.python.flow_methods import Methods
@@ -20,14 +20,14 @@ from clary.doors.python.flow_readers import Readers
 from clary.doors.python.flow_rows import Rows
 from clary.doors.python.tracing import current
 from clary.flow_programs import reach
-from clary.flows import documents, files, local, transforms
+from clary.flows import documents, files, local
 from clary.flows.bounds import Bounds
 from clary.flows.fitted import NOTHING, Fitted, read, write
 from clary.flows.graphs import EMPTY, grown, merged, renamed
 from clary.flows.model import Node, Parameter
 from clary.flows.origins import KEPT
 from clary.flows.serving import Served, Server
-from clary.kernel.codec import build, from_json, to_json
+from clary.kernel.codec import to_json
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from clary.doors.python.features import FeatureGroup
+    from clary.doors.python.flow_arguments import Tables
     from clary.doors.python.flow_readers import Place
     from clary.doors.python.session import Session
     from clary.doors.python.steps import Step
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     from clary.flows.reach import Reach
     from clary.kernel.ports import JsonObject
 
-Tables = Mapping[str, Any]
-"""Rows by the name of their source: frames, lists of records, paths."""
 Limits = Mapping[str, Bounds]
 """Where nodes that were loaded from a file may read and write."""
 
@@ -221,7 +220,7 @@ class Flow(Readers, Methods, Exports):
         with local.opened(self._filled, self._node, self.fitted, given, self._reach) as batch:
             insights = import_module("clary.flows.insights.analyses")  # they take a second
             found: Finding = insights.analyse(
-                f"analysis.{name}", batch.rows(self._node), parameters
+                f"analysis.{name.removeprefix('analysis.')}", batch.rows(self._node), parameters
             )
         return found
 
@@ -332,21 +331,16 @@ class Flow(Readers, Methods, Exports):
         return self._step[1](*given, **({} if learned is None else {"learned": learned}))
 
     def _then(self, operator: str, given: Mapping[str, Any], others: Sequence[Flow] = ()) -> Self:
-        kind = transforms.catalogue()[operator]
-        hints = {one.encode_name: one.type for one in msgspec.structs.fields(kind)}
-        listed = {
-            name: (one,) if isinstance(one, str) and hints[name] == tuple[str, ...] else one
-            for name, one in given.items()
-        }
-        made = build(kind, listed, field=operator)
-        node = Node(operator.partition(".")[2], operator, from_json(to_json(made)))
-        return self._add(node, others)
+        return self._add(flow_arguments.node(operator, given), others)
 
     def _add(self, node: Node, others: Sequence[Flow] = ()) -> Self:
         flow, fitted, tables = self.document, self.fitted.nodes, dict(self.tables)
         bounds = dict(self._bounds)
         inputs = [self._node]
         for other in others:
+            if not isinstance(other, Flow):
+                problem = f"a {type(other).__name__} is no flow"
+                raise InvalidInput(node.operator, problem, legal="a flow: clary.Flow(rows)")
             apart = [one for one, x in other.tables.items() if tables.get(one) is not x]
             flow, learned, names = merged(flow, other.document, other.fitted, apart=apart)
             fitted = {**learned.nodes, **fitted}
@@ -383,7 +377,8 @@ class Flow(Readers, Methods, Exports):
         return Served(documents.write(self._filled), write(self.fitted), self._node, tuple(absent))
 
     def _given(self, sources: Tables | None) -> Tables:
-        return {**self.tables, **(sources or {})}
+        names = flow_steps.sources(self.document, self._node)
+        return flow_arguments.by_source(sources, self.tables, names)
 
     @classmethod
     def _of(
