@@ -46,6 +46,9 @@ class Combine(Chain):
     ) -> Self:
         """Join two inputs. Missing keys match nothing.
 
+        Rows come in the order of the left's, what matches one of them in the order of the right's;
+        last are those of the right that match nothing.
+
         Columns that both have, in whatever case, are called ``name_0`` and ``name_1`` afterwards, with
         ``_dup`` where such a name is taken.
 

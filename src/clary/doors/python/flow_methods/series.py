@@ -115,7 +115,7 @@ class Series(Chain):
             A function a column: count, sum, mean, min, max, median, std, var, or first, last.
         fills_gaps
             Make rows of intervals without any, between the first and the last of a series; their
-            columns are missing.
+            columns are missing. There are at most 100,000,000 rows then.
         zone
             Whose midnights count for a ``timestamptz``.
         """
