@@ -24,7 +24,10 @@ from clary.metrics.recorder import Recorder
 
 FAILING = """
 def model_fn(folder): return 1
-def transform_fn(model, data, content_type, accept): raise ValueError("not " + data)
+def transform_fn(model, data, content_type, accept):
+    error = ValueError("not " + data)
+    error.add_note("a note")
+    raise error
 """
 
 
@@ -98,7 +101,7 @@ def test_a_model_that_raises_is_told_from_one_that_is_gone(world, serving):
     world.model("bad", FAILING)
     world.endpoint(world.config("bad", "bad").ref.name)
     assert world.settled() == "InService"
-    with pytest.raises(ModelFailed, match="not x") as caught:
+    with pytest.raises(ModelFailed, match="ValueError: not x") as caught:
         asked(serving)
     assert caught.value.status == 500
     with pytest.raises(InvalidInput, match="6291456"):

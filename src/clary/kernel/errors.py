@@ -32,7 +32,7 @@ class ClaryError(Exception):
     message
         One sentence: what was wrong, and with which value.
     hint
-        What to do about it; empty when the message says it all.
+        What to do about it, which a traceback shows too; empty when the message says it all.
     """
 
     retryable = False
@@ -41,6 +41,8 @@ class ClaryError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(hint)
 
 
 class InvalidInput(ClaryError):

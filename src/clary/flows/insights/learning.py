@@ -21,5 +21,5 @@ def sklearn(module: str) -> Any:
     except ModuleNotFoundError:
         raise NotSupported(
             "models are tried with scikit-learn, which is not installed",
-            hint='pip install "clary[ml]"',
+            hint='pip install "clary[flows]"',
         ) from None

@@ -134,6 +134,7 @@ def failure(error):
     else:
         traceback.print_exception(type(error), error, error.__traceback__)
         status = 500
+        error.__notes__ = []  # they are printed; the last line is to be the error itself
         words = traceback.format_exception_only(type(error), error)[-1].strip()
     sys.stdout.flush()
     return {"status": status, "error": words[:_LONGEST_WORDS]}
