@@ -15,6 +15,7 @@ from clary.flows import files, local, spark
 from clary.flows.bounds import Bounds
 from clary.flows.exports import python, sql
 from clary.flows.fitted import NOTHING, Fitted
+from clary.flows.graphs import grown
 from clary.flows.model import Flow, Node
 from clary.flows.origins import told
 from clary.flows.plans import ready
@@ -38,18 +39,18 @@ Allow = Annotated[
     ),
 ]
 Refit = Annotated[bool, typer.Option("--refit", help="Learn anew what was learned before.")]
-_END = "written"
 
 
 @app.command()
 def run(  # noqa: PLR0917 - each is a named option on the command line
     path: File,
     to: Annotated[
-        Path | None,
+        str,
         typer.Option(
-            help="Write the rows of a node here, and nothing else: .csv, .parquet, .jsonl"
+            help="Write the rows of a node here, and nothing else: a file, s3://…, which ends with "
+            ".csv, .parquet, .jsonl"
         ),
-    ] = None,
+    ] = "",
     node: At = "",
     values: Set = None,
     source: Source = None,
@@ -63,11 +64,12 @@ def run(  # noqa: PLR0917 - each is a named option on the command line
     What was learned before is kept; what was not is learned, and written beside the flow.
     """
     flow, learned, at = _opened(path, node, values)
+    if to:
+        nodes = tuple(one for one in flow.nodes if one.operator != "destination")
+        flow = Flow(nodes, flow.parameters)
     around = _reach(path, flow, allow, home)
-    if to is not None:
-        nodes = (one for one in flow.nodes if one.operator != "destination")
-        end = Node(_END, "destination", {"path": str(to)}, (at,))
-        flow = Flow((*nodes, end), flow.parameters)
+    if to:
+        flow, _ = grown(flow, Node("written", "destination", {"path": to}, (at,)))
     before = NOTHING if refit else learned
     written, after = local.run(flow, before, _pairs(source, "--source"), around)
     if after != learned:

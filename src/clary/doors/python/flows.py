@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib import import_module
 from os import fspath
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -14,6 +13,7 @@ import msgspec
 from clary.doors.python import flow_arguments, flow_steps
 from clary.doors.python.flow_exports import Exports
 from clary.doors.python.flow_homes import stored
+from clary.doors.python.flow_insights import Insights
 from clary.doors.python.flow_methods import Methods
 from clary.doors.python.flow_models import Inference
 from clary.doors.python.flow_readers import Readers
@@ -32,6 +32,7 @@ from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pyarrow as pa
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
     from clary.doors.python.session import Session
     from clary.doors.python.steps import Step
     from clary.flows import model
-    from clary.flows.insights.analyses import Finding
-    from clary.flows.insights.report import Report
+    from clary.flows.batch import Batch
     from clary.flows.reach import Reach
     from clary.kernel.ports import JsonObject
 
@@ -51,7 +51,7 @@ Limits = Mapping[str, Bounds]
 """Where nodes that were loaded from a file may read and write."""
 
 
-class Flow(Readers, Methods, Exports):
+class Flow(Readers, Methods, Exports, Insights):
     """Rows of a source, and what becomes of them.
 
     Every method that transforms gives a new flow; the one it is called on stays as it is, so
@@ -198,48 +198,23 @@ class Flow(Readers, Methods, Exports):
         """Compute all rows, as a Polars frame."""
         return Rows(self.to_arrow(sources)).to_polars()
 
-    def run(self, sources: Tables | None = None) -> list[local.Written]:
+    def run(self, sources: Tables | None = None, *, refit: bool = False) -> list[local.Written]:
         """Write what every destination gets.
+
+        Parameters
+        ----------
+        sources, refit
+            As for ``fit``.
 
         Raises
         ------
         InvalidInput
             The flow has no destination: ``write`` adds one.
         """
-        written, self.fitted = local.run(
-            self._filled, self.fitted, self._given(sources), self._reach
-        )
+        learned = NOTHING if refit else self.fitted
+        given = self._given(sources)
+        written, self.fitted = local.run(self._filled, learned, given, self._reach)
         return written
-
-    def analyse(self, name: str, sources: Tables | None = None, **parameters: Any) -> Finding:
-        """Analyse these rows: ``histogram``, ``scatter``, ``correlation``, ``quick_model``, ….
-
-        The finding has a ``document``, and ``to_html(title)`` draws it.
-        """
-        given = self._given(sources)
-        with local.opened(self._filled, self._node, self.fitted, given, self._reach) as batch:
-            insights = import_module("clary.flows.insights.analyses")  # they take a second
-            found: Finding = insights.analyse(
-                f"analysis.{name.removeprefix('analysis.')}", batch.rows(self._node), parameters
-            )
-        return found
-
-    def report(
-        self,
-        target: str = "",
-        *,
-        problem: Literal["", "classification", "regression"] = "",
-        sources: Tables | None = None,
-    ) -> Report:
-        """Report on the quality of these rows and what they tell of a target.
-
-        The report has ``warnings``, ``to_html()`` and ``to_json()``.
-        """
-        given = self._given(sources)
-        with local.opened(self._filled, self._node, self.fitted, given, self._reach) as batch:
-            insights = import_module("clary.flows.insights.report")
-            found: Report = insights.report(batch.rows(self._node), target=target, problem=problem)
-        return found
 
     def ingest(
         self, group: FeatureGroup, sources: Tables | None = None
@@ -299,13 +274,15 @@ class Flow(Readers, Methods, Exports):
         """Pack what was learned as a container of a model; see ``inference``."""
         return self.inference().container(session)
 
-    def step(self, **options: Any) -> Step[..., Any]:
+    def step(self, *, refit: bool = False, **options: Any) -> Step[..., Any]:
         """Make a step of a pipeline, which takes the rows of the sources and gives these rows.
 
-        What the flow has learned is kept, the rest is learned in the step; with ``learned``, what
-        a ``fit_step`` gave, nothing is. Options are those of ``clary.step``.
+        What the flow has learned is kept, the rest is learned in the step; with ``refit``, all
+        is; with ``learned``, what a ``fit_step`` gave, nothing is. Options are those of
+        ``clary.step``.
         """
-        return flow_steps.rows(self._filled, self.fitted, self._node, options)
+        learned = NOTHING if refit else self.fitted
+        return flow_steps.rows(self._filled, learned, self._node, options)
 
     def with_learned(self, learned: Mapping[str, Any]) -> Self:
         """Give the flow with what a ``fit_step`` has learned. Raises InvalidInput."""
@@ -366,6 +343,10 @@ class Flow(Readers, Methods, Exports):
     @property
     def _filled(self) -> model.Flow:
         return local.set_values(self.document, {})
+
+    def _opened(self, sources: Tables | None) -> AbstractContextManager[Batch]:
+        given = self._given(sources)
+        return local.opened(self._filled, self._node, self.fitted, given, self._reach)
 
     def _table(self, sources: Tables | None, limit: int | None) -> pa.Table:
         given = self._given(sources)
