@@ -119,21 +119,21 @@ def test_a_flow_is_a_step_of_a_pipeline(tmp_path):
 
 
 def test_what_was_learned_is_kept_or_learned_anew(tmp_path):
-    flow = clary.Flow("people").standard_scale("age").write(tmp_path / "out.csv")
+    flow = clary.Flow("people").min_max_scale("age").write(tmp_path / "out.csv")
     first, second = [{"age": 0}, {"age": 2}], [{"age": 10}, {"age": 12}]
     flow.run({"people": first})
     flow.run({"people": second})
-    assert (tmp_path / "out.csv").read_text() == "age\n9.0\n11.0\n"
+    assert (tmp_path / "out.csv").read_text() == "age\n5.0\n6.0\n"
     kept = flow.fitted
     flow.run({"people": second}, refit=True)
-    assert (tmp_path / "out.csv").read_text() == "age\n-1.0\n1.0\n"
+    assert (tmp_path / "out.csv").read_text() == "age\n0.0\n1.0\n"
     assert flow.fitted != kept
 
 
 def test_a_step_learns_anew_where_that_is_asked(tmp_path):
     rows = tmp_path / "people.csv"
     rows.write_text("age\n10\n12\n")
-    flow = clary.Flow("people").standard_scale("age").called("ready")
+    flow = clary.Flow("people").min_max_scale("age").called("ready")
     flow.fit({"people": [{"age": 0}, {"age": 2}]})
     keeping, learning = flow.step(name="keeping"), flow.step(refit=True, name="learning")
 
@@ -144,8 +144,8 @@ def test_a_step_learns_anew_where_that_is_asked(tmp_path):
 
     with clary.connect(tmp_path / "home"):
         run = both.start().wait()
-        assert run["keeping"].result()["age"].to_pylist() == [9.0, 11.0]
-        assert run["learning"].result()["age"].to_pylist() == [-1.0, 1.0]
+        assert run["keeping"].result()["age"].to_pylist() == [5.0, 6.0]
+        assert run["learning"].result()["age"].to_pylist() == [0.0, 1.0]
 
 
 def test_a_flow_answers_in_front_of_a_model(tmp_path):
