@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clary.expressions import type_named
 from clary.expressions.types import quoted
 from clary.flows import transforms
-from clary.flows.fitted import NOTHING, Fitted, learned
+from clary.flows.fitted import NOTHING, Fitted, finite, learned
 from clary.flows.foreign import nearest
 from clary.flows.graphs import free
 from clary.flows.inputs import ORDER, order_beside, with_inputs
@@ -83,7 +83,7 @@ class Batch:
             state = {}
             if transform.learns:
                 try:
-                    state = transform.fit(schemas, lambda sql: self._asked(node, sql))
+                    state = finite(transform.fit(schemas, lambda sql: self._asked(node, sql)))
                 except (InvalidInput, LimitExceeded) as error:
                     raise named(node, error) from None
             noted = {**self.fitted.nodes, node.id: learned(node, {}, state)}

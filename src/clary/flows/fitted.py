@@ -8,16 +8,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from clary.expressions import type_named
 from clary.flows.transforms import catalogue
-from clary.kernel.codec import build, from_json, to_json
+from clary.kernel.codec import build, from_json
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from clary.flows.model import Node
     from clary.flows.steps import Schema
+    from clary.flows.transform import Transform
 
 
 class Learned(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -62,9 +63,36 @@ def digest(node: Node) -> str:
     kind, given = catalogue().get(node.operator), node.with_
     if kind is not None:
         with suppress(InvalidInput):  # it is told where the node is planned
-            given = from_json(to_json(build(kind, given)))
+            given = _chosen(build(kind, given))
     told = json.dumps([node.operator, given, node.inputs], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _chosen(made: Transform) -> dict[str, Any]:
+    """Give the parameters that are not as by default; msgspec leaves out the same objects alone."""
+    chosen = {
+        one.encode_name: value
+        for one in structs.fields(made)
+        if (value := getattr(made, one.name)) != one.default
+    }
+    found: dict[str, Any] = msgspec.to_builtins(chosen)
+    return found
+
+
+def finite(state: dict[str, Any]) -> dict[str, Any]:
+    """Give back what was learned, which JSON must hold.
+
+    Raises
+    ------
+    InvalidInput
+        It holds numbers that are not finite.
+    """
+    try:
+        json.dumps(state, allow_nan=False)
+    except ValueError:
+        problem = "what is learned of them is not finite: they are infinite, or too far apart"
+        raise InvalidInput("rows", problem, hint="limit the numbers before") from None
+    return state
 
 
 def learned(node: Node, schema: Schema, state: dict[str, Any]) -> Learned:

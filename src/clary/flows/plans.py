@@ -92,7 +92,20 @@ def planned(node: Node, schemas: list[Schema], fitted: Fitted) -> Planned:
     columns = schemas[0] if schemas else {}
     for step in steps:
         columns = step.schema(columns)
+        _check_names(node, columns)
     return Planned(node, steps, columns)
+
+
+def _check_names(node: Node, columns: Schema) -> None:
+    """See to it that every column has a name of its own, whatever the case."""
+    taken: dict[str, str] = {}
+    for name in columns:
+        if not name:
+            raise named(node, InvalidInput("output", "a column has no name"))
+        other = taken.setdefault(name.lower(), name)
+        if other != name:
+            problem = f"two columns are called {other!r} and {name!r}"
+            raise named(node, InvalidInput("output", problem, legal="names that differ by more"))
 
 
 def named(node: Node, error: ClaryError) -> ClaryError:

@@ -6,6 +6,7 @@ import datetime as dt
 import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from clary.expressions import compile_all, compile_steps, parse
@@ -70,12 +71,14 @@ def compiled(plans: Sequence[Planned]) -> Record:
 
 def _stages(plans: Sequence[Planned]) -> list[_Stage]:
     schema, stages = plans[0].columns, []
-    for one in plans[1:]:
+    for before, one in pairwise(plans):
+        problem = f"the node {one.node.id} ({one.node.operator}) needs more than one record"
+        if one.node.inputs != (before.node.id,):
+            raise NotSupported(problem)
         for step in one.steps:
             if isinstance(step, Query) and step.record == "same":
                 continue
             if not isinstance(step, Edit | Filter):
-                problem = f"the node {one.node.id} ({one.node.operator}) needs more than one record"
                 raise NotSupported(problem)
             made = step.condition if isinstance(step, Filter) else _whole(step, schema)
             stages.append(_Stage(one.node, tuple(schema), made))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from clary.expressions.types import quoted
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from clary.flows.plans import Planned
     from clary.flows.steps import Schema, Step
+
+_BREAK = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|\n")
+"""A quoted text or name, or a comment; or the end of a line."""
 
 
 def query(plans: Sequence[Planned]) -> str:
@@ -78,4 +82,5 @@ def _from(sql: str) -> str:
 
 
 def _indented(sql: str) -> str:
-    return "\n".join(f"  {line}" for line in sql.strip().splitlines())
+    """Indent lines, but for those inside of quoted texts and names."""
+    return "  " + _BREAK.sub(lambda found: "\n  " if found[0] == "\n" else found[0], sql.strip())
