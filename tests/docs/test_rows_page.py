@@ -28,8 +28,8 @@ def test_the_page_works_as_it_says(tmp_path):
         "['order', 'customer_0', 'amount', 'customer_1', 'city']",
         "2",
         "rome.parquet 2",
-        "s3://shop/rome.csv 2",
-        "[2, 2]",
+        "s3://shop/orders.csv 3",
+        "[2, 3]",
     ]
     environment = {**os.environ, "CLARY_HOME": str(home)}
     assert len(commands(PAGE)) == 3
@@ -39,4 +39,4 @@ def test_the_page_works_as_it_says(tmp_path):
     written = b"".join(platform.objects.read("shop", "again.csv")).decode()
     assert written.splitlines()[0] == "order,customer_0,amount,customer_1,city"
     refused = clary("flow", "run", "rome.flow.json", cwd=tmp_path, env=environment)
-    assert "s3://shop/rome.csv lies where" in refused.stderr
+    assert "s3://shop/orders.csv lies where" in refused.stderr
