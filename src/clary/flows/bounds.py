@@ -35,7 +35,8 @@ class Bounds:
         texts = [os.fspath(one) for one in places]
         named = {one for one in texts if "://" in one or one.startswith(GROUP)}
         self._names = tuple(sorted(named))
-        self._folders = tuple(Path(one).resolve() for one in texts if one not in named)
+        folders = (Path(one).resolve() for one in texts if one not in named)
+        self._folders = tuple(dict.fromkeys(folders))
 
     @classmethod
     def of(cls, file: Place, more: Iterable[Place] = ()) -> Self:
@@ -99,7 +100,9 @@ class Bounds:
     def _refused(self, place: str) -> InvalidInput:
         problem = f"{place} lies where a flow that was loaded from a file may not read or write"
         legal = ", ".join([*map(str, self._folders), *self._names])
-        return InvalidInput("path", problem, legal=legal, hint="allow more: --allow, or allow=[…]")
+        hint = "give rows by the name of the source or its file, as --source NAME=PATH does; or "
+        hint += "allow more: --allow, allow=[…]"
+        return InvalidInput("path", problem, legal=legal, hint=hint)
 
 
 def _resolved(path: Place) -> Path:

@@ -226,7 +226,7 @@ def _all_wanted(flow: Flow, tables: Mapping[str, Any]) -> None:
     names = {name for one in known for name in _names(one)}
     for name in tables:
         if name not in names:
-            legal = ", ".join(one.id for one in known[:20])
+            legal = ", ".join(dict.fromkeys(x for one in known[:20] for x in _names(one) if x))
             raise InvalidInput("sources", f"the flow has no source {name!r}", legal=legal)
 
 
