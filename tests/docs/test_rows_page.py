@@ -27,9 +27,9 @@ def test_the_page_works_as_it_says(tmp_path):
     assert done.stdout.splitlines() == [
         "['order', 'customer_0', 'amount', 'customer_1', 'city']",
         "2",
-        "rome.parquet 2",
         "s3://shop/orders.csv 3",
-        "[2, 3]",
+        "rome.parquet 2",
+        "[3, 2]",
     ]
     environment = {**os.environ, "CLARY_HOME": str(home)}
     assert len(commands(PAGE)) == 3
