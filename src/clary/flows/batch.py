@@ -167,7 +167,8 @@ class Batch:
                 problem = f"the code gave no column {name!r}, which it gave when it was fitted"
                 raise named(node, InvalidInput("code", problem))
         names = ", ".join(
-            f"CAST({quoted(one)} AS {kind}) AS {quoted(one)}" for one, kind in step.columns.items()
+            f"CAST({quoted(one)} AS {kind.duckdb}) AS {quoted(one)}"
+            for one, kind in step.columns.items()
         )
         return f"SELECT {names} FROM {quoted(self._beside(node.id, 'ran'))}"  # noqa: S608 quoted names
 
@@ -183,7 +184,8 @@ class Batch:
         self._connection.register(f"{node.id} given", given)
         found = self._connection.execute(f"DESCRIBE {quoted(f'{node.id} given')}").fetchall()
         names = ", ".join(
-            f"CAST({quoted(row[0])} AS {nearest(row[1])}) AS {quoted(row[0])}" for row in found
+            f"CAST({quoted(row[0])} AS {nearest(row[1]).duckdb}) AS {quoted(row[0])}"
+            for row in found
         )
         sql = f"SELECT {names} FROM {quoted(f'{node.id} given')}"  # noqa: S608 quoted names
         made = self._beside(node.id, "ran")

@@ -92,7 +92,8 @@ class Sql(Transform, frozen=True):
         """Ask it."""
         columns = {name: type_named(kind) for name, kind in state["columns"]}
         cast = ", ".join(
-            f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in columns.items()
+            f"CAST({quoted(name)} AS {kind.duckdb}) AS {quoted(name)}"
+            for name, kind in columns.items()
         )
         sql = f"SELECT {cast} FROM ({self._query()})"  # noqa: S608 a checked tree, quoted names
         return (Query(sql, columns),)

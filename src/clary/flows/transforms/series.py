@@ -63,6 +63,8 @@ class Resample(Ordered, frozen=True, kw_only=True):
         [schema] = schemas
         time = column(schema, self.time, *TIMES, field="time")
         keys = found(schema, self.keys, "keys")
+        if time in keys:
+            raise InvalidInput("keys", f"{time!r} is the time, and no key of a series")
         made = self._aggregated(schema, (*keys, time), quoted(time))
         zone = self._zone(schema[time])
         kind = TIMESTAMPTZ if zone else TIMESTAMP
