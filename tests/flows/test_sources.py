@@ -1,5 +1,6 @@
 """Sources and destinations: real files in, real files out, and clear words for bad ones."""
 
+import json
 from uuid import uuid4
 
 import duckdb
@@ -273,3 +274,21 @@ def test_sources_stay_as_they_are(tmp_path):
         with pytest.raises(InvalidInput, match="is what the source rows reads"):
             local.run(Flow(nodes), NOTHING, {})
     assert path.read_bytes() == before
+
+
+def test_what_is_written_tells_where_its_columns_come_from(tmp_path):
+    nodes = (
+        Node("rows", "source"),
+        Node("sum", "columns.formula", {"formula": "a + b", "output": "it's"}, ("rows",)),
+        Node("to", "destination", {"path": str(tmp_path / "made.parquet")}, ("sum",)),
+        Node(
+            "cut",
+            "destination",
+            {"path": str(tmp_path / "cut"), "partitions": ["a"], "format": "parquet"},
+            ("sum",),
+        ),
+    )
+    local.run(Flow(nodes), NOTHING, {"rows": pa.table({"a": [1, 2], "b": [3, 4]})})
+    for file in [tmp_path / "made.parquet", *(tmp_path / "cut").rglob("*.parquet")]:
+        found = json.loads(parquet.read_schema(file).metadata[local.ORIGINS.encode()])
+        assert found == {"a": ["rows.a"], "b": ["rows.b"], "it's": ["rows.a", "rows.b"]}

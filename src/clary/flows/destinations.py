@@ -17,7 +17,7 @@ from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput, NotSupported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from duckdb import DuckDBPyConnection
 
@@ -117,7 +117,14 @@ def beside(place: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def write(connection: DuckDBPyConnection, rows: str, node: Node, place: Path, folder: Path) -> int:
+def write(
+    connection: DuckDBPyConnection,
+    rows: str,
+    node: Node,
+    place: Path,
+    folder: Path,
+    notes: Mapping[str, str] | None = None,
+) -> int:
     """Write the rows of a table to a file, as a destination says; returns how many.
 
     What is there is replaced at once, when all rows are written.
@@ -128,6 +135,8 @@ def write(connection: DuckDBPyConnection, rows: str, node: Node, place: Path, fo
         Where its path leads.
     folder
         Where it is written before: on the same disk, and nothing else is there.
+    notes
+        Metadata of Parquet files.
 
     Raises
     ------
@@ -139,7 +148,9 @@ def write(connection: DuckDBPyConnection, rows: str, node: Node, place: Path, fo
     asked = asked_of(node)
     _fits(asked, place, connection.table(rows).columns)
     made = folder / "made"
-    sql = f"COPY (FROM {quoted(rows)}) TO {_text(str(made))} ({_options(asked, place)})"
+    sql = (
+        f"COPY (FROM {quoted(rows)}) TO {_text(str(made))} ({_options(asked, place, notes or {})})"
+    )
     try:
         [[count]] = connection.execute(sql).fetchall()
     except duckdb.IOException as error:
@@ -164,7 +175,7 @@ def _fits(asked: Writing, place: Path, columns: list[str]) -> None:
         raise InvalidInput("path", f"{place} is a file, and partitions are a folder")
 
 
-def _options(asked: Writing, place: Path) -> str:
+def _options(asked: Writing, place: Path, notes: Mapping[str, str]) -> str:
     words = [place.suffix, Path(place.stem).suffix]
     endings = [one.removeprefix(".").lower() for one in words]
     form = asked.format.lower() or next((one for one in endings if one in _FORMATS), "")
@@ -179,6 +190,9 @@ def _options(asked: Writing, place: Path) -> str:
     if form in ("csv", "tsv"):
         comma = asked.delimiter or {"tsv": "\t"}.get(form, ",")
         options.append(f"DELIMITER {_text(comma)}, HEADER {asked.header}")
+    if form == "parquet" and notes:
+        told = ", ".join(f"{_text(name)}: {_text(value)}" for name, value in notes.items())
+        options.append(f"KV_METADATA {{{told}}}")
     if asked.partitions:
         options.append(f"PARTITION_BY ({', '.join(map(quoted, asked.partitions))})")
     return ", ".join(options)
@@ -192,6 +206,11 @@ def _put(made: Path, place: Path, before: Path) -> None:
     if place.is_dir():
         place.replace(before)
     made.replace(place)
+    names = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(names)
+    finally:
+        os.close(names)
 
 
 def _text(value: str) -> str:

@@ -186,7 +186,8 @@ def run(
             [rows] = one.inputs
             with explained(connection, flow.until(rows)):
                 batch.fit(rows)
-                count = destinations.write(connection, rows, one, place, part)
+                notes = {ORIGINS: json.dumps(told(flow, rows, batch.fitted))}
+                count = destinations.write(connection, rows, one, place, part, notes)
             found.append(Written(one.id, destinations.sent(one, place, reach), count))
     return found, batch.fitted
 
