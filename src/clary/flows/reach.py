@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from clary.flows.kept import Kept
     from clary.flows.sandboxed import Programs
     from clary.flows.stored import Stored
 
@@ -50,12 +51,15 @@ class Reach:
         Reads SQLite files.
     bounds
         By node: where its own path may lead. Those of other nodes are the caller's own.
+    kept
+        Where rows of files are looked for before they are read, and kept afterwards.
     """
 
     sandboxes: Sandboxes | None = None
     stored: Callable[[], Stored] | None = None
     database: Database | None = None
     bounds: Mapping[str, Bounds] = field(default_factory=dict)
+    kept: Kept | None = None
 
     def file(self, place: str, folder: Path, bounds: Bounds | None = None) -> Path:
         """Give the file or folder of a path, or of ``s3://…`` as a copy.

@@ -22,6 +22,7 @@ from clary.flows import csv_files, drawn
 from clary.flows.bounds import Bounds
 from clary.flows.drawn import Sampling
 from clary.flows.encodings import in_unicode
+from clary.flows.kept import stamps
 from clary.flows.reach import NOWHERE, is_remote
 from clary.flows.sessions import allow
 from clary.kernel.codec import build
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from pyarrow.dataset import Dataset
 
+    from clary.flows.kept import Kept
     from clary.flows.model import Node
     from clary.flows.reach import Reach
 
@@ -49,6 +51,7 @@ _STREAM = re.compile(
     r"reading the stream .*? failed: (?:\w+ error: )?([^\n]*?)(?:\. Detail: |\n|$)"
 )
 """What a library said, within what DuckDB says of its stream."""
+_LITTLE_CELLS = 8_000_000
 _COLOURS = re.compile(r"\x1b\[\d*m")
 
 
@@ -128,7 +131,7 @@ def load(
         with ExitStack() as stack:
             found = _found(stack, given, reading, folder, reach, bounds)
             if isinstance(found, Path):
-                return _files(connection, node.id, found, reading, folder)
+                return _files(connection, node.id, found, reading, folder, reach.kept)
             _scanned(connection, node.id, found, reading.sampling)
             return 0
     except InvalidInput as error:
@@ -209,11 +212,38 @@ def _records(given: list[Any] | dict[Any, Any]) -> pa.Table:
 
 
 def _files(
-    connection: DuckDBPyConnection, name: str, path: Path, reading: Reading, folder: Path
+    connection: DuckDBPyConnection,
+    name: str,
+    path: Path,
+    reading: Reading,
+    folder: Path,
+    kept: Kept | None,
 ) -> int:
     files = [path] if path.is_file() else _below(path)
     if not files:
         raise InvalidInput("path", f"there is no file in {path}")
+    key = (stamps(files), reading)
+    found = kept.get(key) if kept is not None else None
+    if found is not None:
+        connection.register(f"{name} given", found[0])
+        drawn.view(connection, name, quoted(f"{name} given"))
+        return found[1]
+    skipped = _read(connection, name, files, reading, folder)
+    if kept is not None and _is_little(connection, name):
+        kept.put(key, (connection.table(name).to_arrow_table(), skipped))
+    return skipped
+
+
+def _is_little(connection: DuckDBPyConnection, name: str) -> bool:
+    """Whether it is a table, no view of a file, and one that is held easily."""
+    told = "SELECT estimated_size * column_count FROM duckdb_tables() WHERE table_name = ?"
+    found = connection.execute(told, [name]).fetchall()
+    return bool(found) and found[0][0] <= _LITTLE_CELLS
+
+
+def _read(
+    connection: DuckDBPyConnection, name: str, files: list[Path], reading: Reading, folder: Path
+) -> int:
     form = _format(reading.format or _ENDINGS.sub("", files[0].name).rpartition(".")[2])
     if form == "csv":
         comma = reading.delimiter or ("\t" if reading.format == "tsv" else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from os import fspath
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -24,6 +25,7 @@ from clary.flows import documents, files, local
 from clary.flows.bounds import Bounds
 from clary.flows.fitted import NOTHING, Fitted, read, write
 from clary.flows.graphs import EMPTY, grown, merged, renamed
+from clary.flows.kept import Kept
 from clary.flows.model import Node, Parameter
 from clary.flows.origins import KEPT
 from clary.flows.serving import Served, Server
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from clary.flows.reach import Reach
     from clary.kernel.ports import JsonObject
 
+_PREVIEWED = Kept()
 Limits = Mapping[str, Bounds]
 """Where nodes that were loaded from a file may read and write."""
 
@@ -349,8 +352,10 @@ class Flow(Readers, Methods, Exports, Insights):
         return local.opened(self._filled, self._node, self.fitted, given, self._reach)
 
     def _table(self, sources: Tables | None, limit: int | None) -> pa.Table:
-        given = self._given(sources)
-        found = local.table(self._filled, self._node, self.fitted, given, self._reach, limit=limit)
+        given, around = self._given(sources), self._reach
+        if limit is not None:
+            around = replace(around, kept=_PREVIEWED)
+        found = local.table(self._filled, self._node, self.fitted, given, around, limit=limit)
         self.fitted = found[1]
         return found[0]
 
