@@ -64,7 +64,12 @@ def delta(folder: Path) -> Dataset:
     try:
         found: Any = DeltaTable(folder).to_pyarrow_dataset()
     except DeltaProtocolError as error:
-        raise NotSupported(f"{folder}: {error}") from error
+        raise NotSupported(f"{folder}: {_said(error)}") from error
     except DeltaError as error:
-        raise InvalidInput(str(folder), f"no readable Delta table: {error}") from error
+        raise InvalidInput(str(folder), f"no readable Delta table: {_said(error)}") from error
     return found
+
+
+def _said(error: Exception) -> str:
+    """Give what was wrong, without where in the library it was found."""
+    return str(error).partition("\n")[0]
