@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 CACHE = Path(__file__).resolve().parent / ".cache"
+_INSTALLED_WITHIN_S = 1200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def peer_python(name: str, requirements: Sequence[str]) -> Path:
     stamp = home / "requirements.txt"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *requirements], check=True)
+        install = [str(python), "-m", "pip", "install", "-q", *requirements]
+        subprocess.run(install, check=True, timeout=_INSTALLED_WITHIN_S)
         stamp.write_text(wanted, encoding="utf-8")
     return python

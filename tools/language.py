@@ -70,8 +70,9 @@ keys are the default. `min_hash(text, n)` gives the least of *n* hashes, in 0 to
 ## Functions
 *Fails* tells that some values have no answer; *Spark* that there is a text of the same meaning.
 Spark's text is for Spark 4 in its ANSI mode, which is its default; the last digit of functions such
-as `exp` may differ there, where Java computes it. Tests read the text back by Spark's grammar; a
-Spark runs it where one is installed.
+as `exp` may differ there, where Java computes it. `make test-long` runs hundreds of generated
+expressions on a local Spark and compares. Letters change their case one for one, as a list of them
+that the text holds.
 """
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import documented
 import flow_methods
 import language
+import spark_page
 import transforms_page
 
 from clary.doors.wire import model, operations
@@ -54,6 +55,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": documented.cli,
     "errors.md": documented.error_page,
     "expressions.md": language.page,
+    "flows-on-spark.md": spark_page.page,
     "settings.md": documented.settings,
     "transforms.md": transforms_page.page,
     "wire-coverage.md": wire_coverage,

@@ -86,3 +86,11 @@ def test_min_hashes_are_the_same_and_near_for_similar_texts():
     assert all(0 <= one <= 1 for one in officer)
     agreeing = sum(map(float.__eq__, officer, officers))
     assert agreeing > 15 > sum(map(float.__eq__, officer, librarian))
+
+
+@pytest.mark.parametrize("name", ["n", "f", "h", "v", "k", "t"])
+def test_columns_may_be_called_as_what_texts_name(name):
+    numbers = differential.Table({name: BIGINT}, [(one,) for one in (None, 0, 1, 5)])
+    assert not numbers.differences(f"one_hot({name}, 3)")
+    texts = differential.Table({name: VARCHAR}, [(one,) for one in (None, "", "abc")])
+    assert not texts.differences(f"min_hash({name}, 2)")

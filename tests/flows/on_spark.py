@@ -1,75 +1,18 @@
 """Flows on a local Spark and in DuckDB: the same cells."""
 
-import contextlib
-import datetime as dt
-import importlib.util
 import math
-import pickle
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import duckdb
+import local_spark
 import parity
 import pytest
 
-from clary.expressions import TIMESTAMPTZ
 from clary.flows import documents, spark
 from clary.flows.batch import Batch
 from clary.flows.plans import ready
 
-HERE = Path(__file__).parent
-REQUIREMENTS = ("pyspark==4.1.1",)
 CLOSE = 1e-9
 """What sums and Java's functions differ by: the order they add in, their last digits."""
-
-
-class Spark:
-    """A local Spark in a process of its own."""
-
-    def __init__(self, python):
-        command = [str(python), str(HERE / "spark_worker.py")]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
-        )
-
-    def rows(self, tables, text):
-        """Ask a query over tables, ``{name: (schema, rows)}``. Raises RuntimeError."""
-        given = {name: (ddl(schema), rows) for name, (schema, rows) in tables.items()}
-        pickle.dump((given, text), self._process.stdin)
-        self._process.stdin.flush()
-        found, problem = pickle.load(self._process.stdout)
-        if problem:
-            raise RuntimeError(problem)
-        return found
-
-    def close(self):
-        self._process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(60)
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
-
-
-def python():
-    """Find an interpreter with pyspark, or make one where it can be downloaded."""
-    if shutil.which("java") is None:
-        pytest.skip("Spark needs Java, which is not installed")
-    if importlib.util.find_spec("pyspark"):
-        return sys.executable
-    sys.path.insert(0, str(HERE.parents[1] / "benchmarks"))
-    figure = importlib.import_module("figure")
-    try:
-        return figure.peer_python("spark", REQUIREMENTS)
-    except subprocess.SubprocessError:
-        pytest.skip("pyspark is not installed, and cannot be")
-
-
-def ddl(schema):
-    return ", ".join(f"`{name.replace('`', '``')}` {kind.spark}" for name, kind in schema.items())
 
 
 def fitted(document, tables, node):
@@ -99,7 +42,9 @@ def assert_same(session, document, tables, node, *, is_sorted=False):
         with pytest.raises(RuntimeError):
             session.rows(used, text)
         return
-    theirs = [tuple(map(_zoned, row, columns.values())) for row in session.rows(used, text)]
+    theirs = [
+        tuple(map(local_spark.zoned, row, columns.values())) for row in session.rows(used, text)
+    ]
     if not is_sorted:
         ours, theirs = sorted(ours, key=_key), sorted(theirs, key=_key)
     assert len(ours) == len(theirs), f"{len(ours)} rows, Spark has {len(theirs)}\n{text}"
@@ -120,11 +65,6 @@ def alike(left, right):
     if isinstance(left, float) and isinstance(right, float) and math.isfinite(left):
         return math.isclose(left, right, rel_tol=CLOSE, abs_tol=CLOSE)
     return parity.same(left, right)
-
-
-def _zoned(value, kind):
-    """Spark gives moments in the zone of its process, which is UTC."""
-    return value.astimezone(dt.UTC) if kind == TIMESTAMPTZ and value is not None else value
 
 
 def _key(row):

@@ -176,7 +176,7 @@ CASES = [
     *_numbers("numeric.max_abs", {}, columns=("x", "y")),
     *_numbers("numeric.min_max", {"minimum": -1.0, "maximum": 2.0}, columns=("m", "y")),
     *_numbers("numeric.robust", {}, {"center": False}, columns=("m", "y")),
-    *_numbers("numeric.standard", {}, {"scale": False}),
+    *_numbers("numeric.standard", {}, {"scale": False}, columns=("n", "m", "y")),
     *_numbers("outliers.min_max", *({"lower": -1.0, "upper": 2.5, "fix": one} for one in ("clip", "remove", "invalidate"))),
     *_numbers("outliers.quantile", {"lower": 0.1, "upper": 0.9}, columns=("y",)),
     ("outliers.rare", {"columns": ["word", "m"], "count": 30}),
@@ -201,6 +201,7 @@ CASES = [
     ("rows.sort", {"columns": ["y"], "descending": True}),
     ("sampling.limit", {"rows": 3}),
     ("sampling.sample", {"fraction": 0.5}),
+    ("sampling.sample", {"fraction": 0.4, "key": ["id", "word"], "seed": 3}),
     ("sampling.sample", {"rows": 5, "stratify": ["word"]}),
     *(
         ("sampling.split", {"part": "a", "shares": {"a": 0.6, "b": 0.4}, "by": by, "columns": ["id"] if by == "ordered" else ["word"]})

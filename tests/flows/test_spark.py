@@ -36,6 +36,21 @@ NODES = [
         "with": {"by": ["land"], "aggregates": {"age": ["mean", "max"], "*": ["count"]}},
         "inputs": ["both"],
     },
+    {"id": "sorted", "operator": "rows.sort", "with": {"columns": ["age"]}, "inputs": ["people"]},
+    {
+        "id": "part",
+        "operator": "sampling.sample",
+        "with": {"fraction": 0.6, "key": ["city"], "seed": 1},
+        "inputs": ["sorted"],
+    },
+    {"id": "unique", "operator": "rows.drop_duplicates", "inputs": ["part"]},
+    {"id": "first", "operator": "sampling.limit", "with": {"rows": 1}, "inputs": ["people"]},
+    {
+        "id": "before",
+        "operator": "series.lag",
+        "with": {"time": "id", "columns": ["age"]},
+        "inputs": ["people"],
+    },
     {"id": "sample", "operator": "sampling.sample", "with": {"rows": 1}, "inputs": ["people"]},
 ]
 
@@ -56,15 +71,26 @@ def fitted():
 
 def test_the_text_read_back_gives_the_same_cells(fitted):
     flow, connection, batch = fitted
-    for node in ("named", "both", "counted"):
+    for node in ("named", "both", "counted", "sorted", "part", "unique"):
         rows = batch.rows(node).fetchall()
         text = spark.query(ready(flow, node, batch.fitted))
         [back] = sqlglot.transpile(text, read="spark", write="duckdb")
         assert sorted(connection.execute(back).fetchall(), key=repr) == sorted(rows, key=repr)
 
 
-def test_what_spark_has_not_is_named(fitted):
+@pytest.mark.parametrize(
+    ("node", "why"), [("sample", "the number of a row"), ("first", "takes the first rows")]
+)
+def test_what_spark_has_not_is_named(fitted, node, why):
     flow, _, batch = fitted
-    batch.fit("sample")
-    with pytest.raises(NotSupported, match=r"the node sample .*does not run on Spark"):
-        spark.query(ready(flow, "sample", batch.fitted))
+    batch.fit(node)
+    with pytest.raises(NotSupported, match=rf"the node {node} .*does not run on Spark: .*{why}"):
+        spark.query(ready(flow, node, batch.fitted))
+
+
+def test_series_fail_where_two_rows_have_the_same_time(fitted):
+    flow, _, batch = fitted
+    batch.fit("before")
+    text = spark.query(ready(flow, "before", batch.fitted))
+    assert "COUNT(*) OVER (PARTITION BY `id`)" in text
+    assert "LAG(`age`, 1) OVER (ORDER BY `id` NULLS LAST)" in text

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import sqlglot
 from sqlglot import exp
 
+from clary.expressions.functions.spark_texts import EPOCH_US
 from clary.expressions.types import ticked
 from clary.flows.steps import Edit, Filter, Query
 from clary.kernel.errors import NotSupported
@@ -26,6 +27,7 @@ _UNIQUE = (
     "WHERE CASE WHEN `#rows` > 1 THEN raise_error('equal rows have no order') ELSE TRUE END"
 )
 """Rows that a window sorts by what no two of them share; fails for others."""
+_TEXTS = {"epoch_us": EPOCH_US}
 _INPUT = re.compile(r"input(\d+)")
 _SAME = (
     exp.And,
@@ -47,6 +49,7 @@ _SAME = (
     exp.Max,
     exp.Median,
     exp.Min,
+    exp.Nullif,
     exp.RowNumber,
     exp.Stddev,
     exp.StddevSamp,
@@ -101,6 +104,7 @@ def _query(node: Node, step: Query, sql: str) -> str:
     _unname(tree)
     unique = _without_ties(tree)
     _refuse(tree)
+    tree = tree.transform(_translated)
     for one in list(tree.find_all(exp.Table)):
         found = _INPUT.fullmatch(one.name)
         if found is None:
@@ -130,11 +134,25 @@ def _refuse(tree: exp.Expr) -> None:
     if len(list(tree.find_all(exp.Explode))) > 1:
         raise NotSupported("it makes rows of two lists at once")
     for call in tree.find_all(exp.Func):
-        if not isinstance(call, _SAME):
-            raise NotSupported(f"{call.sql(dialect='duckdb')[:80]} means something else there")
+        if not isinstance(call, _SAME) and not _text(call):
+            raise NotSupported(f"{call.sql_name().lower()} has no text that means the same")
     for spec in tree.find_all(exp.WindowSpec):
         if spec.args.get("kind") == "RANGE":
             raise NotSupported("it looks back by time")
+
+
+def _text(call: exp.Expr) -> str:
+    """Tell how Spark writes a function that SQLGlot does not know, empty if it is not known."""
+    return _TEXTS.get(call.name.lower(), "") if isinstance(call, exp.Anonymous) else ""
+
+
+def _translated(call: exp.Expr) -> exp.Expr:
+    """Put in what Spark calls otherwise."""
+    text = _text(call)
+    if not text:
+        return call
+    [given] = call.expressions
+    return sqlglot.parse_one(text.format(given.sql(dialect="spark")), dialect="spark")
 
 
 def _is_order(column: exp.Column) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from clary.expressions.function import Function
 from clary.expressions.functions.comparison import same
+from clary.expressions.functions.spark_texts import whole
 from clary.expressions.types import ANY, BIGINT, BOOLEAN, LIST, VARCHAR, Type, ticked
 from clary.kernel.errors import InvalidInput
 
@@ -59,7 +60,7 @@ def field_of(struct: Type, name: str) -> Function:
     )
 
 
-_ITEM = "CASE WHEN abs({1}) BETWEEN 1 AND 2147483647 THEN try_element_at({0}, CAST({1} AS INT)) END"
+_ITEM = f"CASE WHEN {{1}} <> 0 THEN try_element_at({{0}}, {whole('{1}')}) END"
 _CONTAINS = (
     "CASE WHEN {0} IS NOT NULL AND {1} IS NOT NULL THEN coalesce(array_contains({*}), FALSE) END"
 )

@@ -172,13 +172,19 @@ def counterparts(changed: Callable[[str], str]) -> tuple[str, str]:
 
 TRANSLATED = "translate({0}, {1}, {2})"
 """Letters one for one, as Java's own changes of case are not."""
-_TOO_FAR = f"abs(v.s) > {_FARTHEST} OR abs(v.n) > {_FARTHEST}"
+_TOO_FAR = (
+    "v.t IS NOT NULL AND v.s IS NOT NULL AND v.n IS NOT NULL AND NOT "
+    f"(v.s BETWEEN -{_FARTHEST} AND {_FARTHEST} AND v.n BETWEEN -{_FARTHEST} AND {_FARTHEST})"
+)
 _INSIDE = (
     "CASE WHEN v.f IS NOT NULL AND v.e IS NOT NULL THEN substring(v.t, "
     f"{whole('greatest(least(v.f, v.e), 0) + 1', 1)}, "
     f"{whole('greatest(v.f, v.e, 0) - greatest(least(v.f, v.e), 0)', 0)}) END"
 )
-_ENDS = "CASE WHEN v.s >= 0 THEN v.s - 1 ELSE length(v.t) + v.s END"
+_ENDS = (
+    f"CASE WHEN v.n BETWEEN -{_FARTHEST} AND {_FARTHEST} THEN "
+    "CASE WHEN v.s >= 0 THEN v.s - 1 ELSE length(v.t) + v.s END END"
+)
 _PART = (
     "element_at(transform(transform(transform(array(named_struct('t', {0}, 's', {1}, 'n', %s)), "
     f"v -> named_struct('t', v.t, 'n', v.n, 'f', "
@@ -187,7 +193,7 @@ _PART = (
 )
 _LEFT = let(
     failing(
-        f"v.n > {_FARTHEST}",
+        f"v.t IS NOT NULL AND v.n > {_FARTHEST}",
         f"substring(v.t, 1, {whole('CASE WHEN v.n >= 0 THEN v.n ELSE length(v.t) + v.n END', 0)})",
         "a place over 2 ** 32",
     ),

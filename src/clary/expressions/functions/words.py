@@ -111,6 +111,7 @@ def _sql(histogram: str, names: str, weights: str) -> str:
 
 
 _COUNTED = "CAST(size(filter(v.l, %s)) AS DOUBLE)"
+_KNOWN = "CASE WHEN v.l IS NOT NULL THEN %s END"
 FUNCTIONS = (
     Function(
         "regexp_extract_all",
@@ -151,7 +152,7 @@ FUNCTIONS = (
             "from_json({2}, '[\"DOUBLE\"]')",
         ),
         let(
-            f"transform(arrays_zip(v.n, v.w), p -> {_COUNTED % 'l -> l <=> p.n'} * p.w)",
+            _KNOWN % f"transform(arrays_zip(v.n, v.w), p -> {_COUNTED % 'l -> l <=> p.n'} * p.w)",
             l="{0}",
             n="from_json({1}, 'ARRAY<STRING>')",
             w="from_json({2}, 'ARRAY<DOUBLE>')",
@@ -170,7 +171,7 @@ FUNCTIONS = (
             "from_json({1}, '[\"DOUBLE\"]')",
         ),
         let(
-            f"transform(v.w, (w, k) -> {_COUNTED % 'l -> l <=> k'} * w)",
+            _KNOWN % f"transform(v.w, (w, k) -> {_COUNTED % 'l -> l <=> k'} * w)",
             l="transform(filter({0}, t -> t IS NOT NULL), t -> "
             "CAST(conv(left(md5(t), 8), 16, 10) AS BIGINT) % json_array_length({1}))",
             w="from_json({1}, 'ARRAY<DOUBLE>')",

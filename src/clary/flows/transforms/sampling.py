@@ -45,6 +45,9 @@ class Sample(Transform, frozen=True):
         The share of rows, 0 to 1: of all, about; of every stratum to the row, rounded up.
     stratify
         The columns of which every combination is a stratum; ``rows`` are shared out by size.
+    key
+        Draw by what these columns hold, all rows of a key together: the same on every engine, in
+        whatever order rows are. Only of a ``fraction``, which is of keys, about.
     """
 
     operator: ClassVar[str] = "sampling.sample"
@@ -52,6 +55,7 @@ class Sample(Transform, frozen=True):
     fraction: float = 0.0
     stratify: tuple[str, ...] = ()
     seed: int = 0
+    key: tuple[str, ...] = ()
 
     def steps(self, schemas: Sequence[Schema], state: State) -> tuple[Step, ...]:  # noqa: ARG002
         """Draw a lot for each row."""
@@ -59,6 +63,8 @@ class Sample(Transform, frozen=True):
         if bool(self.rows) == bool(self.fraction) or not 0 <= self.fraction <= 1:
             problem = f"{self.rows} rows, {self.fraction} of all"
             raise InvalidInput("fraction", problem, legal="rows, or a fraction of 0 to 1")
+        if self.key:
+            return (self._keyed(schema),)
         by = f"ORDER BY {lot(self.seed, 'rowid')}, rowid"
         strata = listed(found(schema, self.stratify, "stratify"))
         count = _counted(self.rows)
@@ -74,6 +80,15 @@ class Sample(Transform, frozen=True):
         else:
             sql = f"SELECT * FROM input0 WHERE {lot(self.seed, 'rowid')} < {self.fraction!r}"  # noqa: S608 numbers
         return (Query(sql, schema, record="same", is_ordered=True),)
+
+    def _keyed(self, schema: Schema) -> Query:
+        names = found(schema, self.key, "key")
+        if self.rows or self.stratify or not _is_written(schema, names):
+            legal = f"a fraction, by columns of {', '.join(map(str, _WRITTEN))}"
+            raise InvalidInput("key", f"{', '.join(names)}", legal=legal)
+        test = _drawn(self.seed, names, 0.0, self.fraction)
+        sql = f"SELECT * FROM input0 WHERE {test} ORDER BY rowid"  # noqa: S608 quoted names
+        return Query(sql, schema, record="same", is_ordered=True)
 
 
 class Split(Transform, frozen=True):
@@ -107,8 +122,9 @@ class Split(Transform, frozen=True):
         if self.by in ("stratified", "key") and not names:
             raise InvalidInput("columns", f"none is named to split by {self.by}")
         low, high = self._bounds()
-        if self.by == "key" and not {schema[one] for one in names} - set(_WRITTEN):
-            sql = f"SELECT * FROM input0 WHERE {self._keyed(names, low, high)} ORDER BY rowid"  # noqa: S608 quoted names
+        if self.by == "key" and _is_written(schema, names):
+            test = _drawn(self.seed, names, low, high)
+            sql = f"SELECT * FROM input0 WHERE {test} ORDER BY rowid"  # noqa: S608 quoted names
             return (Query(sql, schema, record="same", is_ordered=True),)
         place = self._place(names)
         sql = (
@@ -128,13 +144,6 @@ class Split(Transform, frozen=True):
         at = list(self.shares).index(self.part)
         return ends[at], ends[at + 1]
 
-    def _keyed(self, names: tuple[str, ...], low: float, high: float) -> str:
-        """Compare digests of keys, which every engine makes alike."""
-        texts = ", ".join(f"CAST({quoted(one)} AS VARCHAR)" for one in names)
-        digest = f"left(md5(concat_ws(' ', '{self.seed}', {texts})), {_DIGITS})"
-        tests = [f"{digest} >= '{_digits(low)}'", f"{digest} < '{_digits(high)}'"]
-        return " AND ".join(tests[: 2 if high < 1 else 1])
-
     def _place(self, names: tuple[str, ...]) -> str:
         drawn = f"{lot(self.seed, 'rowid')}, rowid"
         if self.by == "key":
@@ -148,6 +157,18 @@ class Split(Transform, frozen=True):
             over, order = "", drawn
         place = f"row_number() OVER ({over} ORDER BY {order})"
         return f"({place} - 0.5)::DOUBLE / count(*) OVER ({over})"
+
+
+def _is_written(schema: Schema, names: tuple[str, ...]) -> bool:
+    return all(schema[one] in _WRITTEN for one in names)
+
+
+def _drawn(seed: int, names: tuple[str, ...], low: float, high: float) -> str:
+    """Compare digests of keys, which every engine makes alike, with shares of all digests."""
+    texts = ", ".join(f"CAST({quoted(one)} AS VARCHAR)" for one in names)
+    digest = f"left(md5(concat_ws(' ', '{seed}', {texts})), {_DIGITS})"
+    tests = [f"{digest} >= '{_digits(low)}'", f"{digest} < '{_digits(high)}'"]
+    return " AND ".join(tests[: 2 if high < 1 else 1])
 
 
 def _digits(share: float) -> str:

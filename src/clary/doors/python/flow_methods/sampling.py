@@ -20,7 +20,13 @@ class Sampling(Chain):
         return self._then("sampling.limit", {"rows": rows})
 
     def sample(
-        self, *, rows: int = 0, fraction: float = 0.0, stratify: Sequence[str] = (), seed: int = 0
+        self,
+        *,
+        rows: int = 0,
+        fraction: float = 0.0,
+        stratify: Sequence[str] = (),
+        seed: int = 0,
+        key: Sequence[str] = (),
     ) -> Self:
         """Keep a random part of the rows, each as likely, the same for the same seed, in their order.
 
@@ -32,10 +38,13 @@ class Sampling(Chain):
             The share of rows, 0 to 1: of all, about; of every stratum to the row, rounded up.
         stratify
             The columns of which every combination is a stratum; ``rows`` are shared out by size.
+        key
+            Draw by what these columns hold, all rows of a key together: the same on every engine, in
+            whatever order rows are. Only of a ``fraction``, which is of keys, about.
         """
         return self._then(
             "sampling.sample",
-            {"rows": rows, "fraction": fraction, "stratify": stratify, "seed": seed},
+            {"rows": rows, "fraction": fraction, "stratify": stratify, "seed": seed, "key": key},
         )
 
     def split(
