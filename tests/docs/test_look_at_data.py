@@ -36,7 +36,7 @@ def test_it_finds_what_was_put_into_the_data(done):
 
 def test_its_files_and_commands_give_pages_and_json(done):
     folder = done[1]
-    assert len(commands(PAGE)) == 2
+    assert len(commands(PAGE)) == 3
     for words in commands(PAGE):
         ended = clary(*words, cwd=folder)
         assert ended.returncode == 0, ended.stderr

@@ -114,7 +114,10 @@ def fit(
 @app.command()
 def report(  # noqa: PLR0917 - each is a named option on the command line
     path: File,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file: .html or .json.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The file: .html or .json. [default: the warnings]"),
+    ] = None,
     target: Annotated[str, typer.Option(help="The column that is to be predicted.")] = "",
     node: At = "",
     values: Set = None,
@@ -122,13 +125,18 @@ def report(  # noqa: PLR0917 - each is a named option on the command line
     allow: Allow = None,
     home: Home = None,
 ) -> None:
-    """Write a report on the quality of a flow's rows; the HTML opens offline."""
+    """Tell what in a flow's rows may spoil a model; or write all of it, as HTML or JSON."""
     flow, learned, at = _opened(path, node, values)
     given = _pairs(source, "--source")
     around = _reach(path, flow, allow, home)
     with local.opened(flow, at, learned, given, around) as batch:
         insights = import_module("clary.flows.insights.report")  # it takes a second
         found = insights.report(batch.rows(at), target=target)
+    if output is None:
+        warnings = ((one.severity, one.message, one.step) for one in found.warnings)
+        rows = [dict(zip(("severity", "what", "step"), one, strict=True)) for one in warnings]
+        show_rows(rows, as_json=False, empty="no warnings")
+        return
     text = found.to_json() if output.suffix == ".json" else found.to_html(f"{path.name}: {at}")
     output.write_text(text, encoding="utf-8")
     typer.echo(output)

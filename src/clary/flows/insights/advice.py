@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from msgspec import Struct
 
 from clary.expressions import col, fn
+from clary.flows.exports.python import call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,6 +73,11 @@ class QualityWarning(Struct, frozen=True):
     message: str
     operator: str = ""
     parameters: dict[str, Any] = {}
+
+    @property
+    def step(self) -> str:
+        """The same as Python has it, such as ``.drop("id")``; empty where there is none."""
+        return f".{call(self.operator, self.parameters)}" if self.operator else ""
 
 
 def warn(told: Report) -> tuple[QualityWarning, ...]:

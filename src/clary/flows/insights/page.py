@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from clary.analysis.page_style import opening
 from clary.analysis.violation_words import number
-from clary.flows.exports.python import call
 from clary.flows.insights import charts
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def _warnings(told: Report) -> str:
         (
             f"<span class='tag {one.severity}'>{one.severity}</span>",
             escape(one.message),
-            f"<code>.{escape(call(one.operator, one.parameters))}</code>" if one.operator else "",
+            f"<code>{escape(one.step)}</code>" if one.step else "",
         )
         for one in told.warnings[:MOST_COLUMNS]
     ]
