@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from clary.flows import documents, fitted
 from clary.flows.fitted import NOTHING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _WRANGLER = ".flow"
 _FITTED = ".fitted.json"
+_LARGEST_FITTED = 256 << 20
 
 
 def beside(path: Path) -> Path:
@@ -36,7 +38,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Flow, Fitted]:
     try:
         flow, learned = _read(place)
         later = beside(place)
-        return flow, fitted.read(later.read_bytes()) if later.is_file() else learned
+        return flow, _read_fitted(later) if later.is_file() else learned
     except UnicodeDecodeError as error:
         raise InvalidInput(str(place), f"is no UTF-8: {error}") from None
     except InvalidInput as error:
@@ -53,7 +55,7 @@ def write(path: str | os.PathLike[str], flow: Flow, learned: Fitted) -> Path:
     if place.suffix == _WRANGLER:
         before = from_json(place.read_bytes(), field=str(place)) if place.is_file() else None
         text = _wrangler().write(flow, learned, document=before)
-    place.write_text(text, "utf-8")
+    _put(place.resolve(), text)
     if learned.nodes:
         write_fitted(place, learned)
     else:
@@ -64,8 +66,24 @@ def write(path: str | os.PathLike[str], flow: Flow, learned: Fitted) -> Path:
 def write_fitted(path: Path, learned: Fitted) -> Path:
     """Write what a flow has learned beside it; returns where."""
     place = beside(path)
-    place.write_text(fitted.write(learned), "utf-8")
+    _put(place, fitted.write(learned))
     return place
+
+
+def _put(place: Path, text: str) -> None:
+    """Write a file, whole or not at all; a link at its place is replaced, not followed."""
+    part = place.with_name(f".{place.name[:40]}.{uuid4().hex}.part")
+    try:
+        part.write_text(text, "utf-8")
+        part.replace(place)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read_fitted(place: Path) -> Fitted:
+    if place.stat().st_size > _LARGEST_FITTED:
+        raise InvalidInput(place.name, f"is larger than {_LARGEST_FITTED} bytes")
+    return fitted.read(place.read_bytes())
 
 
 def _read(place: Path) -> tuple[Flow, Fitted]:
