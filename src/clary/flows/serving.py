@@ -53,9 +53,15 @@ class Server:
     ------
     NotSupported
         A node needs more than one record; names it.
+    InvalidInput
+        There is no column that is to be absent.
     """
 
     def __init__(self, plans: Sequence[Planned], absent: Collection[str] = ()) -> None:
+        for name in absent:
+            if name not in plans[0].columns and name not in plans[-1].columns:
+                legal = ", ".join(plans[0].columns)
+                raise InvalidInput("absent", f"there is no column {name!r}", legal=legal)
         self._kinds = {name: kind for name, kind in plans[0].columns.items() if name not in absent}
         self._source = tuple(plans[0].columns)
         self._all = tuple(plans[-1].columns)

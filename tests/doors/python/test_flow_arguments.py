@@ -35,6 +35,10 @@ def test_names_may_stand_alone_or_in_a_list(people):
         (lambda _: clary.Flow([]).fit(), "has no records, so no columns"),
         (lambda flow: flow.analyse("histogram", col="age"), "legal: column, color, facet, bins"),
         (lambda flow: flow.one_hot("city", unseen="x"), "legal: error, keep, skip"),
+        (
+            lambda flow: flow.fit().inference(absent=["ag"]),
+            "there is no column 'ag'; legal",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named_with_what_does(people, mistake, said):
