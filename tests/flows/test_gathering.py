@@ -271,3 +271,12 @@ def test_a_table_is_joined_with_itself_and_may_be_called_as_inputs_are():
     )
     assert sorted(found.rows) == [(1, "a", 1, "a"), (2, "b", 2, "b")]
     assert list(found.columns) == ["input1_0", "x{0}_0", "input1_1", "x{0}_1"]
+
+
+def test_categories_that_differ_by_case_alone_have_columns_of_their_own():
+    rows, schema = [(1, "a", 2), (1, "A", 3)], {"c_A": "bigint", "c": "varchar", "x": "bigint"}
+    given = {"column": "c", "value": "x"}
+    found = parity.apply("group.pivot", {**given, "by": []}, schema, rows)
+    assert (list(found.columns), found.rows) == (["c_A", "c_a_1"], [(3, 2)])
+    found = parity.apply("group.pivot", {**given, "by": ["c_A"]}, schema, rows)
+    assert (list(found.columns), found.rows) == (["c_A", "c_A_1", "c_a_2"], [(1, 3, 2)])

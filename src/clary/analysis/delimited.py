@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE = 4 << 20
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
+_UNCLOSED = "Value with unterminated quote found."
 _FILE = re.compile(r"^ {2}file = (.*)$", re.MULTILINE)
 
 
@@ -54,6 +55,8 @@ def problem(said: str) -> InvalidInput | None:
     lines = [one.strip() for one in said.splitlines()]
     about = [one for one in lines[1:] if one and not one.startswith("Original Line")]
     place = f"{file[1] if file else 'dataset'}, line {line[1]}"
+    if _UNCLOSED in about:  # what stands before it is the rest of the line
+        return InvalidInput(place, _UNCLOSED)
     return InvalidInput(place, about[0] if about else said.splitlines()[0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from typing import TYPE_CHECKING, Literal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from clary.flows.drawn import Sampling
 
 _LONGEST_LINE = 4 << 20
+_LONGEST_ROW = 2_000_000
 _SNIFFED = 20_480
 """So many rows tell the types of columns; all, where a later one does not fit."""
 _LOOKED_AT = 1 << 20
@@ -66,7 +68,7 @@ def table(
     InvalidInput
         A file is empty; or the delimiter is no character.
     LimitExceeded
-        There are more than 5,000 columns.
+        There are more than 5,000 columns, or a line of more than 2,000,000 bytes.
     duckdb.Error
         A line cannot be read.
     """
@@ -162,17 +164,23 @@ def _find_line(
     kinds = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(names)))
     options = f"auto_detect = false, delim = {text(comma)}, quote = '\"', escape = '\"'"
     rows = f"read_csv([{texts(files)}], {options}, header = true, columns = {{{kinds}}})"
-    connection.execute(f"SELECT count(columns(*)) FROM {rows}")  # noqa: S608 quoted texts
+    try:
+        connection.execute(f"SELECT count(columns(*)) FROM {rows}")  # noqa: S608 quoted texts
+    except duckdb.NotImplementedException:  # lines that are longer than what is read at once
+        raise LimitExceeded(f"{files[0]}: a line is longer than {_LONGEST_ROW} bytes") from None
 
 
 def _header(file: Path, comma: str) -> list[str]:
     """Split the first line of a file; that is enough to count columns."""
     with opened(file) as reading:
         line = reading.readline(_LONGEST_LINE)
-    if not line:
+    if not line.removeprefix(codecs.BOM_UTF8):
         raise InvalidInput("path", f"{file} is empty")
     first = line.decode("utf-8", "replace").partition("\r")[0]
-    return next(csv.reader([first], delimiter=comma))
+    try:
+        return next(csv.reader([first], delimiter=comma))
+    except csv.Error as error:
+        raise InvalidInput(f"{file}, line 1", f"no readable CSV: {error}") from None
 
 
 def texts(files: Sequence[Path]) -> str:

@@ -29,8 +29,9 @@ def in_unicode(files: list[Path], encoding: str, folder: Path) -> list[Path]:
 
 def _copied(file: Path, encoding: str, made: Path) -> Path:
     """Copy a text file as UTF-8."""
-    decode = codecs.getincrementaldecoder(encoding)("strict")
     with opened(file) as reading, made.open("wb") as writing:
+        known = _with_order(file, encoding, reading.peek(2)[:2])
+        decode = codecs.getincrementaldecoder(known)("strict")
         done = 0
         try:
             while block := reading.read(_BLOCK):
@@ -41,6 +42,17 @@ def _copied(file: Path, encoding: str, made: Path) -> Path:
             problem = f"{file} is no {encoding}, near byte {done}: {error}"
             raise InvalidInput("encoding", problem) from None
     return made
+
+
+def _with_order(file: Path, encoding: str, start: bytes) -> str:
+    """Say which way UTF-16 without a byte order mark is: its first character is ASCII's."""
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    if codecs.lookup(encoding).name != "utf-16" or not start or start in marks:
+        return encoding
+    if len(start) == len("le") and start.count(0) == 1:
+        return "utf-16-be" if start[0] == 0 else "utf-16-le"
+    problem = f"{file} has no byte order mark, so nothing tells which UTF-16 it is"
+    raise InvalidInput("encoding", problem, legal="utf-16-le, utf-16-be")
 
 
 def _encoding(name: str) -> str:

@@ -18,7 +18,7 @@ from pyarrow.dataset import dataset
 from clary.analysis import columnar, delimited
 from clary.analysis.arrow_tables import arrow
 from clary.expressions.types import quoted
-from clary.flows import csv_files, drawn
+from clary.flows import csv_files, drawn, json_files
 from clary.flows.bounds import Bounds
 from clary.flows.drawn import Sampling
 from clary.flows.encodings import in_unicode
@@ -149,13 +149,13 @@ def load(
 def _unreadable(where: str, given: Any, said: str) -> InvalidInput:
     """Say what DuckDB, or a library whose rows it read, said."""
     told = delimited.problem(said)
+    hint = "say the encoding, such as latin-1" if "utf-8" in said.partition("\n\n")[0] else ""
     if told:
-        return InvalidInput(where, told.message)
+        return InvalidInput(where, told.message, hint=hint)
     of = given if isinstance(given, str | os.PathLike) else "its rows"
     streamed = _STREAM.search(said)
     short = streamed[1] if streamed else said.partition("\n\n")[0]
-    hint = "say the encoding, such as latin-1" if "utf-8" in short.lower() else ""
-    return InvalidInput(where, f"{of}: {_COLOURS.sub('', short).strip()}", hint=hint)
+    return InvalidInput(where, f"{of}: {_COLOURS.sub('', short).strip()}")
 
 
 def _found(
@@ -253,10 +253,12 @@ def _read(
     if form == "orc":
         _scanned(connection, name, _orc(files), reading.sampling)
         return 0
-    kinds = {"json": "read_json", "parquet": "read_parquet"}
-    rows = f"{kinds[form]}([{csv_files.texts(files)}], union_by_name = true)"
+    if form == "json":
+        json_files.table(connection, name, files, reading.sampling)
+        return 0
+    rows = f"read_parquet([{csv_files.texts(files)}], union_by_name = true)"
     is_plain = not any(csv_files.GLOB.search(str(one)) for one in files)  # patterns are refused
-    if form == "parquet" and reading.sampling is None and is_plain:
+    if reading.sampling is None and is_plain:
         allow(connection, files)
         drawn.view(connection, name, rows)
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from clary.expressions import BIGINT, lit
 from clary.expressions.types import quoted
 from clary.flows.steps import Query
-from clary.flows.transform import Transform, column
+from clary.flows.transform import Transform, column, free
 from clary.flows.transforms.queries import aggregate, found, listed
 from clary.kernel.errors import InvalidInput
 
@@ -75,7 +75,8 @@ class Pivot(Transform, frozen=True):
     by
         What rows have in common; the result is sorted by it.
     column
-        The categories, learned from all rows, in order; ``column_category`` are the names.
+        The categories, learned from all rows, in order; ``column_category`` are the names, with
+        ``_1``, ``_2``, … where one is taken, whatever the case.
     value, function
         What is aggregated for each, and how; missing where a row has none of a category.
     """
@@ -110,11 +111,11 @@ class Pivot(Transform, frozen=True):
         for one in state["categories"]:
             only = f"CAST({quoted(name)} AS VARCHAR) = {lit(one)}"
             text, kind = aggregate(self.function, quoted(value), schema[value], only=only)
-            columns[f"{name}_{one}"] = kind
-            texts.append(f"{text} AS {quoted(f'{name}_{one}')}")
+            output = free(columns, f"{name}_{one}")
+            columns[output] = kind
+            texts.append(f"{text} AS {quoted(output)}")
         order = ", ".join(f"{quoted(one)} NULLS LAST" for one in keys)
-        sql = (
-            f"SELECT {', '.join(texts)} FROM input0 "  # noqa: S608 quoted names
-            f"GROUP BY {listed(keys)} ORDER BY {order}"
-        )
+        sql = f"SELECT {', '.join(texts)} FROM input0"  # noqa: S608 quoted names
+        if keys:
+            sql += f" GROUP BY {listed(keys)} ORDER BY {order}"
         return (Query(sql, columns),)

@@ -18,7 +18,7 @@ from clary.expressions import (
 )
 from clary.expressions.types import quoted
 from clary.flows.steps import Query, edit
-from clary.flows.transform import Transform, column
+from clary.flows.transform import Transform, column, free
 from clary.flows.transforms.queries import aggregate, found, fresh, listed
 from clary.flows.transforms.timeseries import MOST_STEPS, TIMES, Ordered, Unit, known, seconds
 from clary.kernel.errors import InvalidInput
@@ -249,8 +249,9 @@ class ExtractFeatures(Ordered, frozen=True, kw_only=True):
             ]
             for feature, text in _features(value, before, at).items():
                 kind = BIGINT if feature == "count" else DOUBLE
-                columns[f"{name}_{feature}"] = kind
-                texts.append(f"CAST({text} AS {kind.duckdb}) AS {quoted(f'{name}_{feature}')}")
+                output = free(columns, f"{name}_{feature}")
+                columns[output] = kind
+                texts.append(f"CAST({text} AS {kind.duckdb}) AS {quoted(output)}")
         inner.append(f"{seconds(quoted(time), schema[time])} AS {at}")
         sql = f"SELECT {', '.join(texts)} FROM (SELECT {', '.join(inner)} FROM input0)"  # noqa: S608 quoted names
         if keys:

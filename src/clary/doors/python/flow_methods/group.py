@@ -37,7 +37,8 @@ class Group(Chain):
         by
             What rows have in common; the result is sorted by it.
         column
-            The categories, learned from all rows, in order; ``column_category`` are the names.
+            The categories, learned from all rows, in order; ``column_category`` are the names, with
+            ``_1``, ``_2``, … where one is taken, whatever the case.
         value, function
             What is aggregated for each, and how; missing where a row has none of a category.
         """
