@@ -319,3 +319,27 @@ def test_other_databases_are_refused_by_name_without_their_address(place):
     with pytest.raises(clary.NotSupported) as raised:
         clary.Flow([{"a": 1}]).write(place).run()
     assert "pass" not in raised.value.message
+
+
+def test_a_step_reads_files_and_no_feature_group(bucket, apart):
+    features = {"id": int, "at": float}
+    group = clary.FeatureGroup(
+        f"people-{next(numbers)}", identifier="id", event_time="at", features=features
+    )
+    flow = clary.Flow.read(group).filter("id > 0")
+
+    @clary.pipeline
+    def whole() -> None:
+        flow()
+
+    with pytest.raises(clary.InvalidInput, match="no rows are given for") as raised:
+        whole.start()
+    assert "reads no feature group" in raised.value.hint
+    outside = loaded(apart, "../secret/people.csv")
+
+    @clary.pipeline
+    def climbing() -> None:
+        outside()
+
+    with pytest.raises(clary.InvalidInput, match="lies where"):
+        climbing.start()

@@ -84,7 +84,10 @@ def arguments(
     for name in names[len(tables) :]:
         path = flow.node(name).with_.get("path") or flow.node(name).with_.get("uri")
         if path is None:
-            raise InvalidInput("sources", f"no rows are given for {name}, and it has no file")
+            is_group = "feature_group" in flow.node(name).with_
+            hint = "a step reads no feature group: give what a step of yours reads of it"
+            problem = f"no rows are given for {name}, and it has no file"
+            raise InvalidInput("sources", problem, hint=hint if is_group else "")
         if name in bounds:
             (bounds[name].name if is_remote(path) else bounds[name].file)(path)
         found.append(Place(path))
