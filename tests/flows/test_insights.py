@@ -106,6 +106,24 @@ def test_each_warning_of_the_page_has_the_step_that_helps(spoiled):
     assert """<code>.formula('nullif("income", (-999))', "income")</code>""" in page
 
 
+def test_no_other_target_is_advised(connection):
+    made = connection.sql(
+        "SELECT random() AS x, CASE WHEN i = 7 THEN 1e6 WHEN i > 20 THEN i % 50 END AS y "
+        "FROM range(400) t(i)"
+    )
+    its = {one.code: one.step for one in report(made, target="y").warnings if one.column == "y"}
+    assert its.pop("missing_target") == '.drop_missing("y")'
+    assert its.pop("skewed_target").startswith(".formula(")
+    assert set(its.values()) <= {""}
+
+
+def test_a_wide_matrix_says_what_it_leaves_out(connection):
+    many = connection.sql(
+        f"SELECT {', '.join(f'i % {n + 2} AS c{n}' for n in range(45))} FROM range(200) t(i)"
+    )
+    assert "40 of 45 columns" in report(many).to_html()
+
+
 def test_notebooks_show_it_in_a_frame_of_its_own(spoiled):
     found = report(spoiled, target="bought")
     assert repr(found) == f"<Report of {ROWS + 100:,} rows, with {len(found.warnings)} warnings>"

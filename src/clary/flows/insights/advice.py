@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from clary.expressions import col, fn
 from clary.flows.exports.python import call
@@ -82,18 +82,25 @@ class QualityWarning(Struct, frozen=True):
 
 def warn(told: Report) -> tuple[QualityWarning, ...]:
     """Find what to warn of, the worst first."""
+    aim = told.target.column if told.target is not None else None
     found = [
         *_of_table(told.rows, told.duplicates, told.anomalies.share),
-        *(warning for one in told.columns for warning in _of_column(one, told.rows)),
+        *(x for one in told.columns if one.name != aim for x in _of_column(one, told.rows)),
     ]
     if told.target is not None:
         its = next(one for one in told.columns if one.name == told.target.column)
         found += [
+            *(_left_alone(one) for one in _of_column(its, told.rows) if one.code != "missing"),
             *_of_target(told.target, its),
             *_of_powers(told.powers),
             *_of_model(told.quick_model),
         ]
     return tuple(sorted(found, key=lambda one: _ORDER.index(one.severity)))
+
+
+def _left_alone(one: QualityWarning) -> QualityWarning:
+    """Advise nothing: what is wrong with a target is not mended by another target."""
+    return structs.replace(one, operator="", parameters={})
 
 
 def _of_table(rows: int, duplicates: int, anomalous: float) -> Iterator[QualityWarning]:

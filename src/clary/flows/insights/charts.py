@@ -116,18 +116,23 @@ def heat(matrix: Matrix) -> str:
     """Draw a matrix of -1 to 1 as a field of colours; the first 40 columns of it."""
     names = matrix.columns[:_MOST_CELLS]
     cell = max(8, min(36, 380 // max(1, len(names))))
-    head = 7 * max((min(len(one), _LONGEST) for one in names), default=0) + 8
+    letter = min(12, cell + 1)
+    head = round(0.65 * letter * max((min(len(one), _LONGEST) for one in names), default=0)) + 8
+    size = f"style='font-size:{letter}px'"
     parts = [_opening(head + cell * len(names) + 4)]
     for at, name in enumerate(names):
-        x, y = _LABEL + (at + 0.5) * cell + 4, head + at * cell + cell / 2 + 4
+        x, y = (start + at * cell + cell / 2 + letter / 3 for start in (_LABEL, head))
         parts += [
-            f"<text x='{_LABEL - 8}' y='{y:.0f}' text-anchor='end'>{_short(name)}</text>",
-            f"<text transform='translate({x:.0f} {head - 6}) rotate(-90)'>{_short(name)}</text>",
+            f"<text x='{_LABEL - 8}' y='{y:.1f}' {size} text-anchor='end'>{_short(name)}</text>",
+            f"<text transform='translate({x:.1f} {head - 6}) rotate(-90)' {size}>",
+            f"{_short(name)}</text>",
         ]
         for other, value in enumerate(matrix.values[at][: len(names)]):
             title = f"{escape(name)} and {escape(names[other])}: {number(value)}"
             parts.append(_cell(_LABEL + other * cell, head + at * cell, cell, value, title))
-    return "".join([*parts, "</svg>"])
+    every = len(matrix.columns)
+    left = f"<p class='note'>{len(names)} of {every} columns; all are in the JSON</p>"
+    return "".join([*parts, "</svg>", left if every > len(names) else ""])
 
 
 def _cell(x: int, y: int, wide: int, value: float, title: str) -> str:

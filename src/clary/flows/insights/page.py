@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from clary.flows.insights.columns import Column
     from clary.flows.insights.report import Report
-    from clary.flows.insights.target import QuickModel
+    from clary.flows.insights.target import QuickModel, Target
 
 MOST_COLUMNS = 200
 _SHOWN = 20
@@ -56,7 +56,7 @@ def _parts(told: Report) -> Iterator[str]:
     yield f"<h2>Warnings</h2>{_warnings(told)}"
     if told.target is not None:
         yield f"<h2>Target: {escape(told.target.column)}</h2>"
-        yield from _target(told)
+        yield from _target(told, told.target)
     yield "<h2>Columns</h2>"
     yield from map(_card, told.columns[:MOST_COLUMNS])
     if len(told.columns) > MOST_COLUMNS:
@@ -85,9 +85,12 @@ def _warnings(told: Report) -> str:
     return _table(("", "what", "a step of a flow that helps"), shown)
 
 
-def _target(told: Report) -> Iterator[str]:
-    if told.target is not None and told.target.classes:
-        yield charts.bars({name: float(count) for name, count in told.target.classes[:_SHOWN]})
+def _target(told: Report, target: Target) -> Iterator[str]:
+    [its] = [one.numbers for one in told.columns if one.name == target.column]
+    if target.classes:
+        yield charts.bars({name: float(count) for name, count in target.classes[:_SHOWN]})
+    elif its is not None and its.histogram is not None:
+        yield charts.histograms({target.column: its.histogram})
     if told.quick_model is not None:
         yield "<h3>A quick model</h3>"
         yield model(told.quick_model)
