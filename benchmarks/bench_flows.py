@@ -45,6 +45,7 @@ def figures() -> list[Figure]:
         cold = _from_the_start(Path(folder), path)
         wide = monitoring_data.table(Path(folder), REPORTED)
         preview, report = _ran(sys.executable, "flows_looking.py", path, str(wide))
+        values, named = _of_a_record(Path(folder))
     fit, apply, by_hand, record = _medians(ours)
     whole = fit + apply
     peers = [Peer(_SKLEARN, *_medians(sklearn)), Peer(_SKRUB, *_medians(skrub))]
@@ -53,10 +54,18 @@ def figures() -> list[Figure]:
         Figure("apply and write, 2M rows", apply, "s", 4, f"{_SKLEARN}, unwritten", peers[0].apply),
         Figure("fit and apply, times SQL by hand", whole / by_hand, "x", 1.3, "by hand", 1),
         *(one for peer in peers for one in _beside(peer, whole, record)),
+        Figure("one record, 20 steps, compiled", values * 1e6, "us", 50, "limit", 50),
+        Figure("one record, 20 steps, `Flow.record`", named * 1e6, "us", 50, "limit", 50),
         *cold,
         Figure("slowest preview of a node, first 100,000 of 2M rows", preview, "s", 1, "limit", 1),
         Figure("insights report, 1M rows of 20 columns", report, "s", 30, "limit", 30),
     ]
+
+
+def _of_a_record(folder: Path) -> list[float]:
+    path = f"{folder}/few.parquet"
+    flows_data.write(path, 20_000)
+    return _ran(sys.executable, "flows_record.py", path)
 
 
 def _beside(peer: Peer, whole: float, record: float) -> list[Figure]:
