@@ -228,7 +228,10 @@ CASES = [
     ("series.resample", {"time": "when", "keys": ["key"], "unit": "day", "aggregates": {"x": "mean"}}),
     ("series.resample", {"time": "when", "unit": "month", "aggregates": {"x": "last"}, "fills_gaps": False}),
     ("series.rolling", {"time": "when", "columns": ["n"], "keys": ["key"], "functions": ["sum", "mean", "max", "count"]}),
-    ("series.rolling", {"time": "when", "columns": ["n"], "functions": ["sum"], "unit": "day"}),
+    ("series.rolling", {"time": "when", "columns": ["n"], "functions": ["sum", "min"], "unit": "day"}),
+    ("series.rolling", {"time": "when", "columns": ["n"], "functions": ["std"], "unit": "month"}),
+    ("series.rolling", {"time": "day", "columns": ["m"], "functions": ["count"], "unit": "week", "size": 99}),
+    ("series.rolling", {"time": "when", "columns": ["n"], "functions": ["median"]}),
     ("series.standardize_length", {"columns": ["vector"]}),
     ("series.validate_times", {"time": "when"}),
     *_texts("strings.affix", {"prefix": "é'", "suffix": '"\\'}, columns=("text", "n")),
@@ -254,7 +257,7 @@ CASES = [
 def document(operator, with_):
     """Write the flow of a case."""
     inputs = ["rows", "names"] if operator.startswith("combine.") else ["rows"]
-    inputs = ["ticks"] if "time" in with_ else inputs
+    inputs = ["ticks"] if with_.get("time") == "when" else inputs
     sources = [{"id": one, "operator": "source"} for one in inputs]
     node = {"id": "made", "operator": operator, "with": with_, "inputs": inputs}
     return {"nodes": [*sources, node]}

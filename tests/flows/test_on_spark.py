@@ -13,6 +13,7 @@ import on_spark
 import parity
 import pytest
 import spark_cases
+from test_engines import SCHEMA, STEPS, drawn
 
 from clary.kernel.errors import NotSupported
 
@@ -39,6 +40,17 @@ def test_cells_are_the_same(session, operator):
             )
         except NotSupported as error:
             assert "the node made" in error.message  # noqa: PT017 one of many cases
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_chains_of_transforms_are_the_same(session, seed):
+    lots = random.Random(seed)
+    nodes = [{"id": "rows", "operator": "source"}]
+    for place, (operator, with_) in enumerate(lots.sample(STEPS, lots.randint(2, 6))):
+        inputs = [nodes[-1]["id"]]
+        nodes.append({"id": f"n{place}", "operator": operator, "with": with_, "inputs": inputs})
+    tables = {"rows": (SCHEMA, drawn(lots))}
+    on_spark.assert_same(session, {"nodes": nodes}, tables, nodes[-1]["id"])
 
 
 ORDERS = {

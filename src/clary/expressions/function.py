@@ -10,6 +10,8 @@ from clary.expressions.types import ANY, Type
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from clary.expressions.tree import Node
+
 
 @dataclass(frozen=True)
 class Function:
@@ -27,7 +29,7 @@ class Function:
         The value in Python: a function, or its source over ``{0}``, ``{1}``, …
     sql, spark
         Its text; ``{*}`` is every argument, ``{T}`` the type of the value. ``spark`` is None where
-        Spark means something else.
+        Spark means something else, and may be a function that gives the text for the arguments.
     beside
         Called with the constants, gives more of them that Spark's text takes after the arguments.
     is_variadic
@@ -51,7 +53,7 @@ class Function:
     gives: Type
     run: Callable[..., Any] | str
     sql: str = ""
-    spark: str | None = ""
+    spark: str | Callable[[Sequence[Node]], str] | None = ""
     beside: Callable[..., Sequence[Any]] | None = None
     is_variadic: bool = False
     nulls: Literal["strict", "seen", "lazy"] = "strict"

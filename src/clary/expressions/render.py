@@ -60,6 +60,8 @@ def render(node: Node, dialect: Dialect) -> str:
 def _call(node: Call, dialect: Dialect) -> str:
     function = node.function
     template = function.sql if dialect == "duckdb" else function.spark
+    if callable(template):
+        template = template(node.arguments)
     if template is None:
         raise NotSupported(
             f"{function.name} has no text in Spark that means the same",

@@ -104,6 +104,7 @@ def _query(node: Node, step: Query, sql: str) -> str:
     _unname(tree)
     unique = _without_ties(tree)
     _refuse(tree)
+    _refuse_windows(tree)
     tree = tree.transform(_translated)
     for one in list(tree.find_all(exp.Table)):
         found = _INPUT.fullmatch(one.name)
@@ -136,9 +137,15 @@ def _refuse(tree: exp.Expr) -> None:
     for call in tree.find_all(exp.Func):
         if not isinstance(call, _SAME) and not _text(call):
             raise NotSupported(f"{call.sql_name().lower()} has no text that means the same")
-    for spec in tree.find_all(exp.WindowSpec):
-        if spec.args.get("kind") == "RANGE":
-            raise NotSupported("it looks back by time")
+
+
+def _refuse_windows(tree: exp.Expr) -> None:
+    """Look for windows that Spark has not. Raises NotSupported."""
+    for window in tree.find_all(exp.Window):
+        if window.find(exp.Median):
+            raise NotSupported("it takes medians of windows")
+        if window.find(exp.Interval):
+            raise NotSupported("it looks back by months, or by times with a zone")
 
 
 def _text(call: exp.Expr) -> str:

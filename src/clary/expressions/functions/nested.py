@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from clary.expressions.function import Function
 from clary.expressions.functions.comparison import same
-from clary.expressions.functions.spark_texts import whole
+from clary.expressions.functions.spark_texts import plainly, whole
 from clary.expressions.types import ANY, BIGINT, BOOLEAN, LIST, VARCHAR, Type, ticked
 from clary.kernel.errors import InvalidInput
 
@@ -65,7 +65,15 @@ _CONTAINS = (
     "CASE WHEN {0} IS NOT NULL AND {1} IS NOT NULL THEN coalesce(array_contains({*}), FALSE) END"
 )
 FUNCTIONS = (
-    Function("[]", (LIST, BIGINT), ANY, _item, "{0}[{1}]", _ITEM, nulls="seen"),
+    Function(
+        "[]",
+        (LIST, BIGINT),
+        ANY,
+        _item,
+        "{0}[{1}]",
+        plainly("try_element_at({0}, %s)", _ITEM),
+        nulls="seen",
+    ),
     Function("list_value", (ANY,), LIST, _list, spark="array({*})", is_variadic=True, nulls="seen"),
     Function("length", (LIST,), BIGINT, len, spark="CAST(size({0}) AS BIGINT)"),
     Function("len", (LIST,), BIGINT, len, spark="CAST(size({0}) AS BIGINT)"),

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from clary.expressions.tree import Constant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from clary.expressions.tree import Node
+
 
 def let(body: str, **given: str) -> str:
     """Write a text that names its arguments as fields of ``v``, each computed once.
@@ -27,6 +36,21 @@ def whole(text: str, least: int = -(2**31) + 1) -> str:
 def failing(test: str, text: str, problem: str) -> str:
     """Write a value that fails where the test is true."""
     return f"CASE WHEN {test} THEN raise_error('{problem}') ELSE {text} END"
+
+
+def plainly(plain: str, general: str, least: int = 0) -> Callable[[Sequence[Node]], str]:
+    """Choose a plain text where all arguments but the first are constants from ``least`` on.
+
+    ``plain`` has ``%s`` for these, which fit into an INT.
+    """
+
+    def chosen(arguments: Sequence[Node]) -> str:
+        values = [one.value for one in arguments[1:] if isinstance(one, Constant)]
+        numbers = [one for one in values if isinstance(one, int) and least <= one < 2**31]
+        is_plain = len(numbers) == len(arguments) - 1 and numbers[0] > 0
+        return plain % ", ".join(map(str, numbers)) if is_plain else general
+
+    return chosen
 
 
 EPOCH_US = (

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from clary.expressions.function import Function
-from clary.expressions.functions.spark_texts import failing, let, whole
+from clary.expressions.functions.spark_texts import failing, let, plainly, whole
 from clary.expressions.types import BIGINT, BOOLEAN, VARCHAR, Type
 from clary.kernel.errors import InvalidInput
 
@@ -182,7 +182,7 @@ _INSIDE = (
     f"{whole('greatest(v.f, v.e, 0) - greatest(least(v.f, v.e), 0)', 0)}) END"
 )
 _ENDS = (
-    f"CASE WHEN v.n BETWEEN -{_FARTHEST} AND {_FARTHEST} THEN "
+    f"CASE WHEN v.t IS NOT NULL AND v.n BETWEEN -{_FARTHEST} AND {_FARTHEST} THEN "
     "CASE WHEN v.s >= 0 THEN v.s - 1 ELSE length(v.t) + v.s END END"
 )
 _PART = (
@@ -218,10 +218,15 @@ FUNCTIONS = (
     *(
         Function(name, (VARCHAR, *rest), VARCHAR, _substring, spark=text, fails=True)
         for name in ("substring", "substr")
-        for rest, text in (((BIGINT,), _PART % _FARTHEST), ((BIGINT, BIGINT), _PART % "{2}"))
+        for rest, text in (
+            ((BIGINT,), plainly("substring({0}, %s)", _PART % _FARTHEST)),
+            ((BIGINT, BIGINT), plainly("substring({0}, %s)", _PART % "{2}")),
+        )
     ),
-    Function("left", (VARCHAR, BIGINT), VARCHAR, _left, spark=_LEFT, fails=True),
-    Function("right", (VARCHAR, BIGINT), VARCHAR, _right, spark=_RIGHT),
+    Function(
+        "left", (VARCHAR, BIGINT), VARCHAR, _left, spark=plainly("left({0}, %s)", _LEFT), fails=True
+    ),
+    Function("right", (VARCHAR, BIGINT), VARCHAR, _right, spark=plainly("right({0}, %s)", _RIGHT)),
     *(
         Function(
             name,

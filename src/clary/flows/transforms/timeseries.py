@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 TIMES = (DATE, TIMESTAMP, TIMESTAMPTZ)
 Unit = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
 MOST_STEPS = 100_000
+_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 
 
 class Ordered(Transform, frozen=True):
@@ -101,15 +102,22 @@ class Rolling(Ordered, frozen=True, kw_only=True):
                     "unit", f"{time!r} is a number", legal="no unit: rows are counted"
                 )
             keys = partition(found(schema, self.keys, "keys"))
-            length = f"INTERVAL {size} {self.unit} - INTERVAL 1 microsecond"
-            moment = f"{quoted(time)}::TIMESTAMP" if schema[time] == DATE else quoted(time)
-            over, end = f"{keys}ORDER BY {moment} RANGE ({length}) PRECEDING", f"{size}_{self.unit}"
+            over, end = f"{keys}{self._span(schema, time, size)} PRECEDING", f"{size}_{self.unit}"
         made = {}
         for name in found(schema, self.columns, "columns"):
             for function in self.functions:
                 text, kind = aggregate(function, quoted(name), schema[name], over="w")
                 made[f"{name}_{function}_{end}"] = (text, kind)
         return (added(schema, made, over),)
+
+    def _span(self, schema: Schema, time: str, size: int) -> str:
+        """Write an order by time and how far it reaches back: in microseconds, or in months."""
+        moment = f"{quoted(time)}::TIMESTAMP" if schema[time] == DATE else quoted(time)
+        length_s = _SECONDS.get(str(self.unit))
+        if length_s is None or schema[time] == TIMESTAMPTZ:
+            length = f"INTERVAL {size} {self.unit} - INTERVAL 1 microsecond"
+            return f"ORDER BY {moment} RANGE ({length})"
+        return f"ORDER BY epoch_us({moment}) RANGE {size * length_s * 1_000_000 - 1}"
 
 
 class Fill(Ordered, frozen=True, kw_only=True):
