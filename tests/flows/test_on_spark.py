@@ -58,7 +58,7 @@ ORDERS = {
     "at": "timestamp",
 }  # fmt: skip
 CITIES = {"town": "varchar", "land": "varchar"}
-STEPS = (
+PREPARATION = (
     ("strings.strip", {"columns": ["name"]}),
     ("strings.case", {"columns": ["city"], "to": "capitalize"}),
     ("search.replace_pattern", {"columns": ["note"], "pattern": r"\s+", "new": " "}),
@@ -93,7 +93,7 @@ def test_an_exported_flow_of_many_steps_runs_as_it_is(session, tmp_path):
         {"id": one, "operator": "source", "with": {"path": f"{one}.parquet"}} for one in tables
     ]
     before = "orders"
-    for place, (operator, with_) in enumerate(STEPS):
+    for place, (operator, with_) in enumerate(PREPARATION):
         inputs = [before, "cities"] if operator == "combine.join" else [before]
         before = f"step {place}"
         nodes.append({"id": before, "operator": operator, "with": with_, "inputs": inputs})
