@@ -102,6 +102,16 @@ def test_errors_in_other_words():
     assert missing == "clary: this needs the package sklego\n  pip install 'clary[demo]'\n"
 
 
+def test_a_command_names_the_extra_that_it_is_all_of():
+    code = "import sys; sys.modules['pyarrow'] = None; from clary.doors.cli.main import run; run()"
+    argv = [sys.executable, "-c", code, "flow", "--help"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "clary: clary flow needs the package pyarrow\n  pip install 'clary[flows]'\n"
+    )
+
+
 def test_debug_shows_the_traceback(clary, monkeypatch, tmp_path):
     monkeypatch.setenv("CLARY_DEBUG", "1")
     done = subprocess.run(

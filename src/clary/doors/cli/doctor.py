@@ -26,6 +26,7 @@ app = new_app()
 _LEAST_FREE_BYTES = 1 << 30
 _OPTIONAL = {
     "uv": ("environments", "environments of jobs"),
+    "sqlglot": ("flows", "data flows"),
     "pandas": ("ml", "the images' runtimes"),
     "sklearn": ("ml", "the images' runtimes"),
     "xgboost": ("ml", "the XGBoost images"),

@@ -8,12 +8,15 @@ import os
 import sys
 import tempfile
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from clary.kernel.errors import ClaryError
+from clary.kernel.errors import ClaryError, NotSupported
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 COMMANDS = {
     "up": ("up", "Serve a home until it is told to stop."),
@@ -52,6 +55,8 @@ _EXTRAS = {
     **dict.fromkeys(("duckdb", "numpy", "scipy"), "monitoring"),
     "sqlglot": "flows",
 }
+_WHOLE = {"flow": "flows"}
+"""Commands of which nothing works without an extra."""
 
 
 class Commands(TyperGroup):
@@ -66,9 +71,21 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Put the real command in the place of its summary."""
         if args[0] in COMMANDS:
-            module = importlib.import_module(f"clary.doors.cli.{COMMANDS[args[0]][0]}")
+            module = _imported(args[0])
             self.add_command(typer.main.get_command(module.app), args[0])
         return super().resolve_command(ctx, args)
+
+
+def _imported(command: str) -> ModuleType:
+    """Import a command. Raises NotSupported where its extra is missing."""
+    try:
+        return importlib.import_module(f"clary.doors.cli.{COMMANDS[command][0]}")
+    except ModuleNotFoundError as error:
+        if command not in _WHOLE:
+            raise
+        hint = f"pip install 'clary[{_WHOLE[command]}]'"
+        problem = f"clary {command} needs the package {error.name}"
+        raise NotSupported(problem, hint=hint) from error
 
 
 app = typer.Typer(
