@@ -131,6 +131,15 @@ def test_what_cannot_be_written_is_said_and_nothing_is_touched(rows, end, said):
     assert (rows / "there/file.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("source", ["a\0.csv", "loop.csv", "x" * 300 + ".csv"])
+def test_paths_that_are_none_are_told(rows, source):
+    (rows / "loop.csv").symlink_to("loop.csv")
+    with pytest.raises(InvalidInput):
+        run(flow_of({"path": "out.csv"}, source=source))
+    with pytest.raises((InvalidInput, OSError)):
+        run(flow_of({"path": source.replace("loop.csv", "rows.csv/out.csv")}))
+
+
 def test_partitions_are_not_put_around_a_source(rows):
     (rows / "parts/a=1").mkdir(parents=True)
     (rows / "parts/a=1/rows.csv").write_text("a,b\n1,x\n")

@@ -61,11 +61,11 @@ class Bounds:
         InvalidInput
             It lies elsewhere, or a link in the folder leads there.
         """
-        found = _resolved(path)
+        found = resolved(path)
         if not self._holds(found):
             raise self._refused(str(path))
         for one in found.rglob("*"):
-            if one.is_symlink() and not self._holds(_resolved(one)):
+            if one.is_symlink() and not self._holds(resolved(one)):
                 raise self._refused(f"{path}, by {one.relative_to(found)},")
         return Path(path)
 
@@ -78,7 +78,7 @@ class Bounds:
             It lies elsewhere, is one of the folders itself, or is called like no table: nothing
             but tables may be replaced.
         """
-        found = _resolved(path)
+        found = resolved(path)
         if found in self._folders:
             raise InvalidInput("path", f"{path} is a whole folder that the flow may write to")
         self.file(path)
@@ -105,7 +105,8 @@ class Bounds:
         return InvalidInput("path", problem, legal=legal, hint=hint)
 
 
-def _resolved(path: Place) -> Path:
+def resolved(path: Place) -> Path:
+    """Give where a path leads to. Raises InvalidInput: it is none."""
     try:
         return Path(path).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL, a long name

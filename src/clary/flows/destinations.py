@@ -76,6 +76,12 @@ def asked_of(node: Node) -> Writing:
     return asked
 
 
+def named(node: Node) -> str:
+    """Give the place of a destination as it is written. Raises as ``asked_of``."""
+    asked = asked_of(node)
+    return asked.path or asked.uri
+
+
 def place(node: Node, reach: Reach, folder: Path) -> Path:
     """Say which file a destination writes: its own, or one in a folder that is sent afterwards.
 
@@ -86,10 +92,9 @@ def place(node: Node, reach: Reach, folder: Path) -> Path:
     NotSupported
         It is at ``s3://…``, and there is no home.
     """
-    asked, bounds = asked_of(node), reach.bounds.get(node.id)
-    to = asked.path or asked.uri
+    to, bounds = named(node), reach.bounds.get(node.id)
     if not is_remote(to):
-        is_folder = bool(asked.partitions)
+        is_folder = bool(asked_of(node).partitions)
         return bounds.output(to, is_folder=is_folder) if bounds else Path(to).absolute()
     if bounds is not None:
         bounds.name(to)
@@ -101,8 +106,7 @@ def place(node: Node, reach: Reach, folder: Path) -> Path:
 
 def sent(node: Node, made: Path, reach: Reach) -> str:
     """Send a file where it belongs; gives its place as the node has it."""
-    asked = asked_of(node)
-    to = asked.path or asked.uri
+    to = named(node)
     if is_remote(to):
         reach.home(to).put(made, to)
     return to

@@ -6,13 +6,14 @@ import json
 import os
 import re
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from clary.flows import destinations, sources
 from clary.flows.batch import Batch
+from clary.flows.bounds import resolved
 from clary.flows.failures import explained
 from clary.flows.origins import told
 from clary.flows.reach import NOWHERE, is_remote
@@ -21,6 +22,7 @@ from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path, PurePath
 
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
@@ -175,10 +177,10 @@ def run(
         raise InvalidInput("flow", "has no destination: there is nothing to write", hint=hint)
     wanted = {one.id for end in ends for one in flow.until(end.inputs[0])}
     nodes = [one for one in flow.nodes if one.id in wanted]
+    _keep_sources(nodes, tables, ends)
     found = []
     with _loaded(flow, nodes, tables, reach) as (connection, folder), ExitStack() as stack:
         places = [destinations.place(one, reach, folder) for one in ends]
-        _keep_sources(nodes, tables, places)
         parts = [stack.enter_context(destinations.beside(one)) for one in places]
         lock(connection, *parts)
         batch = Batch(connection, flow, learned, programs=_programs(nodes, folder, reach))
@@ -192,18 +194,23 @@ def run(
     return found, batch.fitted
 
 
-def _keep_sources(nodes: Sequence[Node], tables: Mapping[str, Any], places: Sequence[Path]) -> None:
+def _keep_sources(nodes: Sequence[Node], tables: Mapping[str, Any], ends: Sequence[Node]) -> None:
     """See to it that nothing is written where rows come from."""
+    written = [destinations.named(one) for one in ends]
     for node in nodes:
         rows = _rows(node, tables)[0] if node.operator == "source" else None
-        if not isinstance(rows, str | os.PathLike) or is_remote(os.fspath(rows)):
+        if not isinstance(rows, str | os.PathLike):
             continue
-        source = Path(rows).resolve()
-        for place in places:
-            to = place.resolve()
+        source = _found(os.fspath(rows))
+        for place in written:
+            to = _found(place)
             if source in (to, *to.parents) or to in source.parents:
                 problem = f"{place} is what the source {node.id} reads, and stays as it is"
                 raise InvalidInput("destination", problem, hint="write to another place")
+
+
+def _found(place: str) -> PurePath:
+    return PurePosixPath(place) if is_remote(place) else resolved(place)
 
 
 def _stays(before: Node, after: Node) -> None:

@@ -93,6 +93,16 @@ def test_rows_are_not_sent_where_there_is_no_bucket_or_no_object(bucket):
         rows.write(f"s3://{bucket[0]}/a", partitions=["a"], format="csv").run()
 
 
+@pytest.mark.parametrize("to", ["in/people.csv", "in"])
+def test_objects_that_are_read_stay_as_they_are(bucket, to):
+    uri = put(bucket, "in/people.csv", ROWS)
+    with pytest.raises(clary.InvalidInput, match="stays as it is"):
+        clary.Flow.read(uri).write(f"s3://{bucket[0]}/{to}", format="csv").run()
+    with pytest.raises(clary.InvalidInput, match="stays as it is"):
+        clary.Flow.read(f"s3://{bucket[0]}/in").write(f"s3://{bucket[0]}/in/new.csv").run()
+    assert got(bucket, "in/people.csv") == ROWS.encode()
+
+
 def test_a_flow_begins_with_a_feature_group(bucket, tmp_path):
     features = {"id": int, "at": float, "age": int}
     group = clary.FeatureGroup(
