@@ -1,6 +1,10 @@
 """SQLite files as Arrow: real files, types by their cells, and no way to anything else."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
+from contextlib import suppress
 
 import pyarrow as pa
 import pytest
@@ -158,6 +162,34 @@ def test_a_table_has_as_many_columns_as_sqlite_lets_it(tmp_path):
     names = ", ".join(f"c{at}" for at in range(2000))
     path = made(tmp_path / "a.db", f"CREATE TABLE t ({names})", "INSERT INTO t (c1) VALUES (7)")
     assert read(path, table="t").column("c1").to_pylist() == [7]
+
+
+ENDLESS = """
+import sys
+from pathlib import Path
+from clary.adapters.sqlite_tables import rows
+every = ", ".join(f"t AS t{at}" for at in range(8))
+print("begins", flush=True)
+with rows(Path(sys.argv[1]), query=f"SELECT count(*) AS n FROM {every}"):
+    pass
+"""
+
+
+def test_a_query_that_takes_too_long_can_be_interrupted(tmp_path):
+    path = made(
+        tmp_path / "a.db",
+        "CREATE TABLE t (i)",
+        f"INSERT INTO t VALUES {', '.join('(1)' for _ in range(1000))}",
+    )
+    argv = [sys.executable, "-c", ENDLESS, str(path)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout.readline() == b"begins\n"
+        while running.poll() is None:
+            running.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                running.wait(1)
+        said = running.stderr.read()
+    assert b"interrupted" in said or b"KeyboardInterrupt" in said
 
 
 def test_a_cell_is_bounded(tmp_path):

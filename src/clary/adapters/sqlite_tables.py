@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _LARGEST_CELL = 16 << 20
 _ROWS_A_BATCH = 1_000
+_STEPS_A_LOOK = 1_000_000
+"""After so many steps of a query Python looks whether somebody has interrupted it."""
 _WRITE_VERSION, _LOGGED = 18, b"\2"
 """Where a file says how it is written, and what it says where writes go to a log first."""
 _MEND = "open it with SQLite once, which mends it"
@@ -87,6 +89,7 @@ def _opened(path: Path, *, alone: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_CELL)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    connection.set_progress_handler(lambda: 0, _STEPS_A_LOOK)
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA query_only = ON")
     return connection
