@@ -62,6 +62,18 @@ def test_rows_are_read_again_when_the_file_is_another(preview, tmp_path):
     assert call() == [5, 6]
 
 
+def test_tables_that_are_too_large_are_not_held(preview, tmp_path, monkeypatch):
+    call, kept = preview
+    monkeypatch.setattr("clary.flows.sources.MOST_BYTES", 100_000)
+    file = tmp_path / "rows.csv"
+    file.write_text("a\n" + "7\n" * 30_000)
+    assert call() == [7] * 5
+    assert not kept._tables
+    file.write_text("a\n" + "7\n" * 10_000)
+    assert call() == [7] * 5
+    assert kept._tables
+
+
 def test_a_folder_is_as_its_files_are(preview, tmp_path):
     call, _ = preview
     (tmp_path / "rows").mkdir()

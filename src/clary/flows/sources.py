@@ -22,7 +22,7 @@ from clary.flows import csv_files, drawn, json_files
 from clary.flows.bounds import Bounds
 from clary.flows.drawn import Sampling
 from clary.flows.encodings import in_unicode
-from clary.flows.kept import stamps
+from clary.flows.kept import MOST_BYTES, stamps
 from clary.flows.reach import NOWHERE, is_remote
 from clary.flows.sessions import allow
 from clary.kernel.codec import build
@@ -51,7 +51,7 @@ _STREAM = re.compile(
     r"reading the stream .*? failed: (?:\w+ error: )?([^\n]*?)(?:\. Detail: |\n|$)"
 )
 """What a library said, within what DuckDB says of its stream."""
-_LITTLE_CELLS = 8_000_000
+_ROWS_A_BATCH = 10_000
 _COLOURS = re.compile(r"\x1b\[\d*m")
 
 
@@ -229,16 +229,26 @@ def _files(
         drawn.view(connection, name, quoted(f"{name} given"))
         return found[1]
     skipped = _read(connection, name, files, reading, folder)
-    if kept is not None and _is_little(connection, name):
-        kept.put(key, (connection.table(name).to_arrow_table(), skipped))
+    rows = None if kept is None else _little(connection, name)
+    if kept is not None and rows is not None:
+        kept.put(key, (rows, skipped))
     return skipped
 
 
-def _is_little(connection: DuckDBPyConnection, name: str) -> bool:
-    """Whether it is a table, no view of a file, and one that is held easily."""
-    told = "SELECT estimated_size * column_count FROM duckdb_tables() WHERE table_name = ?"
-    found = connection.execute(told, [name]).fetchall()
-    return bool(found) and found[0][0] <= _LITTLE_CELLS
+def _little(connection: DuckDBPyConnection, name: str) -> pa.Table | None:
+    """Give the rows of a table that is held easily; None of a larger one, and of a view."""
+    views = "SELECT 1 FROM duckdb_views() WHERE view_name = ?"
+    if connection.execute(views, [name]).fetchall():
+        return None
+    batches, room = [], MOST_BYTES
+    with connection.cursor() as apart:
+        reader = apart.table(name).to_arrow_reader(_ROWS_A_BATCH)
+        for batch in reader:
+            room -= batch.nbytes
+            if room < 0:
+                return None
+            batches.append(batch)
+        return pa.Table.from_batches(batches, reader.schema)
 
 
 def _read(
