@@ -12,7 +12,7 @@ from clary.analysis.page_style import opening
 from clary.analysis.violation_words import number
 from clary.flows.insights import charts, page, sampled
 from clary.flows.insights.associations import correlation, multicollinearity
-from clary.flows.insights.columns import Histogram, describe
+from clary.flows.insights.columns import Histogram, describe, span
 from clary.flows.insights.learning import sklearn
 from clary.flows.insights.sampled import texts
 from clary.flows.insights.series import decompose
@@ -86,13 +86,13 @@ class HistogramOf(Struct, frozen=True, forbid_unknown_fields=True):
         values = table.numbers(self.column)
         finite = values[np.isfinite(values)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-        span = (low, high if high > low else low + 1.0)
+        reach = span(low, high, self.bins)
         document, body = {}, ""
         for facet, of_facet in _groups(table, self.facet, _MOST_FACETS).items():
             told = {}
             for color, of_color in _groups(table, self.color, _MOST_GROUPS).items():
                 chosen = values[of_facet & of_color & np.isfinite(values)]
-                counts, edges = np.histogram(chosen, self.bins, span)
+                counts, edges = np.histogram(chosen, self.bins, reach)
                 told[color] = Histogram(tuple(map(float, edges)), tuple(map(int, counts)))
             document[facet] = msgspec.to_builtins(told)
             body += (page.table((f"{self.facet}: {facet}",), ()) if self.facet else "") + (

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST = 60
 _CATEGORIES = 100
+_FOLDS = 3
 
 
 class Matrix(Struct, frozen=True):
@@ -40,7 +41,8 @@ class Multicollinearity(Struct, frozen=True):
     components
         The share of variance of each principal component, the largest first.
     coefficients
-        Of a lasso on the target, over columns in standard deviations; none without a target.
+        Of a lasso on the target, over columns in standard deviations; none without a target, or of fewer
+        than three rows.
     """
 
     inflation: tuple[tuple[str, float], ...]
@@ -137,9 +139,9 @@ def multicollinearity(
     shares = np.sort(np.linalg.eigvalsh(matrix.T @ matrix))[::-1].clip(0) if names else np.empty(0)
     shares = shares / (shares.sum() or 1.0)
     weights: tuple[tuple[str, float], ...] = ()
-    if target and names:
+    if target and names and len(matrix) >= _FOLDS:
         wanted = _standardized(table, [target])[:, 0]
-        lasso = sklearn("linear_model").LassoCV(cv=3, random_state=seed).fit(matrix, wanted)
+        lasso = sklearn("linear_model").LassoCV(cv=_FOLDS, random_state=seed).fit(matrix, wanted)
         weights = tuple(zip(names, map(float, lasso.coef_), strict=True))
     return Multicollinearity(
         tuple(zip(names, map(float, inflation), strict=True)), tuple(map(float, shares)), weights

@@ -96,9 +96,9 @@ def lines(series: Mapping[str, Sequence[float]], marked: Sequence[int] = ()) -> 
 
 def points(groups: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> str:
     """Draw pairs of numbers as points, each group in its colour; ``x`` and ``y`` name the axes."""
-    xs = np.concatenate([np.asarray(x, float) for x, _ in groups.values()] or [np.zeros(1)])
-    ys = np.concatenate([np.asarray(y, float) for _, y in groups.values()] or [np.zeros(1)])
-    low, high = (xs.min(), ys.min()), (xs.max(), ys.max())
+    xs = [one for of_group, _ in groups.values() for one in of_group] or [0.0]
+    ys = [one for _, of_group in groups.values() for one in of_group] or [0.0]
+    low, high = (min(xs), min(ys)), (max(xs), max(ys))
     wide, tall = (float(b - a) or 1.0 for a, b in zip(low, high, strict=True))
     parts = [_opening(2 * _HEIGHT + 22)]
     for at, pairs in enumerate(groups.values()):

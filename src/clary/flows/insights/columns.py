@@ -178,8 +178,19 @@ def histogram(values: NDArray[np.float64], bins: int = _BINS) -> Histogram | Non
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     if not values.size or not np.isfinite(high - low):
         return None
-    counts, edges = np.histogram(values, bins, (low, high) if high > low else None)
+    counts, edges = np.histogram(values, bins, span(low, high, bins))
     return Histogram(tuple(map(float, edges)), tuple(map(int, counts)))
+
+
+def span(low: float, high: float, bins: int) -> tuple[float, float]:
+    """Give the range of a histogram: bins of numbers that do not vary are 1 wide together.
+
+    Large numbers are further apart than that; then a bin is wider than what is between two.
+    """
+    if high == low:
+        low, high = low - 0.5, high + 0.5
+    least = 4 * bins * float(np.spacing(max(abs(low), abs(high))))
+    return low, max(high, low + least)
 
 
 def _patterns(table: Sampled, column: str) -> tuple[tuple[str, float], ...]:

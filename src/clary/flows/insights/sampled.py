@@ -69,7 +69,8 @@ class Sampled:
             values = pc.cast(pc.cast(values, pa.timestamp("us")), pa.int64())
             return _floats(values) / 1e6
         if is_number(kind) or pa.types.is_boolean(kind):
-            return np.clip(_floats(pc.cast(values, pa.float64())), -_LARGEST, _LARGEST)
+            near = pc.cast(values, pa.float64(), safe=False)  # whole numbers over 2**53 are rounded
+            return np.clip(_floats(near), -_LARGEST, _LARGEST)
         return _ranks(texts(values))
 
 
