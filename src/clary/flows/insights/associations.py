@@ -41,8 +41,8 @@ class Multicollinearity(Struct, frozen=True):
     components
         The share of variance of each principal component, the largest first.
     coefficients
-        Of a lasso on the target, over columns in standard deviations; none without a target, or of fewer
-        than three rows.
+        Of a lasso on the target, over columns in standard deviations; none without a target, or of
+        fewer than three rows.
     """
 
     inflation: tuple[tuple[str, float], ...]
