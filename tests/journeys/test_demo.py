@@ -71,6 +71,8 @@ def test_what_it_proposes_next_works(demo, home):
     assert clary(home, "endpoints", "delete", "abalone").returncode == 0
     tree = clary(home, "lineage", VERSION).stdout
     assert "known.csv" in tree
+    columns = clary(home, "lineage", VERSION, "--columns").stdout
+    assert re.search(r"prepare/result/\S+ +sex_I +animals\.sex\n", columns)
     listed = json.loads(clary(home, "models", "list", "--json").stdout)
     assert "Approved" in json.dumps(listed)
 
