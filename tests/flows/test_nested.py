@@ -92,3 +92,27 @@ def test_lists_become_rows():
     assert found.rows == [(1, "a"), (1, None), (4, "b")]
     with pytest.raises(InvalidInput, match="bigint"):
         parity.apply("nested.explode", {"column": "n"}, {"n": "bigint"}, [(1,)])
+
+
+@few
+@given(
+    st.lists(st.lists(leaves | st.lists(leaves, max_size=2), max_size=3), min_size=1, max_size=4)
+)
+def test_items_of_arrays_are_columns(lists):
+    rows = [(json.dumps({"l": one, "o": [{"k": one}]}),) for one in lists] + [(x,) for x in BROKEN]
+    found = parity.apply("nested.flatten", {"column": "s", "items": 2}, {"s": "varchar"}, rows)
+    for place, kind in found.learned.nodes["made"].state["places"]:
+        cells = found["_".join(["s", *place])]
+        for one, cell in zip(lists, cells, strict=False):
+            if kind == "varchar" and place == ["l", "1"]:
+                assert cell == (one[1] if len(one) > 1 and isinstance(one[1], str) else None)
+
+
+def test_arrays_of_objects():
+    rows = [('{"l": [{"k": 1}, {"k": 2}, {"k": 3}], "e": []}',), ('{"l": [{"k": 4}]}',)]
+    found = parity.apply("nested.flatten", {"column": "s", "items": 2}, {"s": "varchar"}, rows)
+    assert list(found.columns) == ["s_l_0_k", "s_l_1_k", "s_e_0", "s_e_1"]
+    assert [row[:2] for row in found.rows] == [(1, 2), (4, None)]
+    for wrong in (-1, 101):
+        with pytest.raises(InvalidInput, match="items"):
+            parity.apply("nested.flatten", {"column": "s", "items": wrong}, {"s": "varchar"}, rows)

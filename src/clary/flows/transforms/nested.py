@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from clary.expressions import BIGINT, BOOLEAN, DOUBLE, VARCHAR, Term, Type, col, fn
@@ -13,12 +14,13 @@ from clary.flows.transform import Transform, column
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from clary.flows.steps import Schema, Step
     from clary.flows.transform import Ask, State
 
 _MOST_FIELDS = 1000
+_MOST_ITEMS = 100
 _FUNCTIONS = {VARCHAR: "text", BIGINT: "bigint", DOUBLE: "double", BOOLEAN: "boolean"}
 _LEARNED = {
     "UBIGINT": BIGINT, "BIGINT": BIGINT, "DOUBLE": DOUBLE, "HUGEINT": DOUBLE, "BOOLEAN": BOOLEAN,
@@ -29,23 +31,29 @@ _LEARNED = {
 class Flatten(Transform, frozen=True):
     """Make a column of each value inside of a struct, or of texts of JSON: ``column_key_inner``.
 
-    Values of JSON are texts, whole numbers, numbers and booleans; arrays are left out, as are
-    values that are not of the type learned.
+    Values of JSON are texts, whole numbers, numbers and booleans; values that are not of the type
+    learned are left out.
 
     Parameters
     ----------
     drops
         Drop the column.
+    items
+        How many of the first items of each array in JSON become columns, ``column_key_0`` and so
+        on, at most 100; 0: arrays are left out.
     """
 
     operator: ClassVar[str] = "nested.flatten"
     learns: ClassVar[bool] = True
     column: str
     drops: bool = True
+    items: int = 0
 
     def fit(self, schemas: Sequence[Schema], ask: Ask) -> State:
         """Learn the keys and types in JSON, from the first 100,000 objects."""
         [schema] = schemas
+        if not 0 <= self.items <= _MOST_ITEMS:
+            raise InvalidInput("items", f"{self.items}", legal=f"0 … {_MOST_ITEMS}")
         name = quoted(column(schema, self.column))
         if schema[column(schema, self.column)] != VARCHAR:
             return {}
@@ -55,7 +63,9 @@ class Flatten(Transform, frozen=True):
             f"LIMIT 100000)"
         )
         structure = json.loads(found) if found else {}
-        places = list(_places(structure)) if isinstance(structure, dict) else []
+        places: list[list[Any]] = []
+        if isinstance(structure, dict):
+            places += islice(_places(structure, self.items), _MOST_FIELDS + 1)
         if not places:
             raise InvalidInput("column", f"{self.column!r} holds no objects of JSON")
         return {"places": places}
@@ -87,12 +97,17 @@ def _fields(
             yield keys, term
 
 
-def _places(structure: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[list[Any]]:
-    for key, inner in structure.items():
-        if isinstance(inner, dict):
-            yield from _places(inner, (*above, key))
-        elif isinstance(inner, str) and key:
-            yield [[*above, key], str(_LEARNED.get(inner, VARCHAR))]
+def _places(structure: Any, items: int, above: tuple[str, ...] = ()) -> Iterator[list[Any]]:
+    """Yield the keys and the type of each value: of objects by name, of arrays by place."""
+    if isinstance(structure, dict):
+        for key, inner in structure.items():
+            if key:
+                yield from _places(inner, items, (*above, key))
+    elif isinstance(structure, list):
+        for at in range(items):
+            yield from _places(structure[0], items, (*above, str(at)))
+    else:
+        yield [list(above), str(_LEARNED.get(structure, VARCHAR))]
 
 
 def _value(text: Term, keys: Sequence[str], kind: str) -> Term:

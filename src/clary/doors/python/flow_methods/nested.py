@@ -26,15 +26,18 @@ class Nested(Chain):
         """
         return self._then("nested.explode", {"column": column, "output": output, "place": place})
 
-    def flatten(self, column: str, *, drops: bool = True) -> Self:
+    def flatten(self, column: str, *, drops: bool = True, items: int = 0) -> Self:
         """Make a column of each value inside of a struct, or of texts of JSON: ``column_key_inner``.
 
-        Values of JSON are texts, whole numbers, numbers and booleans; arrays are left out, as are
-        values that are not of the type learned.
+        Values of JSON are texts, whole numbers, numbers and booleans; values that are not of the type
+        learned are left out.
 
         Parameters
         ----------
         drops
             Drop the column.
+        items
+            How many of the first items of each array in JSON become columns, ``column_key_0`` and so
+            on, at most 100; 0: arrays are left out.
         """
-        return self._then("nested.flatten", {"column": column, "drops": drops})
+        return self._then("nested.flatten", {"column": column, "drops": drops, "items": items})
