@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +14,6 @@ import duckdb
 import pyarrow as pa
 from msgspec import Struct
 from pyarrow import orc
-from pyarrow.dataset import dataset
 
 from clary.analysis import columnar, delimited
 from clary.analysis.arrow_tables import arrow
@@ -288,7 +288,9 @@ def _orc(files: Sequence[Path]) -> Dataset:
         schema = pa.unify_schemas(told)
     except pa.ArrowException as error:
         raise InvalidInput("path", f"the files in {files[0].parent} differ: {error}") from None
-    return dataset([str(one) for one in files], schema=schema, format="orc")
+    datasets = import_module("pyarrow.dataset")  # it takes 0.2 s
+    found: Dataset = datasets.dataset([str(one) for one in files], schema=schema, format="orc")
+    return found
 
 
 def _scanned(
