@@ -126,7 +126,7 @@ def test_a_wide_matrix_says_what_it_leaves_out(connection):
 
 def test_notebooks_show_it_in_a_frame_of_its_own(spoiled):
     found = report(spoiled, target="bought")
-    assert repr(found) == f"<Report of {ROWS + 100:,} rows, with {len(found.warnings)} warnings>"
+    assert repr(found) == f"<Report of {ROWS + 100:,} rows, warnings: {len(found.warnings)}>"
     shown = found._repr_html_()
     assert shown.startswith("<iframe srcdoc='&lt;!doctype html&gt;")
     assert shown.count("'") == 4

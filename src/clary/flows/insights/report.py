@@ -79,7 +79,7 @@ class Report(Struct, frozen=True):
         return page.report(self, title)
 
     def __repr__(self) -> str:
-        return f"<Report of {self.rows:,} rows, with {len(self.warnings)} warnings>"
+        return f"<Report of {self.rows:,} rows, warnings: {len(self.warnings)}>"
 
     def _repr_html_(self) -> str:
         return page.framed(self.to_html())
