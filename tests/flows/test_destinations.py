@@ -24,7 +24,6 @@ import clary
 
 name, *partitions = sys.argv[1:]
 rows = clary.Flow.read("many.csv").formula("id * 2", "twice")
-rows.write("first.csv").run()
 rows.write(name, format="csv", partitions=partitions).run()
 """
 
@@ -55,7 +54,7 @@ def run(flow):
     [("out.csv", [], "out.csv"), ("parts", ["kind"], "parts/kind=0/a.csv")],
 )
 def test_a_killed_run_leaves_what_was_there(tmp_path, name, partitions, kept):
-    lines = "".join(f"{at},{at % 2}\n" for at in range(2_000_000))
+    lines = "".join(f"{at},{at % 2}\n" for at in range(1_000_000))
     (tmp_path / "many.csv").write_text(f"id,kind\n{lines}")
     old = tmp_path / kept
     old.parent.mkdir(exist_ok=True, parents=True)
@@ -66,8 +65,7 @@ def test_a_killed_run_leaves_what_was_there(tmp_path, name, partitions, kept):
             assert running.poll() is None, "it ended before it was killed"
         os.kill(running.pid, signal.SIGKILL)
     assert old.read_text() == "old"
-    assert (tmp_path / "first.csv").read_text().startswith("id,kind,twice\n0,0,0\n")
-    assert [one for one in there(tmp_path) if one[0] != "."] == ["first.csv", "many.csv", name]
+    assert [one for one in there(tmp_path) if one[0] != "."] == ["many.csv", name]
 
 
 def _is_writing(folder, name):
