@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from clary.flows.transforms import catalogue
-from clary.flows.wrangler import encoding, shaping, texts, whole
+from clary.flows.wrangler import encoding, series, shaping, texts, whole
 from clary.flows.wrangler.rules import copied
 from clary.kernel.errors import InvalidInput
 
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from clary.flows.model import Node
     from clary.flows.wrangler.rules import Rule
 
-RULES: tuple[Rule, ...] = (*whole.RULES, *shaping.RULES, *encoding.RULES, *texts.RULES)
+RULES: tuple[Rule, ...] = (
+    *whole.RULES,
+    *shaping.RULES,
+    *encoding.RULES,
+    *texts.RULES,
+    *series.RULES,
+)
 _THEIRS = "sagemaker."
 _OURS = "clary."
 _VERSION = "_0.1"
@@ -34,10 +40,10 @@ def read(operator: str, parameters: dict[str, Any]) -> tuple[str, dict[str, Any]
     name = operator.removesuffix(_VERSION)
     if name.startswith(_OURS):
         return name.removeprefix(_OURS), parameters
-    known = [one for one in RULES if f"{_THEIRS}{one.theirs}" == name]
-    for one in known:
-        if one.matches(parameters):
-            return one.ours, one.read(parameters)
+    known = [one for one in RULES if f"{_THEIRS}{one.theirs}" == name and one.matches(parameters)]
+    known.sort(key=lambda one: not one.has_block(parameters))
+    if known:
+        return known[0].ours, known[0].read(parameters)
     told = parameters.get("operator")
     problem = f"{operator} ({told})" if told else operator
     raise InvalidInput("operator", f"{problem} is not known here")
@@ -61,6 +67,8 @@ def write(node: Node, over: Mapping[str, Any] | None) -> tuple[str, str, dict[st
         return kind, node.operator, copied(node.with_)
     kind = _kind(node.operator)
     rule, made = _told(node, over)
+    if rule is not None and rule.theirs.startswith("dataset."):
+        kind = "DATASET"
     if rule is None:
         return kind, f"{_OURS}{node.operator}{_VERSION}", copied(node.with_)
     return kind, f"{_THEIRS}{rule.theirs}{_VERSION}", made
@@ -73,7 +81,10 @@ def called(node: Node) -> str:
 
 def _told(node: Node, over: Mapping[str, Any] | None) -> tuple[Rule | None, dict[str, Any]]:
     known = [one for one in RULES if one.ours == node.operator]
-    known.sort(key=lambda one: not one.matches(over or {}))
+    before = over or {}
+    known.sort(
+        key=lambda one: -len(one.chosen) if one.matches(before) and one.has_block(before) else 1
+    )
     for one in known:
         made = one.write(_explicit(one, node), over or {})
         if made is not None:

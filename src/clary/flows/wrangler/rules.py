@@ -17,8 +17,11 @@ def same(value: Any) -> Any:
 
 
 def listed(value: Any) -> list[Any]:
-    """Make a list of one column or several: files hold either."""
-    return list(value) if isinstance(value, list | tuple) else [value]
+    """Make a list of one column or several: files hold either. Raises TypeError for others."""
+    made = list(value) if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(one, str) for one in made):
+        raise TypeError(value)
+    return made
 
 
 def alone(value: Any) -> Any:
@@ -109,6 +112,10 @@ class Rule:
     def matches(self, parameters: Mapping[str, Any]) -> bool:
         """Tell whether parameters choose this one."""
         return all(found(parameters, path) == word for path, word in self.chosen.items())
+
+    def has_block(self, parameters: Mapping[str, Any]) -> bool:
+        """Tell whether the block that holds its parameters is there."""
+        return not self.block or isinstance(found(parameters, self.block), dict)
 
     def read(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Read their parameters as ours.

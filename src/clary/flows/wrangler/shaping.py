@@ -190,6 +190,13 @@ RULES = (
         "shuffle_parameters",
     ),
     Rule(
+        "spark.manage_rows",
+        "rows.drop_duplicates",
+        (),
+        {"operator": "Drop duplicates"},
+        "drop_duplicates_parameters",
+    ),
+    Rule(
         "spark.join_tables",
         "combine.join",
         (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clary.flows.wrangler import spark_models
-from clary.flows.wrangler.rules import copied, leaves, put
+from clary.flows.wrangler.rules import alone, copied, leaves, put
 from clary.flows.wrangler.spark_models import SparkModel
 from clary.kernel.errors import ClaryError, InvalidInput
 
@@ -52,6 +53,10 @@ def read(node: Node, document: Mapping[str, Any]) -> State | None:
         return dict(copied(own))
     if node.operator == "parse.infer":
         return _types(document)
+    if not {"column", "columns"} & set(node.with_):
+        return None
+    if node.operator in _OUTLIERS:
+        return _limits(node, document.get(_OUTLIERS[node.operator]))
     layout = LAYOUTS.get(node.operator)
     return layout.read(node.with_, _models(document)) if layout is not None else None
 
@@ -61,7 +66,11 @@ def write(node: Node, state: State) -> dict[str, Any]:
     if node.operator == "parse.infer":
         return {"schema": {name: _WRITTEN[kind] for name, kind in state["types"].items()}}
     layout = LAYOUTS.get(node.operator)
-    if layout is None or any(value is None for _, value in leaves(state)):
+    if any(value is None for _, value in leaves(state)):
+        return {_OWN: copied(state)}
+    if node.operator in _OUTLIERS:
+        return {_OUTLIERS[node.operator]: _told_limits(state)}
+    if layout is None:
         return {_OWN: copied(state)}
     made: dict[str, Any] = {}
     for name, model in layout.write(node.with_, state).items():
@@ -101,6 +110,44 @@ def _types(document: Mapping[str, Any]) -> State | None:
         if kind not in _READ:
             raise InvalidInput(f"schema.{name}", f"{kind!r}", legal=", ".join(_READ))
     return {"types": {name: _READ[kind] for name, kind in schema.items()}}
+
+
+_OUTLIERS = {
+    f"outliers.{one}": f"{one}_numeric_outliers_parameters"
+    for one in ("standard_deviation", "quantile")
+}
+_THRESHOLDS = {"lower": "lower_threshold", "upper": "upper_threshold"}
+
+
+def _limits(node: Node, told: Any) -> State | None:
+    """Read the limits of each column: an object, or a list of them that name their columns."""
+    columns = node.with_["columns"]
+    blocks = told if isinstance(told, list) else [told]
+    if not all(isinstance(one, dict) and set(_THRESHOLDS.values()) <= set(one) for one in blocks):
+        return None
+    only = columns[0] if len(columns) == 1 else None
+    found = {
+        str(alone(one.get("input_column", only))): {
+            ours: one[name] for ours, name in _THRESHOLDS.items()
+        }
+        for one in blocks
+    }
+    limits = [limit for one in found.values() for limit in one.values()]
+    if set(found) != set(columns) or not all(map(_is_number, limits)):
+        problem = "does not hold two numbers for each column"
+        raise InvalidInput(_OUTLIERS[node.operator], problem, legal=", ".join(columns))
+    return {name: found[name] for name in columns}
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _told_limits(state: State) -> list[State]:
+    return [
+        {"input_column": name, **{theirs: one[ours] for ours, theirs in _THRESHOLDS.items()}}
+        for name, one in state.items()
+    ]
 
 
 def _labels(models: Models) -> list[str] | None:
