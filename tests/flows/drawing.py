@@ -12,6 +12,7 @@ from clary.flows import transforms
 NAMES = (
     "a", "B", "b c", "é", 'q"t', "it's", "select", "rowid", "input0", "x,y", "a_1", "n\nl", "group",
     "%s", "{0}", "🚀", "source", "place", "at", "number", "count", "df", "made", "column",
+    "near", "copy", "size", "low", "value0", "b", "c", "l", "numbered",
 )  # fmt: skip
 TEXTS = (
     None, "", " ", "a", "A", "b", "ß", "İ", "東京", "i'm \"x\"\n", "12", "-3.5", "1e400", "nan",
@@ -138,7 +139,7 @@ class Drawn:
     def _keys(self, schemas):
         return self._names(schemas, least=0)
 
-    _stratify = _keys
+    _stratify = _categories = _keys
 
     def _output(self, schemas):
         return self.one(("", "new", "made", "rowid", self._name(schemas).upper()))

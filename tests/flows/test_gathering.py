@@ -235,6 +235,24 @@ def test_smote_makes_rows_between_neighbours():
     assert lonely.rows[10:] == [UNEVEN[0]] * 8
 
 
+def test_smote_takes_the_category_that_most_neighbours_have():
+    schema = {"near": "double", "one": "varchar", "label": "varchar", "b": "bigint"}
+    few = [(0.0, "u", "few", 1), (1.0, "v", "few", 1), (2.0, "v", "few", 1), (50.0, "u", "few", 1)]
+    rows = few + [(9.0, "w", "many", 1)] * 24
+    given = {"column": "label", "neighbours": 2, "categories": ["one"]}
+    made = parity.apply("balance.smote", given, schema, rows).rows[len(rows) :]
+    assert len(made) == 20
+    assert {row[2:] for row in made} == {("few", 1)}
+    low = [row for row in made if row[0] < 2]
+    assert {row[1] for row in made} <= {"u", "v"}
+    assert {row[1] for row in low if row[0] not in (0.0, 1.0)} == {"v"}
+    plain = parity.apply("balance.smote", {**given, "categories": []}, schema, rows)
+    assert {row[1] for row in plain.rows[len(rows) :]} == {"u", "v"}
+    for wrong in (["label"], ["nope"], ["one", "one"]):
+        with pytest.raises(InvalidInput, match="categories"):
+            parity.apply("balance.smote", {**given, "categories": wrong}, schema, rows)
+
+
 def test_one_record_goes_through_samples_but_not_through_groups():
     parity.apply("balance.oversample", {"column": "label"}, CLASSED, UNEVEN)
     with pytest.raises(NotSupported, match=r"group\.aggregate"):

@@ -8,7 +8,7 @@ from clary.expressions import BIGINT, DOUBLE
 from clary.expressions.types import quoted
 from clary.flows.steps import Query
 from clary.flows.transform import Transform, column
-from clary.flows.transforms.queries import fresh, listed, lot
+from clary.flows.transforms.queries import found, fresh, listed, lot
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -105,57 +105,85 @@ class Undersample(Balance, frozen=True):
 class Smote(Balance, frozen=True):
     """Make rows between a random row of a smaller class and one of its neighbours.
 
-    Numbers are taken between the two at random, whole ones rounded; everything else is the first
-    row's. Neighbours are near by Euclid's distance over the numbers as they stand, missing ones
-    as 0, and are looked for among 1,000 rows of the class. Source: Chawla et al. 2002.
+    Numbers are taken between the two at random, whole ones rounded; categories are what most of
+    the neighbours have; everything else is the first row's. Neighbours are near by Euclid's
+    distance over the numbers as they stand, missing ones as 0, and are looked for among 1,000 rows
+    of the class. Source: Chawla et al. 2002, SMOTE and SMOTE-NC.
 
     Parameters
     ----------
     neighbours
         How many of the nearest there are to choose from.
+    categories
+        Columns of categories. Two rows that differ in one are as far apart as the median of the
+        deviations of the numbers of their class.
     """
 
     operator: ClassVar[str] = "balance.smote"
     neighbours: int = 5
+    categories: tuple[str, ...] = ()
 
     def written(self, schema: Schema, label: str) -> str:
         """Make rows after all there were."""
         if not 1 <= self.neighbours <= _MOST_NEIGHBOURS:
             legal = f"1 … {_MOST_NEIGHBOURS}"
             raise InvalidInput("neighbours", f"{self.neighbours}", legal=legal)
+        kinds = [quoted(one) for one in found(schema, self.categories, "categories")]
+        if label in kinds:
+            raise InvalidInput("categories", f"{label} is the class itself")
         numbers = [
-            one for one, kind in schema.items() if kind in (BIGINT, DOUBLE) and quoted(one) != label
+            quoted(one)
+            for one, kind in schema.items()
+            if kind in (BIGINT, DOUBLE) and quoted(one) not in (label, *kinds)
         ]
         if not numbers:
             raise InvalidInput("column", "no other column holds numbers")
-        at, place, copy = (fresh(schema, one) for one in ("at", "place", "copy"))
+        at, copy, near = (fresh(schema, one) for one in ("at", "copy", "near"))
         target = f"greatest({{size}}, ceil({{most}} * {self.ratio!r})) - {{size}}"
         base = self._copied(schema, label, target, 0)
-        apart = " + ".join(
-            f"power(coalesce(b.{one}, 0)::DOUBLE - coalesce(c.{one}, 0)::DOUBLE, 2)"
-            for one in map(quoted, numbers)
-        )
-        nearest = f"list(c.{at} ORDER BY {apart}, c.{at})[:{self.neighbours}]"
-        near = (
-            f"SELECT b.{at} AS one, {nearest} AS near "  # noqa: S608 quoted names
-            f"FROM (SELECT DISTINCT ON ({at}) * FROM base) b JOIN numbered c "
-            f"ON b.{label} = c.{label} AND b.{at} <> c.{at} AND c.{place} <= {_CANDIDATES} "
-            f"GROUP BY 1"
-        )
-        chosen = f"near[1 + (hash(b.{at}, b.{copy}, {self.seed}) % len(near))::BIGINT]"
+        chosen = f"n.{near}[1 + (hash(b.{at}, b.{copy}, {self.seed}) % len(n.{near}))::BIGINT]"
         names = listed(schema)
-        cells = ", ".join(self._cell(schema, one, numbers) for one in schema)
+        cells = ", ".join(self._cell(schema, one, numbers, kinds) for one in schema)
         return (
-            f"WITH {self._numbered(schema, label)}, base AS {base}, near AS ({near}), "  # noqa: S608 quoted names
+            f"WITH {self._numbered(schema, label)}, base AS {base}, "  # noqa: S608 quoted names
+            f"neighbours AS ({self._near(schema, label, numbers, kinds)}), "
             f"made AS (SELECT {cells}, b.{at} AS {at}, b.{copy} AS {copy} FROM base b "
-            f"LEFT JOIN near ON near.one = b.{at} LEFT JOIN numbered c ON c.{at} = {chosen}) "
+            f"LEFT JOIN neighbours n ON n.{at} = b.{at} LEFT JOIN numbered c ON c.{at} = {chosen}) "
             f"SELECT {names} FROM (SELECT {names}, {at}, -1 AS {copy} FROM numbered "
             f"UNION ALL SELECT * FROM made) ORDER BY {copy}, {at}"
         )
 
-    def _cell(self, schema: Schema, name: str, numbers: list[str]) -> str:
+    def _near(self, schema: Schema, label: str, numbers: list[str], kinds: list[str]) -> str:
+        """Find the neighbours of each row, and what most of them have of each category."""
+        at, place, near = (fresh(schema, one) for one in ("at", "place", "near"))
+        apart = " + ".join(
+            [f"power(coalesce(b.{x}, 0)::DOUBLE - coalesce(c.{x}, 0)::DOUBLE, 2)" for x in numbers]
+            + [f"(b.{x} IS DISTINCT FROM c.{x})::BIGINT * s.apart" for x in kinds]
+        )
+        told = [f"list(c.{at} ORDER BY {apart}, c.{at})[:{self.neighbours}] AS {near}"] + [
+            f"list_mode(list(c.{one} ORDER BY {apart}, c.{at})[:{self.neighbours}]) "
+            f"AS {fresh(schema, f'mode{number}')}"
+            for number, one in enumerate(kinds)
+        ]
+        deviations = ", ".join(f"stddev_samp({one})" for one in numbers)
+        spread = (
+            f"(SELECT {label} AS class, power(list_median([{deviations}]), 2) AS apart "  # noqa: S608 quoted names
+            f"FROM numbered GROUP BY 1) s"
+        )
+        joined = f"JOIN {spread} ON s.class = b.{label} " if kinds else ""
+        return (
+            f"SELECT b.{at} AS {at}, {', '.join(told)} "  # noqa: S608 quoted names
+            f"FROM (SELECT DISTINCT ON ({at}) * FROM base) b {joined}JOIN numbered c "
+            f"ON b.{label} = c.{label} AND b.{at} <> c.{at} AND c.{place} <= {_CANDIDATES} "
+            f"GROUP BY b.{at}"
+        )
+
+    def _cell(self, schema: Schema, name: str, numbers: list[str], kinds: list[str]) -> str:
         one = quoted(name)
-        if name not in numbers:
+        if one in kinds:
+            mode = fresh(schema, f"mode{kinds.index(one)}")
+            return f"coalesce(n.{mode}, b.{one}) AS {one}"
+        if one not in numbers:
             return f"b.{one} AS {one}"
         at, copy = fresh(schema, "at"), fresh(schema, "copy")
         share = lot(self.seed + 1, f"b.{at}", f"b.{copy}")
