@@ -102,7 +102,7 @@ CASES = [
         ("columns.formula", {"formula": one, "output": "o"})
         for one in (
             "coalesce(x, 0.5) * 2", "n % 7", "x % y", "m // nullif(id % 3, 0)", "year(seen)", "x / y", "round(y)",
-            "round(y, 1)", "trunc(y)", "substring(text, 2, 3)", "substring(text, -3, 2)", "left(text, 2)", "right(text, -1)",
+            "round(y, 1)", "trunc(y)", "substring(text, 2, 3)", "substring(text, -3, 2)", "left(text, 2)", "right(text, -1)", "right(text, m)", "min_hash(word, 2)", "left(text, m)", "substring(text, m, n)",
             "split_part(text, ',', 2)", "string_split(text, ' ')[1]", "tags[1]", "tags[-1]", "list_contains(tags, 'a')",
             "text LIKE 'a%b\\_c'", "text ILIKE 'A%'", "text LIKE '_'", "day + 3", "date_diff('day', day, seen)",
             "date_diff('month', day, seen)", "epoch(seen)", "epoch_ms(seen)", "seen + INTERVAL 2 MONTH", "seen + INTERVAL 90 MINUTE",

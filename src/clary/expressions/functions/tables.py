@@ -190,7 +190,8 @@ def min_hash_of(dimensions: int) -> Function:
         f'lambda "#f": list_min(list_transform({codes}, lambda "#h": '
         f'("#f"[1] * "#h" + "#f"[2]) % {_PRIME})) '
         f"/ {_PRIME}.0::DOUBLE) END",
-        let(
+        "CASE WHEN {0} IS NOT NULL THEN "
+        + let(
             f"transform(array({factors}), f -> CAST(array_min(transform(v.c, "
             f"h -> (f.a * h + f.b) % {_PRIME})) AS DOUBLE) / {_PRIME}D)",
             c=let(
@@ -198,7 +199,8 @@ def min_hash_of(dimensions: int) -> Function:
                 "CAST(conv(left(md5(substring(v.t, n, 3)), 7), 16, 10) AS BIGINT))",
                 t="' ' || {0} || ' '",
             ),
-        ),
+        )
+        + " END",
     )
 
 

@@ -200,7 +200,9 @@ _LEFT = let(
     t="{0}",
     n="{1}",
 )
-_SKIPPED = f"CASE WHEN v.n >= 0 THEN length(v.t) - v.n ELSE -greatest(v.n, -{_FARTHEST}) END"
+_SKIPPED = (
+    f"CASE WHEN v.n >= 0 THEN length(v.t) - v.n WHEN v.n < 0 THEN -greatest(v.n, -{_FARTHEST}) END"
+)
 _RIGHT = let(f"substring(v.t, {whole(f'({_SKIPPED}) + 1', 1)})", t="{0}", n="{1}")
 _ONE, _TWO = (VARCHAR,), (VARCHAR, VARCHAR)
 _PADS = (VARCHAR, BIGINT, VARCHAR)
