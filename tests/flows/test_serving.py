@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import duckdb
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,3 +131,15 @@ def test_the_query_of_a_flow_gives_its_rows():
     with duckdb.connect() as connection:
         connection.register("people", source)
         assert connection.sql(query).to_arrow_table().to_pylist() == rows.to_pylist()
+
+
+def test_scalars_of_numpy_are_values():
+    rows = {"count": [1, 2], "share": [0.5, 1.5], "is_new": [True, False], "name": ["a", "b"]}
+    made = clary.Flow(pd.DataFrame(rows), name="rows").formula("count + 1", "more").fit()
+    for one in pd.DataFrame(rows).to_dict("index").values():
+        given = {"count": np.int32(one["count"]), "share": np.float32(one["share"])}
+        given |= {"is_new": np.bool_(one["is_new"]), "name": np.str_(one["name"])}
+        assert made.record(given) == {**one, "more": one["count"] + 1}
+    for wrong in (np.array([1, 2]), np.datetime64("2020-01-01"), np.float64(1.5)):
+        with pytest.raises(InvalidInput, match="count"):
+            made.record({"count": wrong})

@@ -125,13 +125,19 @@ class Server:
         if legal is None:
             found = self._texts[name](value) if isinstance(value, str) else value
             if not fits(kind, found):
-                raise InvalidInput(name, told(found), legal=str(kind))
+                return self._of_numpy(name, found, kind)
             return found
         if not isinstance(value, legal) or isinstance(value, bool):
-            raise InvalidInput(name, told(value), legal=str(kind))
+            return self._of_numpy(name, value, kind)
         if kind == BIGINT and _overflows(value):
             raise InvalidInput(name, told(value), legal=f"{SMALLEST} to {LARGEST}")
         return float(str(value)) if kind == DOUBLE else value
+
+    def _of_numpy(self, name: str, value: Any, kind: Type) -> Any:
+        """Take a scalar of NumPy's, such as a row of a frame has, as Python's own."""
+        if type(value).__module__ != "numpy" or getattr(value, "shape", None) != ():
+            raise InvalidInput(name, told(value), legal=str(kind))
+        return self._value(name, value.item())
 
     def _read(self, text: str, content_type: str) -> Iterable[Mapping[str, Any]]:
         if content_type == CSV:
