@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from clary.flows.documents import LARGEST, checked
 from clary.flows.fitted import NOTHING, Fitted, Learned, digest
 from clary.flows.model import Flow, Node
-from clary.flows.wrangler import operators, settings, trained
+from clary.flows.wrangler import operators, settings, splits, trained
 from clary.flows.wrangler.rules import copied, found
 from clary.kernel.codec import build, from_json
 from clary.kernel.errors import ClaryError, InvalidInput, LimitExceeded
@@ -86,16 +86,22 @@ def read(document: Any, *, sources: Mapping[str, str] | None = None) -> Imported
     nodes: list[Node] = []
     learned: dict[str, Learned] = {}
     unknown: dict[str, str] = {}
+    parts: dict[str, tuple[str, ...]] = {}
+    found = []
     for place, one in enumerate(whole["nodes"]):
         written = build(Written, one, field=f"nodes[{place}]")
         node, problem = _node(written, places)
-        nodes.append(node)
+        found.append((written, node))
         if problem:
             unknown[node.id] = problem
-        if written.trained_parameters:
+        if outputs := splits.outputs(node):
+            parts[node.id] = outputs
+    for written, node in found:
+        nodes += splits.parted(structs.replace(node, inputs=_inputs(written, parts)))
+        if written.trained_parameters and node.id not in parts:
             state = _state(node, written)
             if state is not None:
-                learned[node.id] = Learned(digest(node), (), state)
+                learned[node.id] = Learned(digest(nodes[-1]), (), state)
     if places:
         raise InvalidInput("sources", f"no source of the file is called {', '.join(places)}")
     flow = checked(Flow(tuple(nodes), settings.read(whole.get("parameters"))))
@@ -151,6 +157,13 @@ def _node(written: Written, places: dict[str, str]) -> tuple[Node, str]:
     return Node(written.node_id, operator, given, inputs, written.name or ""), problem
 
 
+def _inputs(written: Written, parts: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    try:
+        return tuple(splits.source(x.node_id, x.output_name, parts) for x in written.inputs)
+    except InvalidInput as error:
+        raise InvalidInput(f"node {written.node_id}: inputs", error.message) from None
+
+
 def _place(written: Written, places: dict[str, str]) -> str:
     definition = found(written.parameters or {}, "dataset_definition")
     names = (
@@ -188,13 +201,16 @@ def write(
     whole = _whole(document) if document is not None else empty
     before = {one.get("node_id"): one for one in whole["nodes"] if isinstance(one, dict)}
     order = {name: place for place, name in enumerate(before)}
-    nodes = sorted(flow.nodes, key=lambda one: order.get(one.id, len(order)))
-    whole["nodes"] = [_written(one, fitted, before.get(one.id)) for one in nodes]
+    together, parts = splits.whole(flow.nodes)
+    nodes = sorted(together, key=lambda one: order.get(one.id, len(order)))
+    whole["nodes"] = [_written(one, fitted, before.get(one.id), parts) for one in nodes]
     settings.write(whole, flow.parameters)
     return json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
 
 
-def _written(node: Node, fitted: Fitted, before: dict[str, Any] | None) -> dict[str, Any]:
+def _written(
+    node: Node, fitted: Fitted, before: dict[str, Any] | None, parts: splits.Parts
+) -> dict[str, Any]:
     made = copied(before) if before is not None else {"node_id": node.id}
     known = build(Written, before) if before is not None else None
     if known is None or _changed(node, known):
@@ -204,13 +220,25 @@ def _written(node: Node, fitted: Fitted, before: dict[str, Any] | None) -> dict[
     if node.title or "name" in made:
         made["name"] = node.title or made.get("name")
     _trained(made, node, known, fitted)
-    if known is None or tuple(one.node_id for one in known.inputs) != node.inputs:
+    inputs = [parts.get(one, (one, _DEFAULT)) for one in node.inputs]
+    if known is None or [_taken(one, parts) for one in known.inputs] != inputs:
         name = "default" if node.operator == "source" else "df"
         made["inputs"] = [
-            {"name": name, "node_id": one, "output_name": _DEFAULT} for one in node.inputs
+            {"name": name, "node_id": one, "output_name": output} for one, output in inputs
         ]
+    names = splits.outputs(node)
+    if names:
+        before_outputs: list[dict[str, Any]] = made.get("outputs", [])
+        kept = {one.get("name"): one for one in before_outputs}
+        made["outputs"] = [kept.get(one, {"name": one}) for one in names]
     made.setdefault("outputs", [{"name": _DEFAULT}])
     return made
+
+
+def _taken(one: Input, parts: splits.Parts) -> tuple[str, str]:
+    """Tell what an input of a file takes; outputs of what is no split have no say."""
+    told = (one.node_id, one.output_name)
+    return told if told in parts.values() else (one.node_id, _DEFAULT)
 
 
 def _changed(node: Node, known: Written) -> bool:

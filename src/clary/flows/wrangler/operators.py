@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from clary.flows.transforms import catalogue
-from clary.flows.wrangler import encoding, series, shaping, texts, whole
+from clary.flows.wrangler import encoding, series, shaping, splits, texts, whole
 from clary.flows.wrangler.rules import copied
 from clary.kernel.errors import InvalidInput
 
@@ -23,6 +23,7 @@ RULES: tuple[Rule, ...] = (
     *encoding.RULES,
     *texts.RULES,
     *series.RULES,
+    *splits.RULES,
 )
 _THEIRS = "sagemaker."
 _OURS = "clary."
