@@ -211,7 +211,7 @@ def write(
 def _written(
     node: Node, fitted: Fitted, before: dict[str, Any] | None, parts: splits.Parts
 ) -> dict[str, Any]:
-    made = copied(before) if before is not None else {"node_id": node.id}
+    made: dict[str, Any] = copied(before) if before is not None else {"node_id": node.id}
     known = build(Written, before) if before is not None else None
     if known is None or _changed(node, known):
         theirs = known if known and known.operator == operators.called(node) else None
@@ -228,8 +228,7 @@ def _written(
         ]
     names = splits.outputs(node)
     if names:
-        before_outputs: list[dict[str, Any]] = made.get("outputs", [])
-        kept = {one.get("name"): one for one in before_outputs}
+        kept = {one.get("name"): one for one in made.get("outputs", ())}
         made["outputs"] = [kept.get(one, {"name": one}) for one in names]
     made.setdefault("outputs", [{"name": _DEFAULT}])
     return made
