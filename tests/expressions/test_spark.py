@@ -81,7 +81,7 @@ def _differs(session, table, case):
     ours = table.by_row(case[1].tree)
     held = [place for place, value in enumerate(ours) if value is not differential.FAILED]
     failing = sorted(set(range(len(ours))) - set(held))[:1]
-    theirs = _answers(session, table, [case], held)
+    theirs = _answers(session, table, [case], held) if held else [[]]
     if theirs is None or not all(map(_alike, theirs[0], [ours[place] for place in held])):
         return True
     # where a part decides the answer, Spark does not compute another that fails
