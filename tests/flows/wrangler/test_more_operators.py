@@ -137,6 +137,7 @@ def test_fresh_nodes_are_written_in_the_commonest_words():
         ("spark.time_series", series("Lag features", lag=8, sequence_column="x")),
         ("spark.time_series", series("Validate timestamps", timestamp_column="t", policy="flag")),
         ("spark.time_series", series("Validate timestamps", timestamp_column=[1], policy="drop")),
+        ("spark.time_series", series("Featurize datetime", **{**DATED, "date_time_format": []})),
         ("spark.custom_code", function(return_type="vector")),
         ("spark.custom_code", function(udf_mode="Python")),
         ("spark.custom_code", function(input_col="a'] = 1; import os #")),

@@ -148,3 +148,13 @@ def test_names_that_parts_would_take_from_others_are_refused():
         documents.read(file(split("s", ("a", "default"), A=1), dataset("s.A", ("a", "default"))))
     with pytest.raises(InvalidInput, match="wait for one another"):
         documents.read(file(split("s", ("x", "default"), A=1), dataset("x", ("s", "A"))))
+
+
+def test_outputs_of_no_name_and_texts_of_no_unicode_are_no_crash():
+    odd = split("s", ("a", "default"), A=0.5, B=0.5)
+    odd["outputs"] = [{"name": []}, {}]
+    found = documents.read(file(odd))
+    again = json.loads(documents.write(found.flow, document=found.document))
+    assert again["nodes"][1]["outputs"] == [{"name": "A"}, {"name": "B"}]
+    with pytest.raises(InvalidInput, match="no Unicode"):
+        documents.read(file(split("s", ("a", "default"), **{"\ud800": 1})))

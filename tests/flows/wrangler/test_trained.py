@@ -53,6 +53,8 @@ def test_types_are_read_and_written():
     assert trained.read(node, trained.write(node, state)) == state
     with pytest.raises(InvalidInput, match=r"schema\.a: 'colour'"):
         trained.read(node, {"schema": {"a": "colour"}})
+    with pytest.raises(InvalidInput, match=r"schema\.a: \[\]"):
+        trained.read(node, {"schema": {"a": []}})
 
 
 def scaler(**data) -> dict:

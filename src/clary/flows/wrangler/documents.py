@@ -116,6 +116,10 @@ def _whole(document: Any) -> dict[str, Any]:
     if not isinstance(document, dict) or not isinstance(document.get("nodes"), list):
         raise InvalidInput(".flow", "is no object with a list of nodes")
     _shallow(document)
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(".flow", f"holds text that is no Unicode: {error.reason}") from None
     metadata = document.get("metadata") or {}
     version = metadata.get("version", 1) if isinstance(metadata, dict) else None
     if version != 1:
@@ -228,7 +232,7 @@ def _written(
         ]
     names = splits.outputs(node)
     if names:
-        kept = {one.get("name"): one for one in made.get("outputs", ())}
+        kept = {str(one.get("name")): one for one in made.get("outputs", ())}
         made["outputs"] = [kept.get(one, {"name": one}) for one in names]
     made.setdefault("outputs", [{"name": _DEFAULT}])
     return made

@@ -36,7 +36,7 @@ def alone(value: Any) -> Any:
 
 
 def single(value: Any) -> str:
-    """Give the only column. Raises ValueError where there are several."""
+    """Give the only column. Raises ValueError where there are none or several."""
     [name] = listed(value)
     return str(name)
 

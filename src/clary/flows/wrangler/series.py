@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from clary.expressions.types import quoted
-from clary.flows.wrangler.rules import Field, Rule, column, columns, words
+from clary.flows.wrangler.rules import Field, Rule, column, columns, single, words
 
 _PARTS = (
     "year", "month", "day", "hour", "minute", "second", "week_of_year", "day_of_year", "quarter",
@@ -57,7 +57,7 @@ RULES = (
         Field(
             "format",
             "infer_datetime_format+date_time_format",
-            lambda told: "" if told[0] else told[1],
+            lambda told: "" if told[0] else single(told[1]),
             lambda form: [not form, form],
         ),
         Field("parts", "+".join(_PARTS), _parts, _told_parts, absent=[]),

@@ -107,9 +107,9 @@ def _types(document: Mapping[str, Any]) -> State | None:
     if not isinstance(schema, dict):
         return None
     for name, kind in schema.items():
-        if kind not in _READ:
+        if str(kind) not in _READ:
             raise InvalidInput(f"schema.{name}", f"{kind!r}", legal=", ".join(_READ))
-    return {"types": {name: _READ[kind] for name, kind in schema.items()}}
+    return {"types": {name: _READ[str(kind)] for name, kind in schema.items()}}
 
 
 _OUTLIERS = {
