@@ -19,6 +19,7 @@ from clary.doors.python.flow_methods import Methods
 from clary.doors.python.flow_models import Inference
 from clary.doors.python.flow_readers import Readers
 from clary.doors.python.flow_rows import Rows
+from clary.doors.python.flow_schedules import Schedules
 from clary.doors.python.tracing import current
 from clary.flow_programs import reach
 from clary.flows import documents, files, local
@@ -54,7 +55,7 @@ Limits = Mapping[str, Bounds]
 """Where nodes that were loaded from a file may read and write."""
 
 
-class Flow(Readers, Methods, Exports, Insights):
+class Flow(Readers, Methods, Exports, Insights, Schedules):
     """Rows of a source, and what becomes of them.
 
     Every method that transforms gives a new flow; the one it is called on stays as it is, so
@@ -132,7 +133,10 @@ class Flow(Readers, Methods, Exports, Insights):
     @property
     def operators(self) -> list[str]:
         """What happens on the way to these rows, in order."""
-        return [one.operator for one in self.document.until(self._node)]
+        before = {one.id for one in self.document.until(self._node)}
+        written = (x for x in self.document.nodes if x.operator == "destination")
+        before.update(one.id for one in written if not before.isdisjoint(one.inputs))
+        return [one.operator for one in self.document.nodes if one.id in before]
 
     def node(self, name: str) -> Self:
         """Give the flow at another of its nodes. Raises InvalidInput."""
@@ -167,7 +171,7 @@ class Flow(Readers, Methods, Exports, Insights):
 
     def write(self, path: Place, **options: Any) -> Self:
         """Write these rows to a file, or an object at ``s3://…``, when the flow runs."""
-        return self.then("destination", {"path": fspath(path), **options})
+        return self.then("destination", {"path": fspath(path), **options}).node(self._node)
 
     def fit(self, sources: Tables | None = None, *, refit: bool = False) -> Self:
         """Learn of all rows what the transforms need; what was learned before is kept.
