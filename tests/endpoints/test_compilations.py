@@ -232,7 +232,9 @@ def test_what_failed_by_circumstances_is_tried_again_later(quiet, monkeypatch):
     quiet.put({"m": saved(booster())})
     assert quiet.ended(stage).status == "Native"
     monkeypatch.setattr(compilations, "_AGAIN_AFTER", timedelta())
-    assert quiet.ended(stage).status == "Compiled"
+    deadline = time.monotonic() + 60.0
+    while (found := quiet.ended(stage)).status != "Compiled":
+        assert time.monotonic() < deadline, found  # a busy machine may fail it again
     assert worker.stop()
 
 

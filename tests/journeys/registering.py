@@ -14,7 +14,7 @@ _, rows = pathlib.Path("/opt/ml/processing/raw/rows.csv").read_text().split("\\n
 out = pathlib.Path("/opt/ml/processing/train")
 out.joinpath("train.csv").write_text(rows)
 if sys.argv[1:] == ["unsteady"]:
-    out.joinpath("note.csv").write_text(f"1,2,{uuid.uuid4().int % 7}\\n")
+    out.joinpath("note.csv").write_text(f"1,2,{uuid.uuid4().int % 10**9}\\n")
 """
 ROWS = "".join(f"{n % 7},{n % 7},{n % 3}\n" for n in range(60))
 

@@ -228,7 +228,7 @@ def test_leases_are_renewed_while_handlers_run(store, work):
 
 
 def test_stop_waits_for_handlers_and_gives_back_what_they_held(store, work):
-    kind, ended = a_kind(), []
+    kind, ended, before = a_kind(), [], set(threading.enumerate())
 
     def handler(_, stopping):
         stopping.wait()
@@ -240,7 +240,8 @@ def test_stop_waits_for_handlers_and_gives_back_what_they_held(store, work):
     until(lambda: len(worker._threads) == 2)
     assert worker.stop(PATIENCE_S)
     assert len(ended) == 2
-    until(lambda: not any(thread.name.startswith("work") for thread in threading.enumerate()))
+    own = [one for one in threading.enumerate() if one not in before]
+    until(lambda: not any(one.is_alive() for one in own if one.name.startswith("work")))
     assert {store.claim([kind], "next", 600.0).resource.ref for _ in refs} == set(refs)
 
 
