@@ -45,13 +45,14 @@ def rows(path: Path, *, table: str = "", query: str = "") -> Iterator[pa.RecordB
     LimitExceeded
         A cell is larger than 16 MiB.
     """
+    guard = _Guard()
     try:
         alone = _is_alone(path)
         before = path.stat()
         with closing(_opened(path, alone=alone)) as connection:
             asked = query.strip().rstrip(";") or _whole(connection, table)
             connection.execute("BEGIN")
-            connection.set_authorizer(_authorize)
+            connection.set_authorizer(guard)
             made = connection.execute(asked)
             schema = _schema(connection, asked, [one[0] for one in made.description])
             yield pa.RecordBatchReader.from_batches(schema, _batches(made, schema))
@@ -61,7 +62,11 @@ def rows(path: Path, *, table: str = "", query: str = "") -> Iterator[pa.RecordB
     except sqlite3.DataError as error:
         raise LimitExceeded(f"{path}: {error}: at most {_LARGEST_CELL} bytes a cell") from None
     except (sqlite3.Error, sqlite3.Warning) as error:
-        hint = _MEND if getattr(error, "sqlite_errorname", "") == "SQLITE_READONLY_ROLLBACK" else ""
+        kind = getattr(error, "sqlite_errorname", "")
+        denied = str(error).startswith("not authorized") or str(error).endswith(" is prohibited")
+        if kind == "SQLITE_INTERRUPT" or (denied and not guard.refused):
+            raise KeyboardInterrupt from None
+        hint = _MEND if kind == "SQLITE_READONLY_ROLLBACK" else ""
         raise InvalidInput("path", f"{path}: SQLite says: {error}", hint=hint) from None
 
 
@@ -95,8 +100,19 @@ def _opened(path: Path, *, alone: bool) -> sqlite3.Connection:
     return connection
 
 
-def _authorize(action: int, *_: str | None) -> int:
-    return sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
+class _Guard:
+    """Refuse what is no reading, and know of it.
+
+    SQLite takes an exception in here, also that of Ctrl+C, for a refusal.
+    """
+
+    refused = False
+
+    def __call__(self, action: int, *_: str | None) -> int:
+        if action in _ALLOWED:
+            return sqlite3.SQLITE_OK
+        self.refused = True
+        return sqlite3.SQLITE_DENY
 
 
 def _whole(connection: sqlite3.Connection, table: str) -> str:
