@@ -63,7 +63,7 @@ def rows(path: Path, *, table: str = "", query: str = "") -> Iterator[pa.RecordB
         raise LimitExceeded(f"{path}: {error}: at most {_LARGEST_CELL} bytes a cell") from None
     except (sqlite3.Error, sqlite3.Warning) as error:
         kind = getattr(error, "sqlite_errorname", "")
-        denied = str(error).startswith("not authorized") or str(error).endswith(" is prohibited")
+        denied = kind == "SQLITE_AUTH" or "not authorized to use function" in str(error)
         if kind == "SQLITE_INTERRUPT" or (denied and not guard.refused):
             raise KeyboardInterrupt from None
         hint = _MEND if kind == "SQLITE_READONLY_ROLLBACK" else ""
