@@ -1,4 +1,5 @@
 import os
+import threading
 
 import pytest
 
@@ -51,6 +52,24 @@ def test_removes_links_and_not_what_they_name(tmp_path):
 def test_an_absent_tree_is_no_error(tmp_path):
     tree.remove(tmp_path / "absent")
     tree.remove(tmp_path / "absent" / "deeper")
+
+
+def test_what_others_remove_meanwhile_is_no_error(tmp_path):
+    root = tmp_path / "root"
+    (root / "sub").mkdir(parents=True)
+    files = [folder / str(number) for number in range(2000) for folder in (root, root / "sub")]
+    for file in files:
+        file.touch()
+
+    def remove_files():
+        for file in files:
+            file.unlink(missing_ok=True)
+
+    other = threading.Thread(target=remove_files)
+    other.start()
+    tree.remove(root)
+    other.join()
+    assert not root.exists()
 
 
 def test_a_link_in_the_place_of_the_root_is_refused(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ def give(root: Path, uid: int) -> None:
 
 
 def remove(root: Path) -> None:
-    """Remove a tree of any depth; an absent one is no error.
+    """Remove a tree of any depth; an absent one is no error, nor is what others remove meanwhile.
 
     Folders are moved up beside each other before they are emptied, so neither the depth of the
     tree nor the length of its paths matters. Links are removed, never followed.
@@ -39,16 +40,16 @@ def remove(root: Path) -> None:
     except FileNotFoundError:
         return
     try:
-        top = _open_own(root.name, parent)
-        try:
-            while folders := list(_unlink_files(top)):
-                for folder in folders:
-                    _lift(top, folder)
-        finally:
-            os.close(top)
-        os.rmdir(root.name, dir_fd=parent)
-    except FileNotFoundError:
-        return
+        with suppress(FileNotFoundError):
+            top = _open_own(root.name, parent)
+            try:
+                while folders := list(_unlink_files(top)):
+                    for folder in folders:
+                        with suppress(FileNotFoundError):
+                            _lift(top, folder)
+            finally:
+                os.close(top)
+            os.rmdir(root.name, dir_fd=parent)
     finally:
         os.close(parent)
 
@@ -58,8 +59,9 @@ def _lift(top: int, name: str) -> None:
     folder = _open_own(name, top)
     try:
         for inner in _unlink_files(folder):
-            os.close(_open_own(inner, folder))
-            os.rename(inner, f".{secrets.token_hex(16)}", src_dir_fd=folder, dst_dir_fd=top)
+            with suppress(FileNotFoundError):
+                os.close(_open_own(inner, folder))
+                os.rename(inner, f".{secrets.token_hex(16)}", src_dir_fd=folder, dst_dir_fd=top)
     finally:
         os.close(folder)
     os.rmdir(name, dir_fd=top)
@@ -83,4 +85,5 @@ def _unlink_files(folder: int) -> Iterator[str]:
         if is_folder:
             yield name
         else:
-            os.unlink(name, dir_fd=folder)
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder)
