@@ -221,7 +221,7 @@ def test_who_waits_is_woken(world):
 
 
 def test_what_failed_by_circumstances_is_tried_again_later(quiet, monkeypatch):
-    whole = saved(booster())  # an archive tells when it was made
+    whole = saved(booster())
     stage = quiet.put({"m": whole})
     quiet.ensure(stage)
     quiet.put({"m": b"other"})
