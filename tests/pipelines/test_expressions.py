@@ -1,4 +1,5 @@
 import json
+import math
 import re
 
 import pytest
@@ -119,6 +120,17 @@ def test_a_name_in_brackets_picks_from_a_list():
     assert resolve({"Get": path}, scope(steps=steps)) == "s3://b/t"
     with pytest.raises(InvalidInput, match=r"nothing at .*'gone'.*legal: train, test"):
         resolve({"Get": "Steps.A.ProcessingOutputConfig.Outputs['gone'].x"}, scope(steps=steps))
+
+
+def test_json_get_reads_what_python_writes():
+    read = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+    expression = {"Std:JsonGet": {"S3Uri": "s3://b/k", "Path": "mse"}}
+    for text, value in read.items():
+        found = resolve(expression, scope(read=lambda _, text=text: f'{{"mse": {text}}}'))
+        assert repr(found) == repr(value)
+    for text in ('{"mse": ', '{"mse": nan}', "[" * 5000, '{"mse": "\\ud800"}'):
+        with pytest.raises(InvalidInput, match="s3://b/k: not valid JSON"):
+            resolve(expression, scope(read=lambda _, text=text: text))
 
 
 def test_json_get_reads_property_files_and_objects():

@@ -7,11 +7,12 @@ name: ``Outputs['train']`` is the one whose ``OutputName`` is ``train``.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from clary.kernel.codec import from_json
+from clary.kernel.codec import to_json
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -242,7 +243,17 @@ def _resolve_expression(value: dict[str, Any], scope: Scope) -> Any:
         source, text = file.text, _output(file, scope).files.get(file.file)
     if text is None:
         raise InvalidInput(source, "the step has left no such property file")
-    return walk(from_json(text, field=source), path, text=f"{source} {get['Path']}")
+    return walk(_document(text, source), path, text=f"{source} {get['Path']}")
+
+
+def _document(text: str, source: str) -> Any:
+    """Read JSON as Python writes it: metrics are NaN or Infinity at times."""
+    try:
+        document = json.loads(text)
+        to_json(document)  # half a surrogate pair, for one, could not be recorded
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(source, f"not valid JSON: {error}") from None
+    return document
 
 
 def _resolve_get(get: Get, scope: Scope) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import ctypes
+import math
 import os
 import random
 import signal
@@ -14,6 +15,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,6 +97,16 @@ def ends(n: int, how: str) -> int:
     if how == "memory":
         raise MemoryError
     raise ValueError("no good")
+
+
+@clary.step
+def given(value: Any) -> Any:
+    return value
+
+
+@clary.step
+def ratio(total: float) -> float:
+    return total / math.inf * math.inf
 
 
 @clary.step
@@ -224,6 +236,21 @@ def test_large_values_travel_too():
 
     for n in (10, 10_000, 60_000):
         assert run(large, n=n).wait()["total"].result() == sum(range(n))
+
+
+def test_values_go_from_step_to_step_as_they_are():
+    def whole() -> None:
+        with clary.when(ratio(math.nan) <= 1.0):
+            one()
+        given({1, 2})
+        given(given({1: "a", "b": (2, None)}))
+        given(given({"value": 1}))
+
+    done = run(whole).wait()
+    assert (done["when-ratio"].outcome, done["one"].status) == ("False", "NotStarted")
+    assert done["given"].result(unpickle=True) == {1, 2}
+    assert done["given-3"].result(unpickle=True) == {1: "a", "b": (2, None)}
+    assert done["given-5"].result() == {"value": 1}
 
 
 def test_a_link_out_of_the_outputs_is_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict
@@ -13,6 +14,7 @@ import pytest
 import xgboost
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.linear_model import LinearRegression
 
 from clary.doors.python import values
@@ -62,7 +64,12 @@ def through(value, kind, folder):
         (Any, "anything"),
         (int | dict, "anything"),
         (xgboost.Booster, "model"),
-        (np.ndarray, "model"),
+        (np.ndarray, "array"),
+        (set[int], "anything"),
+        (dict[int, float], "anything"),
+        (dict[str, pd.DataFrame], "anything"),
+        (list[xgboost.Booster | None], "anything"),
+        (list[dict[str, int | None]], "json"),
     ],
 )
 def test_a_declared_type_has_a_form(kind, form):
@@ -130,10 +137,56 @@ def test_numpy_numbers_are_plain_json(tmp_path):
     assert found == {"mse": 0.5, "rows": 3}
 
 
-@pytest.mark.parametrize("value", [{"mse": math.nan}, {"when": object()}, {1: {2: set()}}])
-def test_what_is_no_json_is_refused(value, tmp_path):
-    with pytest.raises(values.StepError, match="is no JSON"):
-        through(value, dict, tmp_path)
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"value": 1},
+        {"model": LinearRegression().set_params(positive=True), "auc": 0.5},
+        {1: {2: {3}}},
+        [{"frame": FRAME}],
+        [dt.date(2026, 1, 2), (3, b"4"), {"none": None}],
+    ],
+)
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_lists_and_dicts_come_back_with_all_that_is_in_them(value, is_declared, tmp_path):
+    again = through(value, type(value) if is_declared else Any, tmp_path)
+    assert repr(again) == repr(value)
+
+
+def test_members_are_found_in_what_is_pickled_too(tmp_path):
+    values.save({"best": {"model": LinearRegression(), "auc": 0.5}}, "json", tmp_path)
+    assert values.load(tmp_path, {"form": "json", "path": ["best", "auc"]}) == 0.5
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_metrics_may_be_no_numbers(value, tmp_path):
+    assert repr(through(value, float, tmp_path / "one")) == repr(value)
+    assert repr(through({"mse": [value]}, dict, tmp_path / "two")) == repr({"mse": [value]})
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.arange(6).reshape(2, 3), np.array(2.5), np.array(["a", None]), np.array(["2026"], "M8[D]")],
+)
+@pytest.mark.parametrize("kind", [np.ndarray, NDArray, Any])
+def test_arrays_come_back_with_their_types(array, kind, tmp_path):
+    again = through(array, kind, tmp_path)
+    assert again.dtype == array.dtype
+    assert again.tolist() == array.tolist()
+    assert (tmp_path / values.ARRAY).exists() is not array.dtype.hasobject
+
+
+@pytest.mark.parametrize("value", [[Path("a.csv")], {"report": Path("a.html")}])
+def test_a_path_inside_of_others_is_refused(value, tmp_path):
+    with pytest.raises(values.StepError, match="only a path alone is a file"):
+        through(value, type(value), tmp_path)
+
+
+def test_what_holds_itself_is_refused(tmp_path):
+    value = []
+    value.append(value)
+    with pytest.raises(values.StepError, match="in itself"):
+        through(value, list, tmp_path)
 
 
 def test_frames_come_back_whole(tmp_path):
@@ -202,6 +255,9 @@ def test_a_booster_is_stored_in_its_own_format(tmp_path):
     booster = xgboost.train({"max_depth": 1}, rows, 2)
     again = through(booster, xgboost.Booster, tmp_path)
     assert again.predict(rows).tolist() == booster.predict(rows).tolist()
+    assert values.is_booster(tmp_path / values.MODEL)
+    values.save(LinearRegression(), "model", tmp_path)
+    assert not values.is_booster(tmp_path / values.MODEL)
 
 
 def test_what_cannot_be_pickled_is_refused(tmp_path):

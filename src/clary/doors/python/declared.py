@@ -15,12 +15,13 @@ from clary.kernel.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Form = Literal["anything", "none", "scalar", "json", "frame", "file", "model"]
+Form = Literal["anything", "none", "scalar", "json", "frame", "array", "file", "model"]
 
 _SCALARS = {bool: "bool", int: "int", float: "float", str: "str", type(None): "None"}
 _LISTS = (list, collections.abc.Sequence, collections.abc.Iterable)
 _DICTS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 _ANYTHING = {"is": "anything"}
+_KEYS = {"str", "anything"}
 
 
 class FileMark:
@@ -173,11 +174,22 @@ def _form(tree: Tree) -> Form:
         return "json" if forms == {"json"} else "anything"
     if name in {"pandas.DataFrame", "polars.DataFrame", "pyarrow.Table"}:
         return "frame"
+    if name == "list":
+        return "json" if _is_json(tree["of"][0]) else "anything"
+    if name == "dict":
+        keys, found = tree["of"]
+        return "json" if _leaves(keys) <= _KEYS and _is_json(found) else "anything"
     known: dict[str, Form] = {
         **dict.fromkeys(("bool", "int", "float", "str", "literal"), "scalar"),
-        **dict.fromkeys(("list", "dict"), "json"),
+        "numpy.ndarray": "array",
         "None": "none",
         "path": "file",
         "anything": "anything",
     }
     return known.get(name, "model")
+
+
+def _is_json(tree: Tree) -> bool:
+    """Whether values of a type may be parts of JSON; a path is refused when there is one."""
+    parts = tree["of"] if tree["is"] == "union" else [tree]
+    return {_form(part) for part in parts} <= {"scalar", "json", "none", "anything", "file"}

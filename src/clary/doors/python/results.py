@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clary.doors.python.values import Tree, load, stored_form
+from clary.doors.python.values import MODEL, Tree, is_booster, load, stored_form
 from clary.kernel.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ def _read(uri: str, output: Tree, session: Session, *, unpickle: bool) -> Any:
     library = kind.partition(".")[0] if output["form"] == "frame" else ""
     with tempfile.TemporaryDirectory(prefix="clary-") as scratch:
         folder = _download(uri, Path(scratch), session)
-        form = stored_form(folder) if output["form"] == "anything" else output["form"]
+        form = stored_form(folder, output["form"])
         if form == "file":
             return load(_download(uri, Path(tempfile.mkdtemp(prefix="clary-")), session), output)
-        if form == "model" and not unpickle and kind != "xgboost.Booster":
+        if form == "model" and not (unpickle or is_booster(folder / MODEL)):
             raise InvalidInput(
                 f"result {output['name']}",
                 "it is a pickled object, and loading one runs code of the step in this process",

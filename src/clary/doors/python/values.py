@@ -1,8 +1,10 @@
 """Values between steps: what a declared type admits, and how a value is stored in a folder.
 
-Frames are Parquet, models an archive ``model.tar.gz`` as serving containers read it, files lie
-there as they are, everything else is JSON. This file is uploaded with every step as
-``clary_values.py``, so it imports nothing of clary, and other libraries only for their values.
+Frames are Parquet, arrays NumPy's own format, models an archive ``model.tar.gz`` as serving
+containers read it, files lie there as they are. Numbers, texts, lists and dicts are JSON, unless
+they hold what JSON would not give back; that is pickled, as models are. This file is uploaded with
+every step as ``clary_values.py``, so it imports nothing of clary, and other libraries only for
+their values.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 FRAME = "frame.parquet"
+ARRAY = "array.npy"
 MODEL = "model.tar.gz"
 JSON = "value.json"
 _BOOSTER = "xgboost-model"
+_ARRAY_CLASS = "numpy.ndarray"
 _PICKLE = "model.pkl"
 _INFERENCE = b"""import pickle
 from pathlib import Path
@@ -117,19 +121,27 @@ def short(value: Any) -> str:
 
 
 def save(value: Any, form: str, folder: Path) -> None:
-    """Write a value as ``form``: json, scalar, frame, file, model, or anything of these."""
+    """Write a value as ``form``: json, scalar, frame, array, file, model, or anything of these."""
     folder.mkdir(parents=True, exist_ok=True)
-    match form_of(value) if form == "anything" else form:
+    match form_of(value) if form == "anything" else _keeping(value, form):
         case "frame":
             _save_frame(value, folder / FRAME)
+        case "array":
+            _save_array(value, folder / ARRAY)
         case "json":
-            (folder / JSON).write_text(as_json(value), encoding="utf-8")
+            _save_json(value, folder / JSON)
         case "scalar":
-            (folder / JSON).write_text(as_json({"value": value}), encoding="utf-8")
+            _save_json({"value": value}, folder / JSON)
         case "file":
             _save_file(Path(value), folder)
         case _:
             _save_model(value, folder / MODEL)
+
+
+def _keeping(value: Any, form: str) -> str:
+    """Return the declared form of a value, or the one that keeps all of it."""
+    loses = (form == "json" and not _survives(value)) or (form == "array" and not _is_array(value))
+    return "model" if loses else form
 
 
 def form_of(value: Any) -> str:
@@ -138,9 +150,32 @@ def form_of(value: Any) -> str:
         return "frame"
     if isinstance(value, os.PathLike):
         return "file"
+    if _is_array(value):
+        return "array"
     if value is None or isinstance(bare(value), str | int | float | bool):
         return "scalar"
-    return "json" if isinstance(value, dict | list) else "model"
+    if not isinstance(value, dict | list) or not _survives(value):
+        return "model"
+    return "scalar" if isinstance(value, dict) and value.keys() == {"value"} else "json"
+
+
+def _is_array(value: Any) -> bool:
+    return class_names(type(value))[0] == _ARRAY_CLASS and not value.dtype.hasobject
+
+
+def _survives(value: Any) -> bool:
+    """Whether JSON gives a value back; a tuple comes back as a list. Raises StepError."""
+    if isinstance(value, os.PathLike):
+        problem = f"it holds the path {os.fspath(value)!r}, and only a path alone is a file"
+        raise StepError(f"{problem}; return it as a result of its own: -> tuple[Path, Path]")
+    try:
+        if isinstance(value, dict):
+            return all(isinstance(key, str) and _survives(one) for key, one in value.items())
+        if isinstance(value, list | tuple):
+            return all(map(_survives, value))
+    except RecursionError:
+        raise StepError("what it returned is nested too deeply, or in itself") from None
+    return value is None or isinstance(bare(value), str | int | float | bool)
 
 
 def frame_library(kind: type) -> str:
@@ -149,19 +184,15 @@ def frame_library(kind: type) -> str:
     return package if _LIBRARIES.get(package) == kind.__name__ else ""
 
 
-def as_json(value: Any) -> str:
-    """Write JSON that every reader takes. Raises StepError."""
-    try:
-        return json.dumps(value, default=_json_default, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise StepError(f"what it returned is no JSON: {error}") from None
+def _save_array(array: Any, path: Path) -> None:
+    import numpy as np  # noqa: PLC0415 - only for an array
+
+    np.save(path, array, allow_pickle=False)
 
 
-def _json_default(value: Any) -> Any:
-    found = bare(value)
-    if found is value:
-        raise TypeError(f"it holds a {class_names(type(value))[0]}")
-    return found
+def _save_json(value: Any, path: Path) -> None:
+    """Write JSON; of numbers that it does not know it has Python's names, NaN and Infinity."""
+    path.write_text(json.dumps(value, default=bare), encoding="utf-8")
 
 
 def _save_frame(frame: Any, path: Path) -> None:
@@ -231,25 +262,34 @@ def load(folder: Path, tree: Tree) -> Any:
     tree
         Its ``form``; ``as``, the library of a frame; ``path`` into its JSON.
     """
-    form = stored_form(folder) if tree["form"] == "anything" else tree["form"]
+    form = stored_form(folder, tree["form"])
     match form:
         case "frame":
             return _load_frames([folder / FRAME], tree.get("as") or "pandas")
-        case "model":
-            return _load_model(folder / MODEL)
+        case "array":
+            import numpy as np  # noqa: PLC0415 - only for an array
+
+            return np.load(folder / ARRAY, allow_pickle=False)
         case "file":
             return _load_file(folder, tree.get("as"))
-    found = json.loads((folder / JSON).read_text("utf-8"))
+        case "model":
+            found = _load_model(folder / MODEL)
+        case _:
+            found = json.loads((folder / JSON).read_text("utf-8"))
     for key in (*(("value",) if form == "scalar" else ()), *tree.get("path", ())):
         found = found[key]
     return found
 
 
-def stored_form(folder: Path) -> str:
-    """Tell the form of a stored value of which nothing was declared."""
-    for name, form in ((FRAME, "frame"), (MODEL, "model")):
+def stored_form(folder: Path, form: str) -> str:
+    """Tell the form of a stored value: the declared one, or a model where that kept more of it."""
+    if form in ("json", "array"):
+        return "model" if (folder / MODEL).exists() else form
+    if form != "anything":
+        return form
+    for name, found in ((FRAME, "frame"), (ARRAY, "array"), (MODEL, "model")):
         if (folder / name).exists():
-            return form
+            return found
     if not (folder / JSON).exists():
         return "file"
     found = json.loads((folder / JSON).read_text("utf-8"))
@@ -308,11 +348,19 @@ def _arrow_table(file: Path, kind: str, suffix: str) -> Any:
     return pyarrow.csv.read_csv(file, parse_options=options)
 
 
-def _load_model(archive: Path) -> Any:
+def is_booster(archive: Path) -> bool:
+    """Whether a stored model is one that nothing has to be unpickled for."""
     import tarfile  # noqa: PLC0415 - only for a model
 
     with tarfile.open(archive) as opened:
-        name = _BOOSTER if _BOOSTER in opened.getnames() else _PICKLE
+        return _BOOSTER in opened.getnames()
+
+
+def _load_model(archive: Path) -> Any:
+    import tarfile  # noqa: PLC0415 - only for a model
+
+    name = _BOOSTER if is_booster(archive) else _PICKLE
+    with tarfile.open(archive) as opened:
         found = opened.extractfile(name)
         data = found.read() if found else b""
     if name == _PICKLE:
