@@ -288,6 +288,11 @@ def uses_kept(n):
         (lambda n: clary.raw_step({"Name": "x"}), "clary.raw_step, Type: is missing"),
         (rows.options(gpus=60), "asks for 60 GPUs"),
         (lambda n: echo(Path("gone.csv")), "legal: str"),
+        (
+            lambda n: report([1]),
+            "the list [1] does not fit; legal: pandas.DataFrame",
+        ),
+        (lambda n: report("gone.csv"), "argument frame: gone.csv is no file here; legal: a file"),
         (rows.options(after=["x"]), "after: 'x' is no step"),
         (
             rows.options(requirements=["-r other.txt"]),

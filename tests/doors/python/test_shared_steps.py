@@ -17,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pandas as pd  # noqa: TC002 - annotations of steps are read
 import pytest
 
 import clary
@@ -97,6 +98,11 @@ def ends(n: int, how: str) -> int:
     if how == "memory":
         raise MemoryError
     raise ValueError("no good")
+
+
+@clary.step
+def rows_of(frame: pd.DataFrame) -> int:
+    return len(frame)
 
 
 @clary.step
@@ -251,6 +257,16 @@ def test_values_go_from_step_to_step_as_they_are():
     assert done["given"].result(unpickle=True) == {1, 2}
     assert done["given-3"].result(unpickle=True) == {1: "a", "b": (2, None)}
     assert done["given-5"].result() == {"value": 1}
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_frame_may_be_the_path_of_a_table(kind, tmp_path):
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n3,4\n")
+
+    def counting() -> None:
+        rows_of(kind(tmp_path / "rows.csv"))
+
+    assert run(counting).wait()["rows_of"].result() == 2
 
 
 def test_a_link_out_of_the_outputs_is_refused():

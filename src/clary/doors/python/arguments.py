@@ -74,7 +74,8 @@ class Arguments:
 
     def _plain(self, value: Any, name: str, kind: Declared | None) -> JsonObject:
         place = f"step {self.call.name}, argument {name}"
-        if isinstance(value, os.PathLike) or (kind and kind.form == "file"):
+        is_path = isinstance(value, str) and kind and kind.form in {"file", "frame"}
+        if isinstance(value, os.PathLike) or is_path:
             path = os.fspath(value)
             uri = path if path.startswith("s3://") else self.uploads.path(Path(path), place)
             return self._input(name, uri, {"form": "file", **_library(kind)})

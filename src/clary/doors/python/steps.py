@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
@@ -145,7 +146,10 @@ def _may_be(value: Any, kind: Declared) -> bool:
     """Whether a plain argument fits; what holds later values, or is of a class, is left alone."""
     if kind.form == "json":
         return isinstance(value, list | tuple | dict) or matches(value, kind.tree)
-    return kind.form not in {"scalar", "none"} or matches(value, kind.tree)
+    if kind.form == "frame" and isinstance(value, str | os.PathLike):  # of a table
+        return True
+    checked = {"scalar", "none", "frame", "array", "file"}
+    return kind.form not in checked or matches(value, kind.tree)
 
 
 def _known(given: Mapping[str, Any], place: str) -> Mapping[str, Any]:
@@ -163,10 +167,11 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a step: ``@clary.step``, or ``@clary.step(cpus=2, cache="30d")``.
 
     Each call within a pipeline is a step, in a process of its own in a sandbox. Arguments are
-    parameters of the pipeline, results of other steps, and plain values. What the function
+    parameters of the pipeline, results of other steps, and plain values; a frame may be the path
+    of a table. What the function
     declares to return says how it is stored, and is checked: frames of pandas, Polars or Arrow as
-    Parquet; numbers, texts, dicts and lists as JSON; ``Path`` and ``clary.File`` as files; any
-    other class as a model.
+    Parquet; arrays of NumPy; numbers, texts, dicts and lists as JSON; ``Path`` and ``clary.File``
+    as files; any other class as a model.
 
     Parameters
     ----------
