@@ -50,8 +50,14 @@ def create_endpoint(call: Call) -> JsonObject:
 
 
 def describe_endpoint(call: Call) -> JsonObject:
-    """Describe an endpoint: its status, variants, and what is being deployed."""
-    return call.platform.endpoints.describe(_ref(call, ENDPOINT, _NAME))
+    """Describe an endpoint: its status, variants, and what is being deployed.
+
+    Who is told that it is in service has the next request answered by what was described.
+    """
+    ref = _ref(call, ENDPOINT, _NAME)
+    described = call.platform.endpoints.describe(ref)
+    call.platform.serving.refresh(ref)
+    return described
 
 
 def list_endpoints(call: Call) -> JsonObject:
