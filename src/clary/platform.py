@@ -171,6 +171,7 @@ def open_platform(config: Config) -> Platform:
     environments = Environments(
         store, UvEnvironments(home / "environments"), strict=config.strict_versions
     )
+    feature_store = open_feature_store(config, store, objects, recorder)
     jobs = Jobs(
         store,
         objects,
@@ -180,6 +181,7 @@ def open_platform(config: Config) -> Platform:
         environment=governance.job_environment,
         environments=environments,
         memory_bytes=config.job_memory_bytes,
+        groups=feature_store.ingestion,
     )
     models, queues = Models(store, objects, lineage), Queues(store, store)
     schedules, rules = Schedules(store), Rules(store)
@@ -189,7 +191,6 @@ def open_platform(config: Config) -> Platform:
     )
     experiments = Experiments(store, objects, SqliteMetrics(home / "metrics.db"))
     tuning = Tuning(store, logs, jobs, OptunaStudies())
-    feature_store = open_feature_store(config, store, objects, recorder)
     serving = open_model_serving(
         WorkerTools(
             store,

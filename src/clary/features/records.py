@@ -119,6 +119,21 @@ class Group:
             raise self._unknown(name)
         return found[0]
 
+    def require(self, columns: Collection[str]) -> None:
+        """See to it that rows of these columns are records.
+
+        Raises
+        ------
+        InvalidInput
+            One is no feature, or there is none of the identifier or the event time; names it.
+        """
+        for name in columns:
+            self.place(name)
+        for name in (self.schema.identifier, self.schema.event_time):
+            if name not in columns:
+                legal = f"a column {name}, beside {', '.join(list(columns)[:20])}"
+                raise InvalidInput(name, "the rows have no such column", legal=legal)
+
     def read(
         self,
         values: Mapping[str, object],

@@ -83,6 +83,8 @@ class Target:
         Also upload while the job runs.
     model
         It is the job's model: uploaded even if it is empty.
+    group
+        The feature group that gets the rows of its files; empty: none.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Target:
     when: frozenset[Outcome] = frozenset({"Completed"})
     continuous: bool = False
     model: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from clary.jobs.contract import join_uri
 from clary.jobs.inputs import find
 from clary.jobs.model import PROCESSING, TRAINING, TRANSFORM, Job
 from clary.kernel.codec import plain
+from clary.kernel.errors import ClaryError
 from clary.lineage.model import MOST_FILES
 
 if TYPE_CHECKING:
@@ -46,9 +47,11 @@ def key(objects: ObjectStore, environments: Environments, ref: Ref, job: Job) ->
     Raises
     ------
     ClaryError
-        An input is not there, or the request can never run.
+        An input is not there, the request can never run, or its result is in a feature group too.
     """
     plan = plans.plan(ref, job)
+    if any(one.group for one in plan.targets):
+        raise ClaryError("rows of a feature group are written anew each time")
     found = [one for source in plan.sources if (one := find(objects, source)) is not None]
     named = {one.source.uri: f"the content of {one.source.name}" for one in reversed(found)}
     parts: dict[str, Any] = {

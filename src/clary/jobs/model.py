@@ -96,6 +96,8 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
         The environment that was used: interpreter and package versions.
     shared
         The sandbox whose process it goes on in, if that is one it shared with other steps.
+    ingested
+        By output, how many of its rows the feature group has that this attempt made.
     """
 
     request: dict[str, Any]
@@ -117,6 +119,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     exit_message: str = ""
     stop_asked: bool = False
     shared: Shared | None = None
+    ingested: dict[str, int] = {}
 
     @property
     def secondary(self) -> str:

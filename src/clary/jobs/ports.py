@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from clary.kernel.names import Ref
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
@@ -72,6 +74,35 @@ class ProcessStatus:
     ended_by: Literal["itself", "stop", "timeout", "memory"] = "itself"
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+
+class GroupRows(Protocol):
+    """Writes what jobs leave to feature groups."""
+
+    def check(self, near: Ref, group: str) -> None:
+        """See to it that there is a group. Raises NotFound."""
+
+    def write(
+        self, job: Ref, group: str, files: Sequence[str], after: int, note: Callable[[int], None]
+    ) -> None:
+        """Write the rows of files at ``s3://…``: all; none where one is wrong.
+
+        Parameters
+        ----------
+        job
+            Whose they are.
+        after
+            Begin behind so many of them, which are there already.
+        note
+            Told, whenever rows are durable, how many there are by now; it may raise.
+
+        Raises
+        ------
+        InvalidInput
+            A file or a row of it is wrong; names both.
+        NotFound
+            There is no such group.
+        """
 
 
 class JobRunner(Protocol):

@@ -45,7 +45,7 @@ def plan(ref: Ref, job: Job) -> Plan:
         if one.s3_input is not None and not one.app_managed
     ]
     targets = [
-        _target(f"ProcessingOutputConfig.Outputs.{index}.S3Output", one.output_name, one.s3_output)
+        _target(f"ProcessingOutputConfig.Outputs.{index}.S3Output", one, one.s3_output)
         for index, one in enumerate(view.processing_output_config.outputs)
         if one.s3_output is not None and not one.app_managed
     ]
@@ -91,13 +91,15 @@ def _marked(sources: Sequence[Source], entrypoint: Sequence[str]) -> Sequence[So
     return [replace(one, code=one.path == deepest) for one in sources]
 
 
-def _target(place: str, name: str, given: requests.S3Output) -> Target:
+def _target(place: str, output: requests.ProcessingOutput, given: requests.S3Output) -> Target:
     split_uri(given.s3_uri, field=f"{place}.S3Uri")
+    into = output.feature_store_output
     return Target(
-        name=name,
+        name=output.output_name,
         path=below_root(given.local_path, field=f"{place}.LocalPath"),
         uri=given.s3_uri,
         continuous=given.s3_upload_mode == "Continuous",
+        group=into.feature_group_name if into else "",
     )
 
 

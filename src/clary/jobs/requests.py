@@ -62,12 +62,19 @@ class S3Output(View, frozen=True):
     local_path: str = ""
 
 
+class FeatureStoreOutput(View, frozen=True):
+    """The feature group that gets the rows of an output."""
+
+    feature_group_name: str
+
+
 class ProcessingOutput(View, frozen=True):
     """One named output."""
 
     output_name: str
     app_managed: bool = False
     s3_output: S3Output | None = None
+    feature_store_output: FeatureStoreOutput | None = None
 
 
 class ProcessingOutputs(View, frozen=True):
@@ -252,7 +259,10 @@ def processing(request: JsonObject) -> ProcessingRequest:
     for index, out in enumerate(view.processing_output_config.outputs):
         if out.s3_output is None and not out.app_managed:
             place = f"ProcessingOutputConfig.Outputs.{index}"
-            raise NotSupported(f"{place}: clary writes S3Output only, no FeatureStoreOutput")
+            raise NotSupported(
+                f"{place}: it has no S3Output",
+                hint="beside FeatureStoreOutput, S3Output says where the job leaves the rows",
+            )
     _refuse_repeated("ProcessingInputs", [one.input_name for one in view.processing_inputs])
     outputs = view.processing_output_config.outputs
     _refuse_repeated("ProcessingOutputConfig.Outputs", [one.output_name for one in outputs])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from clary.jobs import model, plans
+from clary.jobs import group_rows, model, plans
 from clary.jobs.contract import within
 from clary.jobs.endings import JobLog, Result, conclude, worst
 from clary.jobs.failures import LONGEST
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from clary.jobs.environments import Environments
     from clary.jobs.inputs import Found
     from clary.jobs.model import Job, Stage, Transition
-    from clary.jobs.ports import JobRunner, LogStore, ProcessStatus
+    from clary.jobs.ports import GroupRows, JobRunner, LogStore, ProcessStatus
     from clary.kernel.names import Ref
     from clary.kernel.ports import MetadataStore, ObjectStore, Transaction
     from clary.kernel.resource import Resource
@@ -58,6 +58,7 @@ class Tools:
     environment: Environment
     environments: Environments
     memory_bytes: int | None
+    groups: GroupRows | None = None
 
 
 class _Interrupted(Exception):
@@ -120,10 +121,12 @@ class Run:
             secondary=("Downloading", "Fetching the inputs"),
             attempt=self._job.attempt + 1,
             shared=None,
+            ingested={},
         )
         for attempt in range(1, self._job.attempt + 1):  # this one's too, after a power failure
             self._discard(attempt)
         self._check()
+        group_rows.check(self._tools.groups, self._plan, self._resource.ref)
         found = [
             one
             for source in self._plan.sources
@@ -232,7 +235,28 @@ class Run:
         uploading = model.Transition("Uploading", now(), _UPLOADING)
         log = JobLog(self._tools.logs, self._resource)
         result = conclude(job, self._plan, self._uploads(), log, self._memory_bytes)
+        this = (self._resource.ref, self._job)
+        result = group_rows.fill(self._tools.groups, self._plan, this, result, self._ingested)
         self._end(result, entered=[uploading], ending=job.ending)
+
+    def _ingested(self, output: str, rows: int) -> None:
+        """Write down how many rows of an output a feature group has."""
+        with self._tools.store.begin(durable=False) as change:
+            current, job = self._mine(change)
+            job = model.changed(job, ingested={**job.ingested, output: rows})
+            new = replace(current, body=model.write(job))
+            self._resource, self._job = change.update(new), job
+        self._give_way()
+
+    def _mine(self, change: Transaction) -> tuple[Resource, Job]:
+        """Read the job; Conflict when another worker has gone on with it."""
+        current = change.get(self._resource.ref)
+        if current is None:
+            raise Conflict(f"{self._resource.ref} is gone")
+        job, mine = model.read(current), self._job
+        if (job.uid, job.attempt, job.stage) != (mine.uid, mine.attempt, mine.stage):
+            raise Conflict(f"{self._resource.ref} is worked on by somebody else")
+        return current, job
 
     def _lose(self, why: str) -> None:
         """Begin again after the processes vanished, but not for ever."""
@@ -281,17 +305,11 @@ class Run:
         Only the end must outlast a power failure: no process of the job does, so that a stage
         undone by it would have to be done again anyway.
         """
-        mine = (self._job.uid, self._job.attempt, self._job.stage)
         moment = now()
         if stage == "Ended":
             members["ended_at"] = moment
         with self._tools.store.begin(durable=stage == "Ended") as change:
-            current = change.get(self._resource.ref)
-            if current is None:
-                raise Conflict(f"{self._resource.ref} is gone")
-            job = model.read(current)
-            if (job.uid, job.attempt, job.stage) != mine:
-                raise Conflict(f"{self._resource.ref} is worked on by somebody else")
+            current, job = self._mine(change)
             if status == "Completed" and current.status == "Stopping":
                 status, secondary = "Stopped", ("Stopped", "")
             job = model.changed(job, stage=stage, **members)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from clary.jobs.environments import Environments
-    from clary.jobs.ports import JobRunner, LogStore
+    from clary.jobs.ports import GroupRows, JobRunner, LogStore
     from clary.jobs.runs import Environment
     from clary.kernel.names import Ref
     from clary.kernel.ports import JsonObject, MetadataStore, ObjectStore, Transaction
@@ -44,6 +44,8 @@ class Jobs:
         Give a job the packages that it runs with.
     memory_bytes
         What one host of a job may use; None: no limit.
+    groups
+        Write rows that jobs leave for feature groups.
     """
 
     def __init__(  # noqa: PLR0913 - four ports and what the platform knows of its jobs
@@ -57,11 +59,12 @@ class Jobs:
         environment: Environment,
         environments: Environments,
         memory_bytes: int | None = None,
+        groups: GroupRows | None = None,
     ) -> None:
         self._store = store
         self._runner = runner
         self._tools = Tools(
-            store, objects, runner, logs, lineage, environment, environments, memory_bytes
+            store, objects, runner, logs, lineage, environment, environments, memory_bytes, groups
         )
 
     def create(  # noqa: PLR0913 - a job is a request and five things about it

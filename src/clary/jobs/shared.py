@@ -275,7 +275,7 @@ def _is_plain(plan: Plan, code: Source) -> bool:
         and plan.instance == Instance()
         and plan.limit_s == DAY_S
         and not any(one.manifest or one.gunzip for one in plan.sources)
-        and not any(one.continuous for one in plan.targets)
+        and not any(one.continuous or one.group for one in plan.targets)
     )
 
 

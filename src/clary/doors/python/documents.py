@@ -103,6 +103,8 @@ def _processing(call: Call, target: Target) -> JsonObject:
     instance(options.instance_type, field=f"step {call.name}")
     cluster = {"InstanceCount": 1, "InstanceType": options.instance_type, "VolumeSizeInGB": 30}
     results = [name for name, _ in call.returned.results]
+    if options.feature_group:
+        _refuse_no_rows(call)
     arguments: JsonObject = {
         "ProcessingResources": {"ClusterConfig": cluster},
         "AppSpecification": {
@@ -202,7 +204,9 @@ def _input(name: str, uri: Any) -> JsonObject:
 def _output(call: Call, name: str, uploads: Uploads) -> JsonObject:
     run = {"Get": "Execution.PipelineExecutionId"}
     parts = ["s3:/", uploads.bucket, call.trace.pipeline, run, call.name, name]
+    group = call.options.feature_group
     return {
+        **({"FeatureStoreOutput": {"FeatureGroupName": group}} if group else {}),
         "OutputName": name,
         "AppManaged": False,
         "S3Output": {
@@ -211,6 +215,15 @@ def _output(call: Call, name: str, uploads: Uploads) -> JsonObject:
             "S3UploadMode": "EndOfJob",
         },
     }
+
+
+def _refuse_no_rows(call: Call) -> None:
+    """Refuse a step whose result is no rows of a feature group."""
+    forms = [kind.form for _, kind in call.returned.results]
+    if forms not in (["frame"], ["file"]):
+        problem = f"its result cannot fill {call.options.feature_group}"
+        legal = "a frame, or the path of a file of rows: def … -> pd.DataFrame"
+        raise InvalidInput(f"step {call.name}", problem, legal=legal)
 
 
 def _property_file(name: str) -> JsonObject:

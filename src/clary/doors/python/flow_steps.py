@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa  # noqa: TC002 - a step's annotations are read when it is defined
@@ -15,6 +16,8 @@ from clary.doors.python.steps import Step
 from clary.flow_programs import IN_A_STEP
 from clary.flows import documents, fitted, local
 from clary.flows.fitted import NOTHING
+from clary.flows.graphs import grown
+from clary.flows.model import Flow, Node
 from clary.flows.reach import is_remote
 from clary.kernel.errors import InvalidInput
 
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
 
     from clary.flows.bounds import Bounds
     from clary.flows.fitted import Fitted
-    from clary.flows.model import Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,22 @@ def learning(flow: Flow, node: str, options: Mapping[str, Any]) -> Step[..., Any
     return _step(run, f"fit-{node}", options)
 
 
+def ingesting(flow: Flow, learned: Fitted, node: str, options: Mapping[str, Any]) -> Step[..., Any]:
+    """Make a step that gives the rows of a node as a file, of which not all are in memory."""
+    nodes = tuple(one for one in flow.nodes if one.operator != "destination")
+    written = Node("rows", "destination", {"path": "rows.parquet"}, (node,))
+    document = documents.write(grown(Flow(nodes, flow.parameters), written)[0])
+    state, names = fitted.write(learned), sources(flow, node)
+
+    def run(*tables: Any, learned: Any = None) -> Path:
+        text = state if learned is None else json.dumps(learned)
+        given = dict(zip(names, tables, strict=True))
+        [made], _ = local.run(documents.read(document), fitted.read(text), given, IN_A_STEP)
+        return Path(made.path)
+
+    return _step(run, f"ingest-{node}", options)
+
+
 def sources(flow: Flow, node: str) -> tuple[str, ...]:
     """Name the sources that a node needs, in order."""
     return tuple(one.id for one in flow.until(node) if one.operator == "source")
@@ -80,8 +98,21 @@ def arguments(
     if len(tables) > len(names):
         legal = ", ".join(names)
         raise InvalidInput("sources", f"{len(tables)} are given, of {len(names)}", legal=legal)
-    found = [Place(one) if isinstance(one, str) else one for one in tables]
-    for name in names[len(tables) :]:
+    return by_name(flow, node, dict(zip(names, tables, strict=False)), bounds)
+
+
+def by_name(
+    flow: Flow, node: str, tables: Mapping[str, Any], bounds: Mapping[str, Bounds]
+) -> list[Any]:
+    """Give the rows of each source: those of its name, else its files. Raises as ``arguments``."""
+    names, found = sources(flow, node), []
+    for name in tables.keys() - set(names):
+        raise InvalidInput("sources", f"the flow has no source {name!r}", legal=", ".join(names))
+    for name in names:
+        if name in tables:
+            given = tables[name]
+            found.append(Place(given) if isinstance(given, str) else given)
+            continue
         path = flow.node(name).with_.get("path") or flow.node(name).with_.get("uri")
         if path is None:
             is_group = "feature_group" in flow.node(name).with_

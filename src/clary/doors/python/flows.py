@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from os import fspath
@@ -14,6 +13,7 @@ import msgspec
 from clary.doors.python import flow_arguments, flow_steps
 from clary.doors.python.flow_exports import Exports
 from clary.doors.python.flow_homes import stored
+from clary.doors.python.flow_ingestions import Ingestions
 from clary.doors.python.flow_insights import Insights
 from clary.doors.python.flow_methods import Methods
 from clary.doors.python.flow_models import Inference
@@ -28,7 +28,6 @@ from clary.flows.fitted import NOTHING, Fitted, read, write
 from clary.flows.graphs import EMPTY, grown, merged, renamed
 from clary.flows.kept import Kept
 from clary.flows.model import Node, Parameter
-from clary.flows.origins import KEPT
 from clary.flows.serving import Served, Server
 from clary.kernel.codec import to_json
 from clary.kernel.errors import InvalidInput
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from clary.doors.python.features import FeatureGroup
     from clary.doors.python.flow_arguments import Tables
     from clary.doors.python.flow_readers import Place
     from clary.doors.python.session import Session
@@ -55,7 +53,7 @@ Limits = Mapping[str, Bounds]
 """Where nodes that were loaded from a file may read and write."""
 
 
-class Flow(Readers, Methods, Exports, Insights, Schedules):
+class Flow(Readers, Methods, Exports, Ingestions, Insights, Schedules):
     """Rows of a source, and what becomes of them.
 
     Every method that transforms gives a new flow; the one it is called on stays as it is, so
@@ -222,22 +220,6 @@ class Flow(Readers, Methods, Exports, Insights, Schedules):
         given = self._given(sources)
         written, self.fitted = local.run(self._filled, learned, given, self._reach)
         return written
-
-    def ingest(
-        self, group: FeatureGroup, sources: Tables | None = None
-    ) -> Mapping[int, InvalidInput]:
-        """Write these rows to a feature group, which then knows the flow it came from.
-
-        What was wrong comes back by row, as from ``FeatureGroup.ingest``.
-        """
-        wrong = group.ingest(self.to_arrow(sources))
-        files = {
-            "flow.json": documents.write(self.document),
-            "fitted.json": write(self.fitted),
-            KEPT: json.dumps(self.origins(), indent=1),
-        }
-        group.came_from("flow", {name: text.encode() for name, text in files.items()})
-        return wrong
 
     def record(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
         """Transform one record by what was learned; None where the flow drops it.

@@ -48,6 +48,9 @@ class Options:
         The packages of an environment of its own: a list, or the path of a requirements.txt.
     after
         Steps' results that must be there before, though they are no arguments.
+    feature_group
+        The feature group that gets the rows of its result, which is a frame or a file of rows: all,
+        or none where one is wrong.
     process
         Run in a process and a sandbox of its own. Else a step that imports no large library, and
         asks for no processors, memory, GPUs, time or requirements, may follow others of its
@@ -63,6 +66,7 @@ class Options:
     cache: bool | str = False
     requirements: Sequence[str] | str | Path = ()
     after: Sequence[Any] = ()
+    feature_group: str = ""
     process: bool = False
 
     def __post_init__(self) -> None:
@@ -77,6 +81,9 @@ class Options:
             raise InvalidInput("memory", f"{self.memory!r}", legal=f"at least {_LEAST_MIB}MiB")
         if isinstance(self.cache, str):
             _iso_age(self.cache)
+        if self.cache and self.feature_group:
+            problem = "a step that fills a feature group is done each time"
+            raise InvalidInput("cache", problem, legal="False")
 
     @property
     def instance_type(self) -> str:
@@ -91,7 +98,7 @@ class Options:
     def may_share(self) -> bool:
         """Whether nothing is asked for that takes a process of its own."""
         asked = (self.process, self.cpus, self.memory, self.gpus, self.timeout_s, self.requirements)
-        return not any(asked)
+        return not any(asked) and not self.feature_group
 
     def members(self) -> JsonObject:
         """Return the members of the step's document beside its arguments."""

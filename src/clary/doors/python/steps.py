@@ -175,7 +175,7 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Parameters
     ----------
-    name, cpus, memory, gpus, retries, timeout_s, cache, requirements, after, process
+    name, cpus, memory, gpus, retries, timeout_s, cache, requirements, after, feature_group, process
         See ``Options``.
 
     Raises
