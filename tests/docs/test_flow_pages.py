@@ -38,7 +38,8 @@ def test_the_page_on_using_a_flow_works_as_it_says(tmp_path):
     said = done.stdout.splitlines()
     assert said[0] == "120 rows"
     assert "flow columns.json" in said[1]
-    assert said[2].endswith(" minutes")
+    assert said[2] == "9.5 241"
+    assert said[3].endswith(" minutes")
     again = ran((tmp_path / "ready.py").read_text(), tmp_path / "home", tmp_path)
     assert again.returncode == 0, again.stderr
 

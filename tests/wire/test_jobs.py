@@ -24,6 +24,14 @@ who = boto3.client("sts").get_caller_identity()["Arn"]
 open("/opt/ml/processing/out/seen.txt", "w").write(f"{body.decode()} {who}")
 print("a script may call the platform")
 """
+FILLER = """
+import pathlib
+out = pathlib.Path("/opt/ml/processing/out")
+(out / "more").mkdir()
+(out / "rows.csv").write_text("id,at,km\\n7,2026-01-02T03:04:05Z,2.5\\n")
+(out / "more" / "rows.jsonl").write_text('{"id": "8", "at": "2026-01-02T03:04:05Z"}\\n')
+(out / "_SUCCESS").touch()
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,6 +41,7 @@ def data(platform):
     for key, text in {
         "in/a.txt": "one",
         "code/call.py": CALLER,
+        "code/fill.py": FILLER,
         "code/sleep.py": "import time; time.sleep(600)",
         "train/rows.csv": rows,
         "batch/rows.csv": "1,2\n3,1\n",
@@ -155,6 +164,48 @@ def test_a_processing_job_lives(server, sagemaker, s3, name):
     sagemaker.delete_processing_job(ProcessingJobName=name)
     code, _ = refused(sagemaker.describe_processing_job, ProcessingJobName=name)
     assert code == "ResourceNotFound"
+
+
+def test_what_a_job_leaves_fills_a_feature_group(server, sagemaker, name):
+    sagemaker.create_feature_group(
+        FeatureGroupName=name,
+        RecordIdentifierFeatureName="id",
+        EventTimeFeatureName="at",
+        FeatureDefinitions=[
+            {"FeatureName": "id", "FeatureType": "String"},
+            {"FeatureName": "at", "FeatureType": "String"},
+            {"FeatureName": "km", "FeatureType": "Fractional"},
+        ],
+        OnlineStoreConfig={"EnableOnlineStore": True},
+        RoleArn=ROLE,
+    )
+    request = processing(name, "fill.py")
+    [output] = request["ProcessingOutputConfig"]["Outputs"]
+    output["FeatureStoreOutput"] = {"FeatureGroupName": name}
+    sagemaker.create_processing_job(**request)
+    found = ended(sagemaker.describe_processing_job, "ProcessingJobStatus", ProcessingJobName=name)
+    assert found["ProcessingJobStatus"] == "Completed", found
+    assert found["ProcessingOutputConfig"] == request["ProcessingOutputConfig"]
+    records = server.client("sagemaker-featurestore-runtime")
+    batch = records.batch_get_record(
+        Identifiers=[{"FeatureGroupName": name, "RecordIdentifiersValueAsString": ["7", "8"]}]
+    )
+    assert sorted(len(one["Record"]) for one in batch["Records"]) == [2, 3]
+
+    absent = processing(f"{name}-absent", "fill.py")
+    [output] = absent["ProcessingOutputConfig"]["Outputs"]
+    output["FeatureStoreOutput"] = {"FeatureGroupName": "nobody"}
+    sagemaker.create_processing_job(**absent)
+    found = ended(
+        sagemaker.describe_processing_job,
+        "ProcessingJobStatus",
+        ProcessingJobName=absent["ProcessingJobName"],
+    )
+    assert found["FailureReason"] == "ClientError: feature-group nobody does not exist"
+    del output["S3Output"]
+    absent["ProcessingJobName"] += "-2"
+    code, message = refused(sagemaker.create_processing_job, **absent)
+    assert (code, "has no S3Output" in message) == ("UnsupportedOperation", True), message
 
 
 def test_train_model_transform(sagemaker, s3, name):

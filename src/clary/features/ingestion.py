@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -15,9 +15,10 @@ import msgspec
 from clary.features.model import FEATURE_GROUP
 from clary.jobs.contract import split_uri
 from clary.kernel.clock import now
-from clary.kernel.errors import InvalidInput
+from clary.kernel.codec import digest
+from clary.kernel.errors import AlreadyExists, InvalidInput
 from clary.kernel.names import arn
-from clary.kernel.resource import Event
+from clary.kernel.resource import Bucket, Event
 from clary.lineage.model import Artifact, of_object
 
 if TYPE_CHECKING:
@@ -159,24 +160,70 @@ class Ingestion:
             detail = {"job": arn(job), "rows": done, "uris": [one.uri for one in used]}
             change.append(Event(now(), arn(job), f"{FEATURE_GROUP}.ingested", ref, detail))
 
+    def fill(
+        self, ref: Ref, path: Path, bucket: str, kept: Mapping[str, bytes], *, actor: str
+    ) -> int:
+        """Write the rows of a Parquet file: all, or none where one is wrong; says how many.
+
+        Parameters
+        ----------
+        bucket, kept
+            See ``came_from``: what made the rows, a flow.
+
+        Raises
+        ------
+        NotFound
+            There is no such group.
+        InvalidInput
+            A row is wrong; names it, from 0, and the feature.
+        """
+        group, rows = self._features.group(ref), 0
+        for _ in self._records(group, path, "parquet", "row {}", 0):
+            pass
+        for records in self._records(group, path, "parquet", "row {}", 0):
+            self._features.write(group, records)
+            rows += len(records)
+        self.came_from(ref, bucket, "flow", kept)
+        with self._store.begin() as change:
+            change.append(Event(now(), actor, f"{FEATURE_GROUP}.ingested", ref, {"rows": rows}))
+        return rows
+
+    def came_from(self, ref: Ref, bucket: str, name: str, files: Mapping[str, bytes]) -> None:
+        """Keep small files as what a group was made from, in a bucket, which is made if need be."""
+        whole = digest([hashlib.sha256(one).hexdigest() for one in files.values()])
+        with suppress(AlreadyExists):
+            self._objects.create_bucket(Bucket(bucket, ref.account, ref.region, now()))
+        infos = {
+            one: self._objects.put(bucket, f"clary/{name}/{whole}/{one}", [data])
+            for one, data in files.items()
+        }
+        kept = [(f"{name} {one}", of_object(info)) for one, info in infos.items()]
+        with self._store.begin() as change:
+            self._lineage.record(change, ref, inputs=kept)
+
     def _portions(
         self, group: Group, file: str, used: list[Artifact]
     ) -> Iterator[Sequence[Record]]:
         """Yield the records of a file in portions; tells what was read. Raises InvalidInput."""
-        form, at = _form(file), 0
         with self._opened(group.ref, file) as (path, artifact):
             used.append(artifact)
-            rows = iter(self._rows(path, form))
-            while some := list(islice(rows, _AT_ONCE)):
-                records = []
-                for row in some:
-                    at += 1
-                    try:
-                        records.append(self._record(group, row, is_text=form == "csv"))
-                    except InvalidInput as error:
-                        field = f"{Path(file).name}, row {at}: {error.field}"
-                        raise InvalidInput(field, error.problem, legal=error.legal) from None
-                yield records
+            place = f"{Path(file).name}, row {{}}"
+            yield from self._records(group, path, _form(file), place, 1)
+
+    def _records(
+        self, group: Group, path: Path, form: Form, place: str, first: int
+    ) -> Iterator[Sequence[Record]]:
+        """Yield the records of a file in portions; InvalidInput says which row is wrong."""
+        rows = enumerate(self._rows(path, form), first)
+        while some := list(islice(rows, _AT_ONCE)):
+            records = []
+            for at, row in some:
+                try:
+                    records.append(self._record(group, row, is_text=form == "csv"))
+                except InvalidInput as error:
+                    field = f"{place.format(at)}: {error.field}"
+                    raise InvalidInput(field, error.problem, legal=error.legal) from None
+            yield records
 
     def _pass(self, group: Group, path: Path, form: Form, *, is_dry: bool = False) -> Ingested:
         rows = written = failed = 0

@@ -12,12 +12,13 @@ import duckdb
 from msgspec import Struct
 
 from clary.expressions.types import quoted
+from clary.flows.bounds import GROUP
 from clary.flows.reach import is_remote
 from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput, NotSupported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from duckdb import DuckDBPyConnection
 
@@ -38,6 +39,8 @@ class Writing(Struct, frozen=True, forbid_unknown_fields=True):
     ----------
     path, uri
         A file, of this machine or at ``s3://…``; a folder where there are ``partitions``.
+    feature_group
+        The feature group that gets the rows, instead of a file.
     format
         Told by the ending of the path by default.
     delimiter
@@ -50,6 +53,7 @@ class Writing(Struct, frozen=True, forbid_unknown_fields=True):
 
     path: str = ""
     uri: str = ""
+    feature_group: str = ""
     format: str = ""
     delimiter: str = ""
     header: bool = True
@@ -63,14 +67,19 @@ def asked_of(node: Node) -> Writing:
     Raises
     ------
     InvalidInput
-        A parameter does not fit, or there is no place; names the node.
+        A parameter does not fit, or there is no place, or more than one; names the node.
     NotSupported
         Partitions are asked for at ``s3://…``.
     """
     asked = build(Writing, node.with_, field=f"destination {node.id}")
     place = asked.path or asked.uri
-    if not place or "\0" in place:
-        raise InvalidInput(f"destination {node.id}", "has no path", legal="a file, s3://…")
+    if asked.feature_group:
+        if asked != Writing(feature_group=asked.feature_group):
+            legal = "feature_group alone, or the path of a file and how it is written"
+            raise InvalidInput(f"destination {node.id}", "a group is no file", legal=legal)
+    elif not place or "\0" in place:
+        legal = "a file, s3://…, a feature group"
+        raise InvalidInput(f"destination {node.id}", "has no path", legal=legal)
     if asked.partitions and is_remote(place):
         raise NotSupported(f"the node {node.id} has partitions: they are written to folders alone")
     return asked
@@ -79,7 +88,7 @@ def asked_of(node: Node) -> Writing:
 def named(node: Node) -> str:
     """Give the place of a destination as it is written. Raises as ``asked_of``."""
     asked = asked_of(node)
-    return asked.path or asked.uri
+    return f"{GROUP}{asked.feature_group}" if asked.feature_group else asked.path or asked.uri
 
 
 def place(node: Node, reach: Reach, folder: Path) -> Path:
@@ -90,24 +99,35 @@ def place(node: Node, reach: Reach, folder: Path) -> Path:
     InvalidInput
         It is out of bounds.
     NotSupported
-        It is at ``s3://…``, and there is no home.
+        It is at ``s3://…`` or a feature group, and there is no home.
     """
     to, bounds = named(node), reach.bounds.get(node.id)
-    if not is_remote(to):
+    is_group = bool(asked_of(node).feature_group)
+    if not is_group and not is_remote(to):
         is_folder = bool(asked_of(node).partitions)
         return bounds.output(to, is_folder=is_folder) if bounds else Path(to).absolute()
     if bounds is not None:
         bounds.name(to)
     reach.home(to)
+    if is_group:
+        return Path(mkdtemp(dir=folder), "rows.parquet")
     if to.endswith("/") or to.count("/") < len("///"):
         raise InvalidInput(f"destination {node.id}", f"{to} names no object")
     return Path(mkdtemp(dir=folder), f"rows{''.join(Path(to).suffixes[-2:])}")
 
 
-def sent(node: Node, made: Path, reach: Reach) -> str:
-    """Send a file where it belongs; gives its place as the node has it."""
+def sent(node: Node, made: Path, reach: Reach, kept: Callable[[], Mapping[str, bytes]]) -> str:
+    """Send a file where it belongs; gives its place as the node has it.
+
+    Parameters
+    ----------
+    kept
+        Gives what a feature group keeps of the flow that its rows come from.
+    """
     to = named(node)
-    if is_remote(to):
+    if group := asked_of(node).feature_group:
+        reach.home(to).ingest(group, made, kept())
+    elif is_remote(to):
         reach.home(to).put(made, to)
     return to
 

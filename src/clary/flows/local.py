@@ -6,16 +6,18 @@ import json
 import os
 import re
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clary.flows import destinations, sources
+from clary.flows import destinations, documents, sources
 from clary.flows.batch import Batch
 from clary.flows.bounds import resolved
 from clary.flows.failures import explained
-from clary.flows.origins import told
+from clary.flows.fitted import write as fitted_as
+from clary.flows.origins import KEPT, told
 from clary.flows.reach import NOWHERE, is_remote
 from clary.flows.sessions import lock, session, stamps
 from clary.kernel.errors import InvalidInput
@@ -38,7 +40,7 @@ _HOLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What a destination got: the file, and how many rows."""
+    """What a destination got: the file, or ``feature-group:NAME``, and how many rows."""
 
     node: str
     path: str
@@ -190,13 +192,24 @@ def run(
                 batch.fit(rows)
                 notes = {ORIGINS: json.dumps(told(flow, rows, batch.fitted))}
                 count = destinations.write(connection, rows, one, place, part, notes)
-            found.append(Written(one.id, destinations.sent(one, place, reach), count))
+            kept = partial(_kept, flow, rows, batch.fitted)
+            found.append(Written(one.id, destinations.sent(one, place, reach, kept), count))
     return found, batch.fitted
+
+
+def _kept(flow: Flow, node: str, learned: Fitted) -> dict[str, bytes]:
+    """Write what a feature group keeps of the flow that fills it."""
+    texts = {
+        "flow.json": documents.write(flow),
+        "fitted.json": fitted_as(learned),
+        KEPT: json.dumps(told(flow, node, learned), indent=1),
+    }
+    return {name: text.encode() for name, text in texts.items()}
 
 
 def _keep_sources(nodes: Sequence[Node], tables: Mapping[str, Any], ends: Sequence[Node]) -> None:
     """See to it that nothing is written where rows come from."""
-    written = [destinations.named(one) for one in ends]
+    written = [destinations.named(one) for one in ends if "feature_group" not in one.with_]
     for node in nodes:
         rows = _rows(node, tables)[0] if node.operator == "source" else None
         if not isinstance(rows, str | os.PathLike):

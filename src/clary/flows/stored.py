@@ -11,7 +11,7 @@ from clary.jobs.inputs import fetch, find, require_space
 from clary.kernel.errors import ClaryError, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -32,10 +32,14 @@ class Stored:
         What is at ``s3://…``.
     group
         Gives the features of all entities of a group, as they are now, by the group's name.
+    ingest
+        Writes the rows of a Parquet file to a group, all or, where one is wrong, none; the group
+        keeps the files that say what the rows come from.
     """
 
     objects: ObjectStore
     group: Callable[[str], pa.Table]
+    ingest: Callable[[str, Path, Mapping[str, bytes]], object]
 
     def fetch(self, uri: str, folder: Path) -> Path:
         """Copy the object of a key, or what is below it, into a new folder; gives where it is.

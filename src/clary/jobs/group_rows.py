@@ -69,12 +69,21 @@ def fill(
 
 def _files(target: Target, result: Result) -> Sequence[str]:
     """Say where the files of an output are, each of which lineage knows by itself."""
-    own = [artifact.uri for role, artifact in result.outputs if role.startswith(f"{target.name}/")]
+    own = [
+        (role, artifact.uri)
+        for role, artifact in result.outputs
+        if role.startswith(f"{target.name}/")
+    ]
     if own:
-        return sorted(own)
+        return [uri for role, uri in sorted(own) if not _is_note(role)]
     if any(role == target.name for role, _ in result.outputs):
         raise LimitExceeded(f"the output {target.name} has more than {MOST_SINGLE} files")
     raise ClaryError(f"the job left no file below /opt/ml/{target.path}")
+
+
+def _is_note(path: str) -> bool:
+    """Say whether a file tells of others, as ``_SUCCESS`` and ``.part-0.crc`` of Spark."""
+    return any(part.startswith(("_", ".")) for part in path.split("/")[1:])
 
 
 def _known(groups: GroupRows | None) -> GroupRows:

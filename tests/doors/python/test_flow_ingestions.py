@@ -178,3 +178,28 @@ def test_a_definition_is_one_of_the_public_schema(home, people):
     [output] = step["Arguments"]["ProcessingOutputConfig"]["Outputs"]
     assert output["FeatureStoreOutput"] == {"FeatureGroupName": "public"}
     assert output["S3Output"]["LocalPath"] == "/opt/ml/processing/output/result"
+
+
+def test_a_group_is_a_destination_of_a_flow(home, people, tmp_path):
+    group = grouped("written")
+    flow = doubled().write(group).write(tmp_path / "rows.csv")
+    written = flow.run({"people": people})
+    assert [(one.path, one.rows) for one in written] == [
+        ("feature-group:written", 25_000),
+        (str(tmp_path / "rows.csv"), 25_000),
+    ]
+    assert group.get(7) == {"id": 7, "at": SAME, "twice": 15.0}
+    kept = [one["role"] for one in group.lineage()["children"]]
+    assert kept == ["flow flow.json", "flow fitted.json", "flow columns.json"]
+    assert "clary.FeatureGroup(" in flow.to_python()
+    for name in ("people.flow.json", "people.flow"):
+        file = flow.save(tmp_path / name)
+        loaded = clary.Flow.load(file)
+        with pytest.raises(clary.InvalidInput, match="feature-group:written lies where a flow"):
+            loaded.run({"people": people})
+        allowed = clary.Flow.load(file, allow=["feature-group:written"])
+        assert {one.rows for one in allowed.run({"people": people})} == {25_000}
+    with pytest.raises(clary.InvalidInput, match="a group is no file"):
+        doubled().write(group, header=False).run({"people": people})
+    with pytest.raises(clary.InvalidInput, match=r"row 0: age: is no feature of written"):
+        clary.Flow("people").write(group).run({"people": people})

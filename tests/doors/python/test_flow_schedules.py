@@ -70,3 +70,24 @@ def test_what_a_job_does_not_reach_is_refused(session, source, end, problem):
         flow.schedule("rate(1 day)")
     assert problem in str(error.value)
     assert session.platform.store.select(Query("pipeline", limit=1)).items == []
+
+
+def test_a_scheduled_flow_fills_a_group(session):
+    put(session, "in.csv", "id,at,km\n1,2026-01-02T03:04:05Z,2\n")
+    group = clary.FeatureGroup(
+        "rides", identifier="id", event_time="at", features={"id": int, "km": float}
+    )
+    flow = clary.Flow.read("s3://rides/in.csv").formula("km * 2.0", "km").write(group)
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    flow.schedule(f"at({at:%Y-%m-%dT%H:%M:%S})", name="filling")
+    session.work()
+    executions = Query("pipeline-execution", session.account, session.platform.config.region)
+    deadline = time.monotonic() + 120
+    while not (row := group.get(1)):
+        found = session.platform.store.select(executions).items
+        assert time.monotonic() < deadline, found
+        assert not [one for one in found if one.status == "Failed"], found[0].body
+        time.sleep(0.1)
+    assert row["km"] == 4.0
+    with pytest.raises(NotFound, match="feature-group nobody"):
+        flow.then("destination", {"feature_group": "nobody"}).schedule("rate(1 day)")

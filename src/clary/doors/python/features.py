@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from datetime import timedelta
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from clary.doors.python.feature_requests import change, ttl_members, written
@@ -14,11 +13,9 @@ from clary.doors.python.session import session
 from clary.features.discovery import OWNER
 from clary.features.model import FEATURE_GROUP
 from clary.features.training_sets import microseconds
-from clary.jobs.contract import split_uri
 from clary.kernel.clock import now
-from clary.kernel.codec import digest, plain
+from clary.kernel.codec import plain
 from clary.kernel.errors import AlreadyExists, InvalidInput, NotFound
-from clary.lineage.model import of_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -258,16 +255,7 @@ class FeatureGroup:
 
     def came_from(self, name: str, files: Mapping[str, bytes]) -> None:
         """Keep small files as what the group was made from: a program, a flow."""
-        uploads = self._session.uploads()
-        folder = uploads.files(name, digest([sha256(x).hexdigest() for x in files.values()]), files)
-        self._session.send(uploads)
-        objects, place = self._session.platform.objects, split_uri(folder, field="folder")
-        kept = [
-            (f"{name} {one}", of_object(objects.stat(place[0], f"{place[1]}/{one}")))
-            for one in files
-        ]
-        with self._session.platform.store.begin() as change:
-            self._session.platform.lineage.record(change, self._ref, inputs=kept)
+        self._store.ingestion.came_from(self._ref, self._session.bucket, name, files)
 
     def lineage(self, *, down: bool = False) -> dict[str, Any]:
         """Say what the group came from; or (``down``) what became of it: a tree of things."""

@@ -9,6 +9,9 @@ from clary.features.model import FEATURE_GROUP
 from clary.flows.stored import Stored
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     import pyarrow as pa
 
 
@@ -20,4 +23,8 @@ def stored() -> Stored:
         ref = opened.ref(FEATURE_GROUP, name)
         return opened.platform.feature_store.histories.frame(ref)
 
-    return Stored(opened.platform.objects, group)
+    def ingest(name: str, file: Path, kept: Mapping[str, bytes]) -> int:
+        ingestion, ref = opened.platform.feature_store.ingestion, opened.ref(FEATURE_GROUP, name)
+        return ingestion.fill(ref, file, opened.bucket, kept, actor=opened.actor)
+
+    return Stored(opened.platform.objects, group, ingest)

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clary.doors.python import flow_steps
 from clary.doors.python.declared import declared
-from clary.doors.python.features import FeatureGroup
 from clary.doors.python.handles import Output
 from clary.doors.python.session import session
 from clary.doors.python.tracing import current
 from clary.features.model import FEATURE_GROUP
-from clary.flows import documents, fitted, local
-from clary.flows.origins import KEPT
+from clary.flows import local
+from clary.flows.graphs import grown
+from clary.flows.model import Flow, Node
 from clary.flows.plans import ready
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pyarrow as pa
-
+    from clary.doors.python.features import FeatureGroup
     from clary.doors.python.flow_arguments import Tables
     from clary.flows.bounds import Bounds
     from clary.flows.fitted import Fitted
-    from clary.flows.model import Flow
+    from clary.flows.reach import Reach
 
 
 class Ingestions:
@@ -66,7 +64,7 @@ class Ingestions:
         Returns
         -------
         Mapping[int, InvalidInput]
-            Outside of a pipeline, what was wrong, by row, as from ``FeatureGroup.ingest``.
+            Outside of a pipeline, where the rows are written at once: nothing was wrong.
 
         Raises
         ------
@@ -82,15 +80,12 @@ class Ingestions:
         if learned is not None or options:
             problem = f"{', '.join(options) or 'learned'} is for the step of a pipeline"
             raise InvalidInput("ingest", problem, legal="in a @clary.pipeline")
-        opened = FeatureGroup(name)
-        wrong = opened.ingest(self.to_arrow(sources))
-        files = {
-            "flow.json": documents.write(self.document),
-            "fitted.json": fitted.write(self.fitted),
-            KEPT: json.dumps(self.origins(), indent=1),
-        }
-        opened.came_from("flow", {one: text.encode() for one, text in files.items()})
-        return wrong
+        nodes = tuple(x for x in self.document.nodes if x.operator != "destination")
+        written = Node(name, "destination", {"feature_group": name}, (self._node,))
+        flow = grown(Flow(nodes, self.document.parameters), written)[0]
+        given = self._given(sources)
+        _, self.fitted = local.run(local.set_values(flow, {}), self.fitted, given, self._reach)
+        return {}
 
     def _ingesting(
         self, group: str, tables: Tables, learned: Any, options: Mapping[str, Any]
@@ -107,12 +102,13 @@ class Ingestions:
         kept = {} if learned is None else {"learned": learned}
         return step(*map(_as_file, given), **kept)
 
-    def origins(self) -> dict[str, list[str]]:
-        """Tell of each column where it comes from."""
+    def _given(self, sources: Tables | None) -> Tables:
+        """Give the rows of sources."""
         raise NotImplementedError
 
-    def to_arrow(self, sources: Tables | None = None) -> pa.Table:
-        """Compute all rows."""
+    @property
+    def _reach(self) -> Reach:
+        """Say what the flow may use."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""A flow as a job at known times: a pipeline of one step, from ``s3://…`` to ``s3://…``."""
+"""A flow as a job at known times: a pipeline of one step, from ``s3://…`` to there or a group."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import msgspec
 
 from clary.doors.python.documents import PYTHON, VERSION
 from clary.doors.python.session import session
+from clary.features.model import FEATURE_GROUP
 from clary.flows import documents, fitted
+from clary.flows.destinations import asked_of
 from clary.flows.reach import is_remote
 from clary.kernel.errors import InvalidInput
 from clary.kernel.names import arn
@@ -52,12 +54,14 @@ class Schedules:
         Raises
         ------
         InvalidInput
-            The expression or the time zone is not legal; there is no destination; or a source or
-            destination is not at ``s3://…``.
+            The expression or the time zone is not legal; there is no destination; or a source is
+            not at ``s3://…``, or a destination neither there nor a feature group.
+        NotFound
+            There is no such group.
         """
         here, name = session(), name or self._node
         uploads = here.uploads()
-        pipeline = _definition(here, uploads, self.document, self.fitted)
+        pipeline = _definition(here, uploads, name, self.document, self.fitted)
         here.send(uploads)
         here.upsert(name, pipeline)
         request = {
@@ -75,19 +79,26 @@ class Schedules:
         here.platform.schedules.delete(ref, actor=here.actor)
 
 
-def _definition(here: Session, uploads: Uploads, flow: Flow, learned: Fitted) -> JsonObject:
+def _definition(
+    here: Session, uploads: Uploads, name: str, flow: Flow, learned: Fitted
+) -> JsonObject:
     """Write a pipeline that runs the flow."""
     sources = _at(flow, "source")
     ends = _at(flow, "destination")
     if not ends:
         hint = '.write("s3://bucket/rows.parquet") adds one'
         raise InvalidInput("flow", "has no destination: there is nothing to write", hint=hint)
-    moved = {
-        node.id: msgspec.structs.replace(
-            node, with_={**_but(node), "path": f"{_ROOT}/to/{place}/{uri.rpartition('/')[2]}"}
+    moved, outputs = {}, []
+    for number, (node, uri) in enumerate(ends):
+        folder, file = f"{_ROOT}/to/{number}", uri.rpartition("/")[2] or "rows.parquet"
+        moved[node.id] = msgspec.structs.replace(
+            node, with_={**_but(node), "path": f"{folder}/{file}"}
         )
-        for place, (node, uri) in enumerate(ends)
-    }
+        group = str(node.with_.get("feature_group", ""))
+        if group:
+            here.platform.features.group(here.ref(FEATURE_GROUP, group))
+        to = _own(here.bucket, name, group) if group else uri.rpartition("/")[0]
+        outputs.append(_output(f"to-{number}", to, folder, group))
     nodes = tuple(moved.get(one.id, one) for one in flow.nodes)
     text = documents.write(msgspec.structs.replace(flow, nodes=nodes)).encode()
     state = fitted.write(learned).encode()
@@ -115,22 +126,19 @@ def _definition(here: Session, uploads: Uploads, flow: Flow, learned: Fitted) ->
         },
         "RoleArn": here.role,
         "ProcessingInputs": [_input(*one) for one in inputs],
-        "ProcessingOutputConfig": {
-            "Outputs": [
-                _output(f"to-{n}", uri.rpartition("/")[0], f"{_ROOT}/to/{n}")
-                for n, (_, uri) in enumerate(ends)
-            ]
-        },
+        "ProcessingOutputConfig": {"Outputs": outputs},
     }
     step = {"Name": "flow", "Type": "Processing", "Arguments": arguments}
     return {"Version": VERSION, "Metadata": {}, "Parameters": [], "Steps": [step]}
 
 
 def _at(flow: Flow, operator: str) -> Sequence[tuple[Node, str]]:
-    """Give the nodes of sources or destinations, and where each is at ``s3://…``."""
+    """Give the nodes of sources or destinations, and where each is at ``s3://…``, or a group."""
     found = []
     for node in flow.nodes:
-        if node.operator == operator:
+        if node.operator == operator == "destination" and asked_of(node).feature_group:
+            found.append((node, ""))
+        elif node.operator == operator:
             place = str(node.with_.get("path") or node.with_.get("uri") or "")
             if not place or not is_remote(place) or "{{" in place:
                 problem = f"is at {place or 'no place of its own'}, which a job does not reach"
@@ -144,7 +152,14 @@ def _at(flow: Flow, operator: str) -> Sequence[tuple[Node, str]]:
 
 
 def _but(node: Node) -> dict[str, Any]:
-    return {name: value for name, value in node.with_.items() if name not in {"path", "uri"}}
+    places = {"path", "uri", "feature_group"}
+    return {name: value for name, value in node.with_.items() if name not in places}
+
+
+def _own(bucket: str, name: str, group: str) -> JsonObject:
+    """Say where an execution leaves the rows of a group."""
+    run = {"Get": "Execution.PipelineExecutionId"}
+    return {"Std:Join": {"On": "/", "Values": ["s3:/", bucket, name, run, group]}}
 
 
 def _file(folder: str, uri: str) -> str:
@@ -165,6 +180,7 @@ def _input(name: str, uri: str, place: str) -> JsonObject:
     }
 
 
-def _output(name: str, uri: str, place: str) -> JsonObject:
+def _output(name: str, uri: str | JsonObject, place: str, group: str) -> JsonObject:
     target = {"S3Uri": uri, "LocalPath": place, "S3UploadMode": "EndOfJob"}
-    return {"OutputName": name, "S3Output": target}
+    into = {"FeatureStoreOutput": {"FeatureGroupName": group}} if group else {}
+    return {"OutputName": name, "S3Output": target, **into}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from os import fspath
+from os import PathLike, fspath
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from clary.doors.python.features import FeatureGroup
     from clary.doors.python.flow_arguments import Tables
     from clary.doors.python.flow_readers import Place
     from clary.doors.python.session import Session
@@ -167,9 +168,13 @@ class Flow(Readers, Methods, Exports, Ingestions, Insights, Schedules):
         name = operator.rpartition(".")[2]
         return self._add(Node(name, operator, dict(parameters)), others)
 
-    def write(self, path: Place, **options: Any) -> Self:
-        """Write these rows to a file, or an object at ``s3://…``, when the flow runs."""
-        return self.then("destination", {"path": fspath(path), **options}).node(self._node)
+    def write(self, path: Place | FeatureGroup, **options: Any) -> Self:
+        """Write these rows when the flow runs: to a file, ``s3://…`` or a feature group."""
+        if isinstance(path, str | PathLike):
+            to = {"path": fspath(path)}
+        else:
+            to = {"feature_group": path.name}
+        return self.then("destination", {**to, **options}).node(self._node)
 
     def fit(self, sources: Tables | None = None, *, refit: bool = False) -> Self:
         """Learn of all rows what the transforms need; what was learned before is kept.

@@ -140,6 +140,8 @@ def _call(node: Node, names: Mapping[str, str]) -> str:
         return _source(node)
     if node.operator == "destination":
         given = dict(node.with_)
+        if group := given.pop("feature_group", ""):
+            return _written("write", [f"clary.FeatureGroup({_value(group)})"], given)
         place = given.pop("path", given.pop("uri", ""))
         return _written("write", [_value(place)], given)
     if _is_analysis(node):
