@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
     from types import ModuleType
 
     from clary.flows.fitted import Fitted
@@ -33,16 +35,24 @@ def beside(path: Path) -> Path:
 def read(path: str | os.PathLike[str]) -> tuple[Flow, Fitted]:
     """Read a flow and what it has learned. Raises InvalidInput, which names the file."""
     place = Path(path)
-    if not place.is_file():
-        raise InvalidInput("path", f"there is no flow at {place}")
-    try:
+    with _named(place):
         flow, learned = _read(place)
         later = beside(place)
         return flow, _read_fitted(later) if later.is_file() else learned
-    except UnicodeDecodeError as error:
-        raise InvalidInput(str(place), f"is no UTF-8: {error}") from None
-    except InvalidInput as error:
-        raise InvalidInput(str(place), error.message, hint=error.hint) from None
+
+
+def learned(path: str | os.PathLike[str]) -> Fitted:
+    """Read what a flow has learned, from its file or from that of a flow. Raises InvalidInput."""
+    place = Path(path)
+    if not is_fitted(place):
+        return read(place)[1]
+    with _named(place):
+        return _read_fitted(place)
+
+
+def is_fitted(path: Path) -> bool:
+    """Say whether a file is called as what a flow has learned, not as a flow."""
+    return path.name.endswith(_FITTED)
 
 
 def write(path: str | os.PathLike[str], flow: Flow, learned: Fitted) -> Path:
@@ -78,6 +88,19 @@ def _put(place: Path, text: str) -> None:
         part.replace(place)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(place: Path) -> Iterator[None]:
+    """Name a file that is read in every InvalidInput."""
+    if not place.is_file():
+        raise InvalidInput("path", f"there is no flow at {place}")
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise InvalidInput(str(place), f"is no UTF-8: {error}") from None
+    except InvalidInput as error:
+        raise InvalidInput(str(place), error.message, hint=error.hint) from None
 
 
 def _read_fitted(place: Path) -> Fitted:

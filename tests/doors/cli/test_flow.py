@@ -90,3 +90,28 @@ def test_what_is_wrong_is_one_sentence(clary, flow, tmp_path):
     assert "there is nothing at people.csv" in wrong.err
     flow.write_text(json.dumps({"nodes": [{"id": "a", "operator": "x.y", "inputs": ["a"]}]}))
     assert "nodes wait for one another: a → a" in clary("flow", "run", flow).err
+
+
+def test_two_flows_are_compared(clary, flow, tmp_path):
+    clary("flow", "fit", flow)
+    other = tmp_path / "other.flow.json"
+    other.write_text(flow.read_text().replace("99", "199"))
+    clary("flow", "fit", other)
+    said = clary("flow", "diff", flow, other, "--json")
+    assert said.code == 1
+    moved = {one["what"]: (one["before"], one["after"]) for one in said.json}
+    assert moved == {
+        "parameters.oldest.default": ("99", "199"),
+        "learned.age.mean": (30.0, 60.0),
+        "learned.age.deviation": moved["learned.age.deviation"],
+    }
+    said = clary("flow", "diff", tmp_path / "people.fitted.json", other)
+    assert said.code == 1
+    assert "learned.age.mean" in said.out
+    assert "+100.00%" in said.out
+    assert "oldest" not in said.out
+    said = clary("flow", "diff", flow, flow)
+    assert (said.code, said.out) == (0, "")
+    said = clary("flow", "diff", tmp_path / "none.fitted.json", other)
+    assert said.code == 1
+    assert "there is no flow at" in said.err

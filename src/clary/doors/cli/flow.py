@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ import typer
 from clary.doors.cli.options import Home, Json, new_app
 from clary.doors.cli.output import note, show_rows
 from clary.flow_programs import reach
-from clary.flows import files, local, spark
+from clary.flows import differences, files, local, spark
 from clary.flows.bounds import Bounds
 from clary.flows.exports import python, sql
 from clary.flows.fitted import NOTHING, Fitted
@@ -169,6 +170,35 @@ def export(
     else:
         output.write_text(text, encoding="utf-8")
         typer.echo(output)
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="A .flow.json, .flow or .fitted.json.")],
+    after: Annotated[Path, typer.Argument(help="Another.")],
+    as_json: Json = False,
+) -> None:
+    """Say what differs between two flows, or in what they have learned; exits with 1 where any.
+
+    Texts that only one of two lists has, as categories, are lines of their own.
+    """
+    found = [plain(one) for one in differences.of_files(before, after)]
+    if not as_json:
+        found = [
+            {
+                **dict.fromkeys(("node", "what", "before", "after"), ""),
+                **one,
+                "relative": _moved(one),
+            }
+            for one in found
+        ]
+    show_rows(found, as_json=as_json, empty="they are the same")
+    if found:
+        raise typer.Exit(1)
+
+
+def _moved(one: Mapping[str, Any]) -> str:
+    return f"{one['relative']:+.2%}" if "relative" in one else ""
 
 
 def _opened(path: Path, node: str, values: list[str] | None) -> tuple[Flow, Fitted, str]:

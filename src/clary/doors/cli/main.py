@@ -37,7 +37,7 @@ COMMANDS = {
     "metrics": ("metrics", "List metrics, and show how one went."),
     "endpoints": ("endpoints", "Deploy models, ask them, replace them, look at them."),
     "monitor": ("monitor", "Take baselines, check data, look at schedules and who is told."),
-    "flow": ("flow", "Run, preview, fit and export a data flow; report on its rows."),
+    "flow": ("flow", "Run, preview, fit, compare and export a data flow; report on its rows."),
     "features": ("features", "Find, show and fill feature groups; what they hold and who uses it."),
     "views": ("views", "List and show feature views, and write them down."),
     "facts": ("facts", "List and audit what was known and served."),
