@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -85,6 +86,15 @@ def test_a_step_without_large_libraries_is_forked_from_a_small_process(body, is_
 def test_a_step_that_asks_for_it_has_a_process_of_its_own(asked):
     [step] = steps(piped(clary.step(**asked)(counted.function))).values()
     assert step.arguments["Environment"] == {"CLARY_PRELOAD": "none"}
+
+
+def test_a_step_is_done_anew_when_what_it_computes_with_has_another_version():
+    flow = clary.Flow([{"a": 1.0}], name="rows").standard_scale("a")
+    found = steps(piped(lambda n: (flow.fit_step(name="learn")("s3://b/rows.csv"), counted(n))))
+    texts = [one.arguments["AppSpecification"]["ContainerArguments"][0] for one in found.values()]
+    learn, plain = (json.loads(one)["libraries"] for one in texts)
+    assert learn.items() >= {"clary": version("clary"), "duckdb": version("duckdb")}.items()
+    assert plain == {}
 
 
 def test_calls_become_processing_steps_in_order():

@@ -10,6 +10,7 @@ import sysconfig
 import types
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ _EXAMPLES = _PACKAGE / "examples"
 """They are installed with clary, but run as the user's own."""
 _FILES = {"run.py": "program.py", "clary_values.py": "values.py"}
 _MOST_BYTES = 100 << 20
+_OURS = ("clary", "duckdb", "sqlglot")
+"""What a function that uses clary computes with: a flow gives other rows by another version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             one: getattr(sys.modules.get(one), "__version__", None)
             for one in self._packages - {"cloudpickle"}
         }
+        if "clary" in self._packages:
+            found |= {one: _version(one) for one in _OURS}
         return {one: str(version) for one, version in sorted(found.items()) if version}
 
     def persistent_id(self, obj: Any) -> Any:
@@ -103,6 +108,14 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return type(obj).__name__, sorted(obj)
         except TypeError:
             return None
+
+
+@cache
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 @lru_cache(maxsize=1)
