@@ -35,6 +35,7 @@ def content(session, uri):
 def test_a_run_logs_and_is_compared(session, tmp_path):
     (tmp_path / "notes.txt").write_text("as planned")
     with clary.run("tries", "first", tags={"team": "a"}) as run:
+        assert repr(run) == "ActiveRun('tries', 'first')"
         run.log_parameters({"rate": 0.5, "kind": "x", "deep": True})
         for value in (3.0, 2.0):
             run.log_metric("loss", value)

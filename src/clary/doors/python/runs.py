@@ -54,6 +54,10 @@ class ActiveRun:
         self._sent_tags: dict[str, str] = {}
         self._flushed = time.monotonic()
 
+    def __repr__(self) -> str:
+        """Say which run it is."""
+        return f"ActiveRun({self.experiment!r}, {self.name!r})"
+
     def log_parameter(self, name: str, value: Value) -> None:
         """Note what the work was given: a number or a text."""
         if isinstance(value, bool) or not isinstance(value, str | int | float):
