@@ -74,6 +74,11 @@ def test_python_values_are_read():
     assert seconds.record(seconds.read({"id": "7", "at": moment}), NOW_US).event_us == NOW_US
 
 
+def test_numbers_of_a_pandas_column_with_missing_ones_are_whole():
+    assert group().read({"id": 7.0, "at": "2023-11-14T22:13:20Z", "visits": [2.0**53]})[:1] == (7,)
+    assert group().key(-7.0) == "-7"
+
+
 def test_missing_values_are_none():
     row = group().read({"at": "2023-11-14T22:13:20Z", "id": "1", "income": None}, is_text=True)
     assert row == (1, "2023-11-14T22:13:20Z", None, None, None, None, None)
@@ -113,7 +118,10 @@ def test_wrong_text_is_refused_with_the_feature_and_what_is_legal(values, messag
     "values",
     [
         {"id": True},
-        {"id": 1.0},
+        {"id": 1.5},
+        {"id": 2.0**53 + 2},
+        {"id": math.nan},
+        {"id": math.inf},
         {"id": "1"},
         {"id": 2**63},
         {"income": "1"},

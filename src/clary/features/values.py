@@ -27,6 +27,7 @@ _MOMENT = re.compile(
     re.ASCII,
 )
 _SHOWN = 64
+_MOST_EXACT = 2.0**53
 _INT64 = "a whole number from -9223372036854775808 to 9223372036854775807"
 _FLOAT = "a number"
 _MOMENTS = "yyyy-MM-dd'T'HH:mm:ssZ, a fraction of a second allowed (2026-01-31T12:00:00.000Z)"
@@ -119,6 +120,8 @@ def _text_integral(value: object) -> int:
 
 
 def _integral(value: object) -> int:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _MOST_EXACT:
+        return int(value)  # of a pandas column of whole numbers where some are missing
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise Illegal(_INT64)
     return _in_range(operator.index(value))

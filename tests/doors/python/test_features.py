@@ -51,6 +51,7 @@ def test_the_same_definition_opens_and_more_features_are_added(group):
         ({"features": {"x": Annotated[list[int], 3]}}, "x: "),
         ({"features": {"x": dict[str, int]}}, "x: "),
         ({"ttl": timedelta(seconds=0.5)}, "ttl: .*whole seconds"),
+        ({"features": {"x": [float, 2]}}, r"x: \[.*float.*says no feature"),
     ],
 )
 def test_what_would_reinterpret_data_is_refused(group, change, said):

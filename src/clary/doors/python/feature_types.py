@@ -35,7 +35,7 @@ def definition(name: str, kind: Any) -> JsonObject:
         return _vector(name, *get_args(kind))
     inner = get_args(kind)
     one = inner[0] if len(inner) == 1 else kind
-    found = _KINDS.get(one)
+    found = _KINDS.get(one) if isinstance(one, type) else None
     collection = _COLLECTIONS.get(get_origin(kind)) if inner else None
     if found is None or (inner and collection is None):
         raise _illegal(name, kind)
