@@ -57,7 +57,8 @@ class Drawn:
 
     def table(self):
         """Draw columns and rows."""
-        names = self.lots.sample(NAMES, self.lots.randint(1, 6))
+        drawn = self.lots.sample(NAMES, self.lots.randint(1, 6))
+        names = {one.lower(): one for one in drawn}.values()  # b and B would be b and B_1
         kinds = [self.one(LISTS if self.often(0.1) else KINDS) for _ in names]
         schema = dict(zip(names, map(parity.type_named, kinds), strict=True))
         return schema, self.rows(schema)

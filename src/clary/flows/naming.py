@@ -10,7 +10,7 @@ from clary.flows import transforms
 
 OWN = frozenset(
     {
-        *("analyse", "called", "columns", "container", "diagram", "fit", "fit_step"),
+        *("analyse", "called", "columns", "container", "diagram", "differences", "fit", "fit_step"),
         *("inference", "ingest"),
         *("load", "name", "node", "operators", "origins", "parameter", "pipeline", "preview"),
         *("read", "record", "records", "report", "run", "save", "source", "step", "then"),
