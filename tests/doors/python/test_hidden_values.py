@@ -39,7 +39,10 @@ def closed_over():
     ],
 )
 def test_a_later_value_within_an_object_is_refused(body, place, hint):
+    def hiding():
+        body()
+
     with pytest.raises(InvalidInput, match="result of step one: cannot be hidden") as refused:
-        clary.pipeline(name="hiding")(body).definition()
+        clary.pipeline(hiding).definition()
     assert place in refused.value.message
     assert hint in refused.value.hint
