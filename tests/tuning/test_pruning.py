@@ -60,10 +60,17 @@ def test_one_in_three_goes_on():
     assert kept == [0, 1, 2]
 
 
-def test_the_first_at_a_rung_goes_on_and_everyone_ends_at_the_last():
+def test_the_first_at_a_rung_goes_on_and_nobody_goes_beyond_the_last():
     band = Hyperband(1, 9)
     assert not band.loses(0, [5.0], [], maximize=True)
-    assert band.loses(0, [5.0] * 9, [], maximize=True)
+    assert band.loses(0, [5.0] * 10, [], maximize=True)
+
+
+def test_who_reaches_the_last_may_end_by_itself_and_write_its_model():
+    band = Hyperband(1, 9)
+    rivals = [(number, [9.0] * 9) for number in range(1, 40)]
+    assert not band.loses(0, [5.0] * 9, [], maximize=True)
+    assert not band.loses(0, [5.0] * 9, rivals, since=8, maximize=True)
 
 
 def test_a_trial_is_compared_when_it_reaches_a_rung_only():

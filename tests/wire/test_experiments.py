@@ -123,6 +123,18 @@ def test_a_component_is_changed_by_name(sagemaker, made):
     assert found["OutputArtifacts"] == {}
 
 
+@pytest.mark.parametrize(
+    "value", [{}, {"NumberValue": 1.0, "StringValue": "a"}, {"NumberValue": float("nan")}]
+)
+def test_a_parameter_is_either_a_number_or_a_text(sagemaker, made, value):
+    for call in (sagemaker.create_trial_component, sagemaker.update_trial_component):
+        name = f"{made}-{'n' if call == sagemaker.create_trial_component else 'a'}"
+        error = refused(call, TrialComponentName=name, Parameters={"p": value})
+        assert error["Code"] == "ValidationException"
+        assert "Parameters.p: " in error["Message"]
+        assert "either a finite NumberValue or a StringValue" in error["Message"]
+
+
 def test_a_component_is_in_several_trials_of_several_experiments(sagemaker, made):
     name, other = f"{made}-a", f"{made}-2"
     sagemaker.create_experiment(ExperimentName=other)

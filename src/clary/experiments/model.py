@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from clary.kernel.errors import LimitExceeded
+from clary.kernel.errors import InvalidInput, LimitExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -175,9 +176,16 @@ def changed(before: JsonObject, change: JsonObject) -> JsonObject:
 
     Raises
     ------
+    InvalidInput
+        A parameter is not exactly one of a number and a text.
     LimitExceeded
         A map would become too large.
     """
+    for name, one in change.get("Parameters", {}).items():
+        number, text = one.get("NumberValue"), one.get("StringValue")
+        if (number is None) == (text is None) or (number is not None and not math.isfinite(number)):
+            legal = "either a finite NumberValue or a StringValue"
+            raise InvalidInput(f"Parameters.{name}", f"{dict(one)!r:.100}", legal=legal)
     after = {**before, **{key: value for key, value in change.items() if key in _PLAIN}}
     for name, most in _LIMITS.items():
         gone = set(change.get(f"{name}ToRemove", ()))

@@ -157,6 +157,8 @@ class Experiments:
         ------
         AlreadyExists
             There is a component of this name.
+        InvalidInput
+            A parameter is not exactly one of a number and a text.
         LimitExceeded
             It has too many parameters or artifacts.
         """
@@ -181,6 +183,8 @@ class Experiments:
         ------
         NotFound
             There is no such thing.
+        InvalidInput
+            A parameter of a component is not exactly one of a number and a text.
         LimitExceeded
             A component would have too many parameters or artifacts.
         """

@@ -57,7 +57,7 @@ class Hyperband:
     most: int
 
     def rungs(self, number: int) -> list[int]:
-        """Return the epochs at which a trial is compared; it ends at the last."""
+        """Return the epochs at which a trial is compared; at the last, it has had all it gets."""
         deepest = self._deepest()
         sizes = [
             math.ceil((deepest + 1) / (level + 1) * _REDUCTION**level)
@@ -81,7 +81,9 @@ class Hyperband:
         since: int = 0,
         maximize: bool,
     ) -> bool:
-        """Say whether a trial is to be stopped: it lost at a rung, or it has had its epochs.
+        """Say whether a trial is to be stopped: it lost at a rung, or goes on beyond the last.
+
+        One that ends by itself at the last is let end, since it writes its model then.
 
         Parameters
         ----------
@@ -93,12 +95,12 @@ class Hyperband:
             So many values of the curve were judged before: a trial is compared when it reaches a
             rung, not again when others do.
         """
-        if len(curve) >= self.most:
+        if len(curve) > self.most:
             return True
         rungs = self.rungs(number)
         sign = 1.0 if maximize else -1.0
         rivals = [other for rival, other in others if self.rungs(rival) == rungs]
-        for rung in rungs:
+        for rung in rungs[:-1]:
             if since < rung <= len(curve):
                 reached = [sign * one[rung - 1] for one in rivals if len(one) >= rung]
                 ahead = sum(other > sign * curve[rung - 1] for other in reached)

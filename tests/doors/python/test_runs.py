@@ -3,12 +3,13 @@ from __future__ import annotations
 import csv
 import io
 
+import numpy as np
 import pytest
 
 import clary
 from clary.experiments.jobs import component_of
 from clary.jobs.model import PROCESSING
-from clary.kernel.errors import InvalidInput, NotFound
+from clary.kernel.errors import InvalidInput, LimitExceeded, NotFound
 from clary.kernel.resource import Query
 
 
@@ -114,11 +115,56 @@ def test_what_cannot_be_kept_is_refused(session):
             run.log_table("../x", [])
 
 
+def test_parameters_of_any_number_are_kept(session):
+    given = {"i": np.int64(3), "d": np.float64(0.25), "f": np.float32(0.5), "b": np.bool_(True)}
+    given |= {"nan": float("nan"), "huge": 2**70, "text": np.str_("x"), "none": None}
+    with clary.run("numbers", "one") as run:
+        run.log_parameters(given)
+        run.log_metric("loss", np.float32(1.5), step=np.int64(9))
+    (row,) = rows_of("numbers")
+    found = {name: row[f"params.{name}"] for name in given}
+    numbers = {"i": 3, "d": 0.25, "f": 0.5}
+    texts = {"b": "True", "nan": "nan", "huge": str(2**70), "text": "x", "none": "None"}
+    assert found == numbers | texts
+    assert row["metrics.loss"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "said"), [("", None, "0; legal: 1 to 255"), ("x", 2**70, "out of bounds")]
+)
+def test_a_metric_that_cannot_be_kept_takes_no_other_with_it(session, name, step, said):
+    with clary.run("refusing", f"one-{step is None}".lower()) as run:
+        run.log_metric("loss", 1.0)
+        with pytest.raises(InvalidInput, match=said):
+            run.log_metric(name, 2.0, step)
+        run.log_metric("x", 3.0)
+    row = rows_of("refusing")[0]
+    assert (row["status"], row["metrics.loss"], row["metrics.x"]) == ("Completed", 1.0, 3.0)
+
+
+def test_what_could_not_be_written_is_written_later(session):
+    def overdo(run):
+        with run:
+            run.log_metric("loss", 1.0)
+            run.log_parameters({f"p{number}": number for number in range(2_001)})
+
+    run = clary.run("much", "one")
+    with pytest.raises(LimitExceeded):
+        overdo(run)
+    (row,) = rows_of("much")
+    assert row["status"] == "Failed"
+    run._parameters.popitem()
+    run.flush()
+    (row,) = rows_of("much")
+    assert (row["metrics.loss"], row["params.p0"]) == (1.0, 0)
+
+
 @clary.step
 def work(n: int) -> float:
     with clary.run() as mine:
         for value in range(n):
             mine.log_metric("inner", value)
+        mine.log_metric("diverged", float("nan"))
     with clary.run("from-jobs", "one") as other:
         other.log_parameter("n", n)
         other.log_metric("loss", 0.25)

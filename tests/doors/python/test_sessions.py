@@ -9,6 +9,7 @@ import textwrap
 import time
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
@@ -61,6 +62,21 @@ def read(path: Path) -> str:
     return path.read_text()
 
 
+class Halves(NamedTuple):
+    low: int
+    high: int
+
+
+@clary.step
+def halved(n: int) -> Halves:
+    return Halves(n // 2, n - n // 2)
+
+
+@clary.step
+def spread(halves: Halves) -> int:
+    return halves.high - halves.low
+
+
 @clary.step
 def square(x: int) -> int:
     return x * x
@@ -82,6 +98,7 @@ def ran(session):
         report = doubled([1.0, 2], rest)
         predicted(fit(rest), at)
         read(written(f"{word}-{n} ", count=2))
+        spread(halved(9))
         squares = square.map([1, 2, 3])
         added(squares, (count, "x"), seven=7, sum=5)
         with clary.when(report["sum"] >= 18):
@@ -98,6 +115,7 @@ def ran(session):
         ("doubled", {"sum": 18.0}),
         ("read", "ab-4 ab-4 "),
         ("reached", "yes"),
+        ("spread", 1),
         ("square-2", 4),
         ("added", 14 + 4 + 12),
     ],

@@ -38,7 +38,7 @@ class Arguments:
         Parameters
         ----------
         value
-            Plain, or what stands for a later value; or a list, tuple or dict of both.
+            Plain, or what stands for a later value; or a list, tuple, NamedTuple or dict of both.
         name
             The parameter of the function.
         kind
@@ -56,6 +56,10 @@ class Arguments:
             items = [self.argument(x, f"{name}-{n}", None) for n, x in enumerate(value, 1)]
             plain = isinstance(value, list) and _all_plain(items)
             return {"json": value} if plain else {"items": items, "tuple": type(value) is tuple}
+        if isinstance(value, tuple) and hasattr(value, "_make"):
+            items = [self.argument(x, f"{name}-{n}", None) for n, x in enumerate(value, 1)]
+            if not all(part.keys() <= {"json", "pickle"} for part in items):
+                return {"items": items, "make": self._plain(type(value), name, None)}
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
             numbered = enumerate(value.items(), 1)
             members = {k: self.argument(x, f"{name}-{n}", None) for n, (k, x) in numbered}
@@ -87,7 +91,8 @@ class Arguments:
         try:
             return {"pickle": base64.b64encode(dumps(value)).decode()}
         except Exception as error:  # reducers raise anything
-            raise InvalidInput(place, f"cannot be pickled: {error}") from None
+            hint = getattr(error, "hint", "")
+            raise InvalidInput(place, f"cannot be pickled: {error}", hint=hint) from None
 
     def _later(self, value: Value, name: str, kind: Declared | None) -> JsonObject:
         if isinstance(value, Output):

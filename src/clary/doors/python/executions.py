@@ -64,7 +64,8 @@ class StepRun:
     def result(self, name: str = "", *, unpickle: bool = False) -> Any:
         """Return what the step returned: all of it, or one of several results by name.
 
-        A file is copied into a folder of its own and its path returned.
+        A file is copied into a folder of its own, which is removed when this process ends, and its
+        path returned; ``download`` copies to where it stays.
 
         Parameters
         ----------

@@ -29,6 +29,11 @@ class Value:
         """Return the expression that conditions and texts read it by; InvalidInput without one."""
         raise NotImplementedError
 
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: within an object or a closure, nobody would put the value there."""
+        hint = "pass it as an argument: alone, or in a list, a tuple or a dict whose keys are texts"
+        self._refuse("hidden in another object", hint)
+
     def _refuse(self, doing: str, hint: str) -> NoReturn:
         raise InvalidInput(f"{self!r}", f"cannot be {doing}: {_LATER}", hint=hint)
 

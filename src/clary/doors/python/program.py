@@ -67,8 +67,15 @@ def argument(tree: Tree, words: Sequence[str], inputs: Path) -> Any:
             return {name: argument(one, words, inputs) for name, one in members.items()}
         case {"items": items}:
             found = [argument(one, words, inputs) for one in items]
-            return tuple(found) if tree["tuple"] else found
+            return collected(tree, found, words, inputs)
     raise TypeError(f"the call has an argument of no known kind: {sorted(tree)}")
+
+
+def collected(tree: Tree, found: Sequence[Any], words: Sequence[str], inputs: Path) -> Any:
+    """Make a NamedTuple, a tuple or a list of items."""
+    if "make" in tree:
+        return argument(tree["make"], words, inputs)._make(found)
+    return tuple(found) if tree["tuple"] else found
 
 
 def parameter(word: str, kind: str) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +73,8 @@ def _read(uri: str, output: Tree, session: Session, *, unpickle: bool) -> Any:
         folder = _download(uri, Path(scratch), session)
         form = stored_form(folder, output["form"])
         if form == "file":
-            return load(_download(uri, Path(tempfile.mkdtemp(prefix="clary-")), session), output)
+            kept = Path(tempfile.mkdtemp(dir=_files()))
+            return load(_download(uri, kept, session), output)
         if form == "model" and not (unpickle or is_booster(folder / MODEL)):
             raise InvalidInput(
                 f"result {output['name']}",
@@ -78,6 +82,14 @@ def _read(uri: str, output: Tree, session: Session, *, unpickle: bool) -> Any:
                 legal="result(unpickle=True), download(folder), or another step",
             )
         return load(folder, {"form": form, "as": library})
+
+
+@cache
+def _files() -> str:
+    """Make the folder of the files that were read; it is removed when this process ends."""
+    folder = tempfile.mkdtemp(prefix="clary-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _download(uri: str, folder: Path, session: Session) -> Path:

@@ -6,8 +6,10 @@ import contextlib
 import functools
 import importlib
 import json
+import math
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -200,9 +202,7 @@ class EndpointRun:
         tags: Mapping[str, str],
         outputs: Mapping[str, str],
     ) -> None:
-        """Add to it."""
-        for start in range(0, len(points), _POINTS_A_CALL):
-            self._put(points[start : start + _POINTS_A_CALL])
+        """Add to it; points come last, since what fails before them is done again."""
         if parameters or outputs:
             self._update(
                 Parameters=model.parameters(parameters),
@@ -211,6 +211,8 @@ class EndpointRun:
         if tags:
             listed = [{"Key": key, "Value": value} for key, value in tags.items()]
             _client("sagemaker").add_tags(ResourceArn=arn(self._ref()), Tags=listed)
+        for start in range(0, len(points), _POINTS_A_CALL):
+            self._put(points[start : start + _POINTS_A_CALL])
 
     def _put(self, points: Sequence[Point]) -> None:
         data = [
@@ -227,7 +229,10 @@ class EndpointRun:
         )
         for error in answer.get("Errors", ()):
             point = points[error["MetricIndex"]]
-            raise InvalidInput(point.name, f"{point.value} was not kept: {error['Code']}")
+            problem = f"{point.value} at step {point.step} was not kept: {error['Code']}"
+            if math.isfinite(point.value):
+                raise InvalidInput(point.name, problem)
+            warnings.warn(f"{point.name}: {problem}", stacklevel=2)  # work that diverges goes on
 
     def _ref(self) -> Ref:
         account = _client("sts").get_caller_identity()["Account"]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import mimetypes
 import re
 import secrets
 import time
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from clary.doors.python.run_stores import find, store
+from clary.experiments.metrics import check
 from clary.experiments.ports import Point
 from clary.kernel.clock import now
 from clary.kernel.errors import InvalidInput
@@ -26,6 +29,7 @@ _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,58}")
 _LEGAL = "1 to 59 letters, digits and inner hyphens"
 _FLUSHED_POINTS = 1_000
 _FLUSHED_S = 1.0
+_TOO_LARGE = 2**63
 
 
 class ActiveRun:
@@ -59,10 +63,11 @@ class ActiveRun:
         return f"ActiveRun({self.experiment!r}, {self.name!r})"
 
     def log_parameter(self, name: str, value: Value) -> None:
-        """Note what the work was given: a number or a text."""
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            value = str(value)
-        self._parameters[name] = value
+        """Note what the work was given: a number, also one of NumPy, or a text.
+
+        Anything else is noted as its text, as are NaN, infinities and integers beyond 64 bits.
+        """
+        self._parameters[name] = _noted(value)
         self._flush_sometimes()
 
     def log_parameters(self, values: Mapping[str, Value]) -> None:
@@ -79,9 +84,17 @@ class ActiveRun:
             The metric.
         step
             Where along the work this is; by default one more than last time, from 0 on.
+
+        Raises
+        ------
+        InvalidInput
+            The name or the step is not legal; what was logged before stays.
         """
-        self._steps[name] = self._steps.get(name, -1) + 1 if step is None else int(step)
-        self._points.append(Point(name, float(value), now(), self._steps[name]))
+        at = self._steps.get(name, -1) + 1 if step is None else int(step)
+        point = Point(name, float(value), now(), at)
+        check(point)
+        self._steps[name] = at
+        self._points.append(point)
         self._flush_sometimes()
 
     def log_metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
@@ -112,13 +125,20 @@ class ActiveRun:
         raise InvalidInput("figure", f"a {type(figure).__name__} cannot be drawn", legal=legal)
 
     def flush(self) -> None:
-        """Write what is logged so far."""
+        """Write what is logged so far; what cannot be written now is kept for the next time."""
         self._flushed = time.monotonic()
         tags = {key: text for key, text in self.tags.items() if self._sent_tags.get(key) != text}
         points, self._points = self._points, []
-        if points or self._parameters or tags or self._outputs:
-            self._store.log(self._parameters, points, tags, self._outputs)
-        self._parameters, self._outputs = {}, {}
+        given, self._parameters = self._parameters, {}
+        made, self._outputs = self._outputs, {}
+        try:
+            if points or given or tags or made:
+                self._store.log(given, points, tags, made)
+        except BaseException:
+            self._points = points + self._points
+            self._parameters = given | self._parameters
+            self._outputs = made | self._outputs
+            raise
         self._sent_tags |= tags
 
     def __enter__(self) -> Self:
@@ -128,6 +148,9 @@ class ActiveRun:
     def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
         try:
             self.flush()
+        except Exception as lost:
+            kind, error = kind or type(lost), error or lost
+            raise
         finally:
             if kind is None:
                 self._store.end("Completed", "")
@@ -197,6 +220,15 @@ def runs(experiment: str) -> Any:
     except ModuleNotFoundError:
         return rows
     return pd.DataFrame(rows)
+
+
+def _noted(value: object) -> Value:
+    """Make a number or a text of a parameter's value, as JSON can have it."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value) if abs(int(value)) < _TOO_LARGE else str(value)
+    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return str(value)
 
 
 def _as_csv(rows: Any) -> str:
