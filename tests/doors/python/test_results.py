@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 PROGRAM = """
-import sys
+import atexit, os, sys
 from pathlib import Path
 import clary
 
@@ -26,6 +26,11 @@ if __name__ == "__main__":
     found = [run["written"].result() for _ in range(2)]
     assert [path.read_text() for path in found] == ["kept", "kept"]
     run["written"].download(sys.argv[2])
+    if not os.fork():
+        atexit._run_exitfuncs()  # as a fork that ends by itself does
+        os._exit(0)
+    os.wait()
+    assert all(path.exists() for path in found)
     print("here:", *found, sep="\\n")
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import shutil
 import tempfile
 from functools import cache
@@ -88,8 +89,13 @@ def _read(uri: str, output: Tree, session: Session, *, unpickle: bool) -> Any:
 def _files() -> str:
     """Make the folder of the files that were read; it is removed when this process ends."""
     folder = tempfile.mkdtemp(prefix="clary-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_remove, folder, os.getpid())
     return folder
+
+
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # no fork of it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _download(uri: str, folder: Path, session: Session) -> Path:
