@@ -133,6 +133,7 @@ def test_parameters_have_values():
         ([], r"Parameters\.Count: has no default"),
         ([("Count", "x")], r"Parameters\.Count: 'x' is no Integer"),
         ([("Count", "3"), ("Count", "3")], r"Parameters\.Count: given twice"),
+        ([("Count", "3"), ("Size", "l\0")], r"Parameters\.Size: .* that no job can be given"),
         ([("Count", "3"), ("Size", "l")], r"Parameters\.Size: 'l' is not allowed; legal: s, m"),
         ([("Other", "3")], r"Parameters\.Other: no such parameter; legal: Threshold, Size, Count"),
     ):

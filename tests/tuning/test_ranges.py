@@ -96,6 +96,7 @@ def test_the_scale(low, high, scaling, scale):
         (reals, "nan", "1", "Auto", "x.MinValue: 'nan'"),
         (reals, "0", "inf", "Auto", "x.MaxValue: 'inf'"),
         (reals, "-1e308", "1e308", "Auto", "a number, at most"),
+        (reals, "1_0", "20", "Auto", "a number, at most"),
     ],
 )
 def test_ranges_that_cannot_be(kind, low, high, scaling, problem):

@@ -98,6 +98,10 @@ class Parameter:
             raise InvalidInput(
                 self._field, f"{len(read)} characters", legal=f"at most {_MOST_TEXT}"
             )
+        if isinstance(read, str) and "\0" in read:
+            raise InvalidInput(
+                self._field, f"{value!r:.200} has a character that no job can be given"
+            )
         if self.choices and read not in self.choices:
             legal = ", ".join(as_text(choice) for choice in self.choices)
             raise InvalidInput(self._field, f"{value!r} is not allowed", legal=legal)

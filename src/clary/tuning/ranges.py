@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Scale = Literal["Linear", "Logarithmic", "ReverseLogarithmic"]
 SCALINGS = ("Auto", "Linear", "Logarithmic", "ReverseLogarithmic")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
+_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 _LARGEST = 2**53
 _DECADES = 3.0
 """Auto searches a positive range that spans so many powers of ten, or more, by its logarithm."""
@@ -198,8 +199,5 @@ def _real(text: str, field: str) -> float:
 
 
 def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
+    value = float(text) if _DECIMAL.fullmatch(text) else math.nan
     return value if math.isfinite(value) else None
