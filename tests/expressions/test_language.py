@@ -50,7 +50,7 @@ REFUSED = {
     "a +": "a +",
     "": "not one expression",
     "nobody": "there is no column nobody; legal: a, b, x, s, t, m, l",
-    "a + s": "+ does not take (bigint, varchar); legal: +(bigint, bigint) → bigint",
+    "a + s": "+ does not take (a: bigint, s: varchar); legal: +(bigint, bigint) → bigint",
     "9223372036854775808": "does not fit into 64 bits",
     "CAST(s AS INTERVAL)": "not a type",
     "CAST('x' AS BIGINT)": "'x' is not a bigint",

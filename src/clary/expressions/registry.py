@@ -21,8 +21,8 @@ from clary.expressions.functions import (
     words,
     zones,
 )
-from clary.expressions.tree import Constant, Node, call
-from clary.expressions.types import ANY, NULL, Type, shared, widens
+from clary.expressions.tree import Column, Constant, Node, call
+from clary.expressions.types import ANY, BIGINT, DOUBLE, NULL, VARCHAR, Type, shared, widens
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -86,12 +86,23 @@ def choose(name: str, among: Sequence[Function], arguments: Sequence[Node]) -> F
     kinds = tuple(one.type for one in arguments)
     fitting = [(cost, one) for one in among if (cost := _cost(one, kinds)) is not None]
     if not fitting:
+        is_number = any(one in (BIGINT, DOUBLE) for one in kinds)
+        hint = "TRY_CAST(x AS DOUBLE) makes a number of a text, or NULL"
         raise InvalidInput(
             "expression",
-            f"{name} does not take ({', '.join(map(str, kinds))})",
+            f"{name} does not take ({', '.join(map(_told, arguments))})",
             legal="; ".join(one.signature for one in among),
+            hint=hint if VARCHAR in kinds and is_number else "",
         )
     return min(fitting, key=lambda pair: pair[0])[1]
+
+
+def _told(argument: Node) -> str:
+    if isinstance(argument, Column):
+        return f"{argument.name}: {argument.type}"
+    if isinstance(argument, Constant):
+        return f"{str(argument.value)[:40]}: {argument.type}"
+    return str(argument.type)
 
 
 def _cost(function: Function, kinds: tuple[Type, ...]) -> int | None:
