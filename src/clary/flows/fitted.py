@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from clary.expressions import type_named
 from clary.flows.transforms import catalogue
@@ -18,7 +18,6 @@ from clary.kernel.errors import InvalidInput
 if TYPE_CHECKING:
     from clary.flows.model import Node
     from clary.flows.steps import Schema
-    from clary.flows.transform import Transform
 
 
 class Learned(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -63,20 +62,9 @@ def digest(node: Node) -> str:
     kind, given = catalogue().get(node.operator), node.with_
     if kind is not None:
         with suppress(InvalidInput):  # it is told where the node is planned
-            given = _chosen(build(kind, given))
+            given = build(kind, given).chosen()
     told = json.dumps([node.operator, given, node.inputs], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
-
-
-def _chosen(made: Transform) -> dict[str, Any]:
-    """Give the parameters that are not as by default; msgspec leaves out the same objects alone."""
-    chosen = {
-        one.encode_name: value
-        for one in structs.fields(made)
-        if (value := getattr(made, one.name)) != one.default
-    }
-    found: dict[str, Any] = msgspec.to_builtins(chosen)
-    return found
 
 
 def finite(state: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from clary.kernel.codec import from_json, to_json
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ class Transform(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     operator: ClassVar[str]
     takes: ClassVar[int] = 1
     learns: ClassVar[bool] = False
+
+    def chosen(self) -> dict[str, Any]:
+        """Give the parameters that are not as by default, as JSON has them."""
+        return {
+            one.encode_name: from_json(to_json(value))
+            for one in structs.fields(self)
+            if (value := getattr(self, one.name)) != one.default
+        }
 
     def fit(self, schemas: Sequence[Schema], ask: Ask) -> State:  # noqa: ARG002 most learn nothing
         """Learn from all rows what ``steps`` needs.

@@ -25,6 +25,14 @@ def test_names_may_stand_alone_or_in_a_list(people):
     assert pairs.document.node("join").with_["on"] == [["id", "id"]]
 
 
+def test_what_is_as_by_default_is_not_written_down(people):
+    flow = people.strip("city").impute("age", strategy="mean").one_hot("city", unseen="error")
+    program = flow.to_python()
+    for call in ('.strip("city")', '.impute("age")', '.one_hot("city", unseen="error")'):
+        assert call in program
+    assert flow.document.node("strip").with_ == {"columns": ["city"]}
+
+
 @pytest.mark.parametrize(
     ("mistake", "said"),
     [

@@ -9,7 +9,7 @@ import msgspec
 
 from clary.flows import transforms
 from clary.flows.model import Node
-from clary.kernel.codec import build, from_json, to_json
+from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput
 
 Tables = Mapping[str, Any]
@@ -28,7 +28,7 @@ def node(operator: str, given: Mapping[str, Any]) -> Node:
     hints = {one.encode_name: one.type for one in msgspec.structs.fields(kind)}
     listed = {name: _listed(one, hints[name]) for name, one in given.items()}
     made = build(kind, listed, field=operator)
-    return Node(operator.partition(".")[2], operator, from_json(to_json(made)))
+    return Node(operator.partition(".")[2], operator, made.chosen())
 
 
 def _listed(value: Any, hint: Any) -> Any:

@@ -14,7 +14,7 @@ from clary.flows import transforms
 from clary.flows.graphs import free
 from clary.flows.model import Node
 from clary.flows.naming import methods
-from clary.kernel.codec import build, from_json, to_json
+from clary.kernel.codec import build
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -172,10 +172,9 @@ def _source(node: Node) -> str:
 def _given(kind: type[Transform], node: Node) -> dict[str, Any] | None:
     """Give the parameters of a node that are not as usual; None where they do not fit."""
     try:
-        found: dict[str, Any] = from_json(to_json(build(kind, node.with_)))
+        return build(kind, node.with_).chosen()
     except InvalidInput:
         return None
-    return found
 
 
 def _gathered(chain: list[Node]) -> Iterator[Node]:
