@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from clary.expressions.builder import Term, col, fn, lit, when
-from clary.expressions.expression import Expression, compile_all, compile_steps, lookup, parse
+from clary.expressions.expression import (
+    Expression,
+    check_text,
+    compile_all,
+    compile_steps,
+    lookup,
+    parse,
+)
 from clary.expressions.types import (
     BIGINT,
     BOOLEAN,
@@ -27,6 +34,7 @@ __all__ = [
     "Expression",
     "Term",
     "Type",
+    "check_text",
     "col",
     "compile_all",
     "compile_steps",

@@ -14,6 +14,7 @@ from clary.kernel.errors import NotSupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from types import ModuleType
 
     from clary.expressions.builder import Term
     from clary.expressions.types import Type
@@ -84,6 +85,11 @@ def parse(text: str | Term, schema: Mapping[str, Type]) -> Expression:
     return _parse(str(text), tuple(schema.items()))
 
 
+def check_text(text: str) -> None:
+    """See to it that a text is an expression, whatever its columns are. Raises as ``parse``."""
+    _parsing().check_text(text)
+
+
 def lookup(
     value: Expression, table: Mapping[Any, Any], default: Any = None, *, gives: Type | None = None
 ) -> Expression:
@@ -143,13 +149,16 @@ def compile_steps(
 
 @lru_cache(_CACHED)
 def _parse(text: str, schema: tuple[tuple[str, Type], ...]) -> Expression:
+    return Expression(text, _parsing().parse_tree(text, dict(schema)))
+
+
+def _parsing() -> ModuleType:
     try:
-        parsing = importlib.import_module("clary.expressions.parsing")
+        return importlib.import_module("clary.expressions.parsing")
     except ModuleNotFoundError as error:
         raise NotSupported(
             f"expressions need {error.name}, which is not installed", hint="install clary[features]"
         ) from None
-    return Expression(text, parsing.parse_tree(text, dict(schema)))
 
 
 @lru_cache(_CACHED)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 
 from clary.expressions import forms
 from clary.expressions.registry import call_of
@@ -51,18 +51,43 @@ def parse_tree(text: str, schema: Mapping[str, Type]) -> Node:
     LimitExceeded
         It is too long or too deep.
     """
+    try:
+        return _Reader(_by_lower_name(schema)).read(_read(text))
+    except RecursionError:
+        raise LimitExceeded("the expression is nested too deeply") from None
+
+
+def check_text(text: str) -> None:
+    """See to it that a text is an expression of some columns. Raises as ``parse_tree``."""
+    try:
+        _read(text)
+    except RecursionError:
+        raise LimitExceeded("the expression is nested too deeply") from None
+
+
+def _read(text: str) -> Any:
     if len(text) > LONGEST:
         raise LimitExceeded(f"the expression is over {LONGEST} characters long")
     try:
         found = sqlglot.parse(text, dialect=_Language)
-        if len(found) != 1 or found[0] is None:
-            raise InvalidInput("expression", f"{text[:80]!r} is not one expression")
-        return _Reader(_by_lower_name(schema)).read(found[0])
     except SqlglotError as error:
-        first = str(error).splitlines()[0] if str(error) else "not readable"
-        raise InvalidInput("expression", f"{text[:80]!r}: {first}") from None
-    except RecursionError:
-        raise LimitExceeded("the expression is nested too deeply") from None
+        raise InvalidInput("expression", f"{text[:80]!r}: {_problem(error)}") from None
+    if len(found) != 1 or found[0] is None:
+        raise InvalidInput("expression", f"{text[:80]!r} is not one expression")
+    return found[0]
+
+
+def _problem(error: SqlglotError) -> str:
+    """Say what SQLGlot did not understand, in words that name nothing of its own."""
+    if not isinstance(error, ParseError) or not error.errors:
+        return "a quote is open, or a character means nothing here"
+    first = error.errors[0]
+    said, near = first["description"], first["highlight"]
+    if said.startswith("Required keyword"):
+        said = f"something is missing after {near!r}"
+    elif "Unexpected token" in said:
+        said = f"{near!r} does not fit there"
+    return f"{said} (line {first['line']}, column {first['col']})"
 
 
 def _by_lower_name(schema: Mapping[str, Type]) -> dict[str, tuple[str, Type]]:

@@ -75,7 +75,8 @@ class Server:
         Raises InvalidInput, which names the column.
         """
         if not isinstance(values, Mapping):
-            raise InvalidInput("record", told(values), legal="values by column")
+            problem = f"is a {type(values).__name__}"
+            raise InvalidInput("record", problem, legal="values by column, as series.to_dict() has")
         if unknown := values.keys() - set(self._source):
             legal, first = ", ".join(self._source), min(unknown, key=str)
             raise InvalidInput("record", f"there is no column {first!r}", legal=legal)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct, structs
 
+from clary.expressions import check_text
 from clary.kernel.codec import from_json, to_json
-from clary.kernel.errors import InvalidInput
+from clary.kernel.errors import InvalidInput, LimitExceeded
 
 if TYPE_CHECKING:
     from clary.expressions import Type
@@ -75,6 +76,23 @@ class Transform(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
             A parameter does not fit the columns; names both.
         """
         raise NotImplementedError
+
+
+def check(text: str) -> None:
+    """See to it that a parameter is an expression; one with ``{{values}}`` is not known yet.
+
+    Raises
+    ------
+    ValueError
+        It is none; says where. Who builds the transform makes it an InvalidInput with the place.
+    """
+    try:
+        if "{{" not in text:
+            check_text(text)
+    except InvalidInput as error:
+        raise ValueError(error.message) from None
+    except LimitExceeded:
+        return  # it is told where the node is planned
 
 
 def column(schema: Schema, name: str, *kinds: Type, field: str = "column") -> str:

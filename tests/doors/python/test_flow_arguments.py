@@ -43,6 +43,8 @@ def test_what_is_as_by_default_is_not_written_down(people):
         (lambda _: clary.Flow([]).fit(), "has no records, so no columns"),
         (lambda flow: flow.analyse("histogram", col="age"), "legal: column, color, facet, bins"),
         (lambda flow: flow.one_hot("city", unseen="x"), "legal: error, keep, skip"),
+        (lambda flow: flow.filter("age >"), "rows.filter: .*missing after '>'"),
+        (lambda flow: flow.formula("(age", "x"), "columns.formula: .*column 4"),
         (
             lambda flow: flow.fit().inference(absent=["ag"]),
             "there is no column 'ag'; legal",

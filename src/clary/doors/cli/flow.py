@@ -93,7 +93,10 @@ def preview(  # noqa: PLR0917 - each is a named option on the command line
     flow, learned, at = _opened(path, node, values)
     given = _pairs(source, "--source")
     found, _ = local.table(flow, at, learned, given, _reach(path, flow, allow, home), limit=rows)
-    show_rows(found.to_pylist(), as_json=as_json, empty="no rows")
+    shown = found.to_pylist()
+    if not as_json:  # every digit, as these are data
+        shown = [{name: _whole(one) for name, one in row.items()} for row in shown]
+    show_rows(shown, as_json=as_json, empty="no rows")
 
 
 @app.command()
@@ -195,6 +198,10 @@ def diff(
     show_rows(found, as_json=as_json, empty="they are the same")
     if found:
         raise typer.Exit(1)
+
+
+def _whole(value: Any) -> Any:
+    return str(value) if isinstance(value, float) else value
 
 
 def _moved(one: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from clary.expressions import VARCHAR, col, fn, parse
 from clary.expressions.types import quoted
 from clary.flows.spark_formulas import translated
 from clary.flows.steps import Edit, edit
-from clary.flows.transform import Transform, column, columns
+from clary.flows.transform import Transform, check, column, columns
 from clary.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -115,6 +115,11 @@ class Formula(Transform, frozen=True):
     formula: str
     output: str
     dialect: Literal["duckdb", "spark"] = "duckdb"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no expression."""
+        if self.dialect == "duckdb":
+            check(self.formula)
 
     def steps(self, schemas: Sequence[Schema], state: State) -> tuple[Step, ...]:  # noqa: ARG002
         """Compute it."""

@@ -8,7 +8,7 @@ from clary.expressions import BOOLEAN, VARCHAR, col, fn, lit, parse
 from clary.expressions.types import quoted
 from clary.flows.steps import Filter as Only
 from clary.flows.steps import Query
-from clary.flows.transform import Transform, columns, free
+from clary.flows.transform import Transform, check, columns, free
 from clary.flows.transforms.missing import absent
 from clary.kernel.errors import InvalidInput
 
@@ -25,6 +25,10 @@ class Filter(Transform, frozen=True):
 
     operator: ClassVar[str] = "rows.filter"
     condition: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no expression."""
+        check(self.condition)
 
     def steps(self, schemas: Sequence[Schema], state: State) -> tuple[Step, ...]:  # noqa: ARG002
         """Test each row."""
