@@ -95,8 +95,8 @@ def test_values_of_another_kind_are_told(kind, value, said):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (None, "record: is a NoneType; legal: values by column, as series.to_dict() has"),
-        ([1], "record: is a list; legal: values by column, as series.to_dict() has"),
+        (None, r"record: is a NoneType; legal: values by column, as series.to_dict\(\) has"),
+        ([1], r"record: is a list; legal: values by column, as series.to_dict\(\) has"),
         ({2: 1, "b": 1, None: 1}, "record: there is no column 2; legal: a"),
     ],
 )

@@ -81,7 +81,10 @@ class Scaled(Transform, frozen=True):
 
 
 class Standard(Scaled, frozen=True, kw_only=True):
-    """Divide by the standard deviation (of n - 1) where ``scale``, from the mean if ``center``."""
+    """Divide by the standard deviation where ``scale``, from the mean if ``center``.
+
+    The deviation is of n - 1, as Spark has it; scikit-learn's is of n.
+    """
 
     operator: ClassVar[str] = "numeric.standard"
     center: bool = True

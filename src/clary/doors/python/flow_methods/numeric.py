@@ -52,7 +52,10 @@ class Numeric(Chain):
     def standard_scale(
         self, *columns: str, output: str = "", center: bool = True, scale: bool = True
     ) -> Self:
-        """Divide by the standard deviation (of n - 1) where ``scale``, from the mean if ``center``."""
+        """Divide by the standard deviation where ``scale``, from the mean if ``center``.
+
+        The deviation is of n - 1, as Spark has it; scikit-learn's is of n.
+        """
         return self._then(
             "numeric.standard",
             {"columns": columns, "output": output, "center": center, "scale": scale},
